@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package events
+
+import (
+	"slices"
+)
+
+// Need is something that an action needs of the machine.
+type Need struct {
+	// Name is short and stable, for tables: "root", "pty", "CAP_NET_ADMIN".
+	Name string
+	// Probe returns nil when the need is met, else an error that says why not.
+	// It is cheap and changes nothing.
+	Probe func() error
+	// Hint says how to meet the need.
+	Hint string
+}
+
+// Needs returns what the named action needs, in the order of declaration.
+func Needs(name string) []Need {
+	return slices.Clone(lookup(name).needs)
+}
+
+// Container says what the container of an action must be like. The zero value
+// is an ordinary one: unprivileged, no mounts, root inside, no network.
+type Container struct {
+	Privileged  bool
+	CapAdd      []string // "SYS_ADMIN": without CAP_
+	Mounts      []string // "/host/path:/container/path[:ro]", bind mounts
+	User        string   // "uid" or "uid:gid"
+	HostNetwork bool
+	HostPID     bool
+	Name        string            // part of the container's name, for rules on container.name
+	Repository  string            // the image's repository, for rules on container.image.repository
+	Files       map[string]string // files of the image besides the executable, by absolute path
+	Labels      map[string]string
+}
+
+// ContainerOf returns what the named action's container must be like, and
+// whether it needs one at all.
+func ContainerOf(name string) (Container, bool) {
+	c := lookup(name).container
+	if c == nil {
+		return Container{}, false
+	}
+	return *c, true
+}
+
+// HostMounts returns why the named action must see the machine's own mounts,
+// or "" when it need not.
+func HostMounts(name string) string {
+	return lookup(name).host
+}

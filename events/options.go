@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package events
+
+// Option changes how an action is registered.
+type Option func(*actionOpts)
+
+// Options is a list of options, applied in order.
+type Options []Option
+
+func (o Options) apply(opts *actionOpts) {
+	for _, f := range o {
+		if f != nil {
+			f(opts)
+		}
+	}
+}
+
+// WithDisabled registers the action as disabled by default: it runs only when
+// asked for by name or together with all disabled ones.
+func WithDisabled() Option {
+	return func(o *actionOpts) { o.disabled = true }
+}
+
+// WithNeeds declares what the action needs of the machine. Whoever runs the
+// action skips it, with the reason of the first need that is not met.
+func WithNeeds(needs ...Need) Option {
+	return func(o *actionOpts) { o.needs = append(o.needs, needs...) }
+}
+
+// WithContainer declares that the action must run in a container, and what
+// that container must be like. On a host with a container engine, falcotest
+// makes one for it; inside a container, the action runs in place.
+func WithContainer(c Container) Option {
+	return func(o *actionOpts) { o.container = &c }
+}
+
+// WithHostMounts declares that the action must see the machine's own mounts
+// rather than folders that vanish with it, and why: it then has to undo its
+// changes itself.
+func WithHostMounts(reason string) Option {
+	return func(o *actionOpts) { o.host = reason }
+}

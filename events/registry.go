@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package events
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+type actionOpts struct {
+	disabled  bool
+	needs     []Need
+	container *Container
+	host      string
+}
+
+type entry struct {
+	action Action
+	opts   actionOpts
+}
+
+var registry = struct {
+	sync.RWMutex
+	entries map[string]entry
+}{entries: map[string]entry{}}
+
+// All returns all registered actions by name. The map is a copy.
+func All() map[string]Action {
+	return selected(func(string) bool { return true })
+}
+
+// ByPackage returns the actions whose names start with the package's name and
+// a dot: "syscall" for events/syscall. The map is a copy.
+func ByPackage(packageName string) map[string]Action {
+	return selected(func(name string) bool {
+		return name[:strings.LastIndexByte(name, '.')+1] == packageName+"."
+	})
+}
+
+// ByRegexp returns the actions whose names match r. The map is a copy.
+func ByRegexp(r *regexp.Regexp) map[string]Action {
+	return selected(r.MatchString)
+}
+
+func selected(want func(name string) bool) map[string]Action {
+	registry.RLock()
+	defer registry.RUnlock()
+	m := make(map[string]Action)
+	for name, e := range registry.entries {
+		if want(name) {
+			m[name] = e.action
+		}
+	}
+	return m
+}
+
+// Disabled tells whether the named action is disabled by default. It is false
+// for names that are not registered.
+func Disabled(name string) bool {
+	return lookup(name).disabled
+}
+
+func lookup(name string) actionOpts {
+	registry.RLock()
+	defer registry.RUnlock()
+	return registry.entries[name].opts
+}
+
+// Register adds f to the registry under the name "<package>.<function>" and
+// returns f by that name, so that it can be called in a variable declaration.
+//
+// It panics when f is nil, a closure or a method value, which have no name to
+// speak of, and when the name is taken: these are mistakes in the program,
+// found at its start.
+func Register(f Action, opts ...Option) map[string]Action {
+	if f == nil {
+		panic("events: Register of a nil action")
+	}
+	full := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+	name := full[strings.LastIndexByte(full, '/')+1:]
+	if !plainFunction(name) {
+		panic(fmt.Sprintf("events: Register of %s: a closure, method or generic function has no name of its own: use RegisterWithName", full))
+	}
+	return RegisterWithName(f, name, opts...)
+}
+
+// plainFunction tells whether a name of the runtime's, less its directories,
+// is that of a declared, exported or unexported, function of a package:
+// "pkg.Func", where the package may hold dots that the runtime writes as %2e.
+func plainFunction(name string) bool {
+	pkg, fn, ok := strings.Cut(name, ".")
+	return ok && pkg != "" && fn != "" && !strings.ContainsAny(fn, ".-([") &&
+		!closure.MatchString(fn)
+}
+
+// Package-level closures are named glob..func1, or init.func1 by newer
+// compilers; both have a second dot. The pattern guards against a bare func1.
+var closure = regexp.MustCompile(`^func\d+$`)
+
+// RegisterWithName adds f to the registry under the given name, which should
+// have the form "<package>.<Function>". It panics when f is nil, and when the
+// name is empty or taken.
+func RegisterWithName(f Action, name string, opts ...Option) map[string]Action {
+	if f == nil {
+		panic(fmt.Sprintf("events: registering %q: the action is nil", name))
+	}
+	if name == "" {
+		panic("events: registering an action: its name is empty")
+	}
+	var o actionOpts
+	Options(opts).apply(&o)
+	registry.Lock()
+	defer registry.Unlock()
+	if _, taken := registry.entries[name]; taken {
+		panic(fmt.Sprintf("events: registering %q: the name is taken already", name))
+	}
+	registry.entries[name] = entry{action: f, opts: o}
+	return map[string]Action{name: f}
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package alert holds one Falco alert, whatever carried it: the gRPC outputs
+// API, an HTTP body, a line of a JSON file, or the built-in engine.
+//
+// It imports nothing of this module. Alerts enter it through the packages that
+// receive them (internal/outputs) or make them (internal/engine), and leave it
+// towards the correlation in falcotest.
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Priority is the priority of a rule, from most to least severe.
+type Priority int
+
+// The priorities, with the numbers of Falco's schema.proto.
+const (
+	Emergency Priority = iota
+	AlertPriority
+	Critical
+	Error
+	Warning
+	Notice
+	Informational
+	Debug
+)
+
+var priorityNames = [...]string{"Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"}
+
+// String returns the name that Falco prints, e.g. "Warning".
+func (p Priority) String() string {
+	if p < 0 || int(p) >= len(priorityNames) {
+		return fmt.Sprintf("Priority(%d)", int(p))
+	}
+	return priorityNames[p]
+}
+
+// ParsePriority reads a priority as rules files write it: any case, with
+// "info" for "informational", as Falco accepts it.
+func ParsePriority(s string) (Priority, error) {
+	if strings.EqualFold(s, "info") {
+		return Informational, nil
+	}
+	for i, n := range priorityNames {
+		if strings.EqualFold(s, n) {
+			return Priority(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown priority %q: want one of %s", s, strings.ToLower(strings.Join(priorityNames[:], ", ")))
+}
+
+// Alert is what Falco says when a rule matched an event.
+type Alert struct {
+	Time     time.Time
+	Rule     string
+	Priority Priority
+	Source   string // "syscall", "k8s_audit", …
+	Output   string // the rule's output with its fields resolved
+	// Fields are the output fields. Values are string, float64, json.Number,
+	// bool, or nil where Falco has no value; over gRPC they are all strings.
+	Fields   map[string]any
+	Hostname string
+	Tags     []string
+}
+
+// Field returns an output field as text, and whether it has a value: absent,
+// null, "null" and "<NA>" fields have none.
+func (a *Alert) Field(name string) (string, bool) {
+	v, ok := a.Fields[name]
+	if !ok || v == nil {
+		return "", false
+	}
+	s, ok := v.(string)
+	if !ok {
+		s = fmt.Sprint(v)
+	}
+	if s == "null" || s == "<NA>" {
+		return "", false
+	}
+	return s, true
+}

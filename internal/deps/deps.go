@@ -1,0 +1,28 @@
+package deps
+
+import (
+	_ "github.com/creack/pty"
+	_ "github.com/elastic/go-seccomp-bpf"
+	_ "github.com/falcosecurity/client-go/pkg/api/version"
+	_ "github.com/falcosecurity/client-go/pkg/client"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/goccy/go-yaml/parser"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/moby/moby/client"
+	_ "github.com/prometheus/procfs"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/sirupsen/logrus"
+	_ "github.com/stretchr/testify/suite"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/net/bpf"
+	_ "golang.org/x/sys/unix"
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
+	_ "google.golang.org/grpc"
+	_ "gotest.tools/v3/golden"
+	_ "gotest.tools/v3/poll"
+	_ "k8s.io/cli-runtime/pkg/genericclioptions"
+	_ "k8s.io/cli-runtime/pkg/resource"
+	_ "k8s.io/client-go/kubernetes"
+	_ "k8s.io/client-go/tools/remotecommand"
+	_ "sigs.k8s.io/yaml"
+)

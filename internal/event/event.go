@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package event describes the system call events of Falco: their names,
+// parameters and rendering, and the state of threads, processes, descriptors
+// and containers that an event refers to.
+//
+// It imports nothing of this module. Events enter from internal/trace, which
+// fills them, and leave to internal/engine, which reads fields from them.
+package event
+
+import "net/netip"
+
+// Type is the number of an event type, an index into [Table].
+type Type uint16
+
+// Event is one system call at its exit.
+//
+// An event, its thread and its descriptor belong to the tracer and are valid
+// only while the callback that receives the event runs: keep a [Event.Clone].
+type Event struct {
+	Num    uint64 // counts the events of one tracer, from 1
+	Time   int64  // nanoseconds since the epoch
+	CPU    int16
+	Type   Type
+	Ret    int64 // what the call returned, a negative errno on failure
+	Thread *Thread
+	Params []Param // in the order of the type's definition
+
+	// FD is the descriptor that fd.* fields speak of: the one that the call
+	// opened or was given. Nil when there is none or it failed to open.
+	FD *FD
+	// FDNum is its number, -1 on failed opens; HasFD tells whether the event
+	// is of a type that has a descriptor at all.
+	FDNum int64
+	HasFD bool
+	// FDNameChanged: this event changed the descriptor's name (a tuple).
+	FDNameChanged bool
+	// OldFDName is the name before that change.
+	OldFDName string
+}
+
+// Param is the value of one parameter; which member counts is told by the
+// definition's type. Null parameters (e.g. data of a failed read) have Null.
+type Param struct {
+	Null bool
+	Num  int64    // integers, flags, modes, pids, uids, errnos, descriptors
+	Str  string   // CHARBUF, FSPATH, FSRELPATH (as given), BYTEBUF
+	Path string   // FSPATH, FSRELPATH: absolute and cleaned, links not resolved
+	Sock SockAddr // SOCKADDR (Local) and SOCKTUPLE
+	List []FDPoll // FDLIST
+	Strs []string // BYTEBUF that holds a vector of strings: args, env, cgroups
+}
+
+// SockAddr is a socket address or a tuple of two.
+type SockAddr struct {
+	Family   int32 // AF_INET, AF_INET6, AF_UNIX; 0 when unknown
+	Src, Dst netip.AddrPort
+	Path     string // AF_UNIX
+	SrcPtr   uint64 // AF_UNIX: kernel addresses, 0 where unknown
+	DstPtr   uint64
+}
+
+// FDPoll is one element of poll's list.
+type FDPoll struct {
+	FD    int64
+	Flags uint32
+}
+
+// Thread is a thread of a traced process tree.
+type Thread struct {
+	TID, VTID        int64
+	Process          *Process
+	PFMajor, PFMinor uint64
+	Flags            uint64 // clone flags it was made with
+}
+
+// Process is what the threads of a process share.
+type Process struct {
+	PID, VPID   int64
+	Parent      *Process // nil for pid 1 and where unknown
+	PPID        int64
+	PVPID       int64
+	SID, PGID   int64
+	VSID, VPGID int64
+
+	Comm    string // task->comm
+	Exe     string // argv[0]
+	ExePath string
+	Args    []string // without argv[0]
+	Env     []string
+	Cwd     string // absolute
+	Root    string
+
+	UID, GID              uint32
+	EUID, EGID            uint32
+	LoginUID              int64 // -1 when unset
+	TTY                   uint32
+	CapPermitted          uint64
+	CapEffective          uint64
+	CapInheritable        uint64
+	StartTime             int64 // ns since the epoch: when cloned or last executed, as Falco counts
+	CloneTime             int64
+	ExeIno                uint64
+	ExeCtime              int64
+	ExeMtime              int64
+	ExeWritable           bool
+	ExeUpperLayer         bool
+	ExeLowerLayer         bool
+	ExeFromMemfd          bool
+	PidnsInitStart        int64
+	PidnsInode            uint64
+	FDLimit               int64
+	VMSize, VMRSS, VMSwap uint64   // kB
+	Cgroups               []string // "cpu=/path", as Falco writes them
+	Threads               int
+	FDs                   map[int64]*FD
+	Container             *Container // nil on the host
+}
+
+// FDType is the type of a descriptor, with Falco's names.
+type FDType uint8
+
+// The types of descriptors.
+const (
+	FDUnknown FDType = iota
+	FDFile
+	FDDirectory
+	FDIPv4
+	FDIPv4Server
+	FDIPv6
+	FDIPv6Server
+	FDUnix
+	FDPipe
+	FDEvent
+	FDSignal
+	FDEventPoll
+	FDInotify
+	FDTimer
+	FDNetlink
+	FDBPF
+	FDUserfault
+	FDIOUring
+	FDMemfd
+	FDPidfd
+	FDUnsupported
+)
+
+// FD is an open descriptor.
+type FD struct {
+	Num                    int64
+	Type                   FDType
+	Name                   string // absolute path, or tuple as Falco prints it
+	NameRaw                string // path as given
+	Flags                  uint32 // Falco's flags (PPM_O_…)
+	Dev                    uint32
+	Ino                    uint64
+	Sock                   SockAddr
+	Proto                  uint8 // 6 tcp, 17 udp, 1 icmp, 0 raw
+	Domain                 int32
+	Server                 bool // this end is the server
+	Connected              bool
+	UpperLayer, LowerLayer bool
+	OldName                string
+}
+
+// Container is what is known of a container from the engine that runs it.
+type Container struct {
+	ID, FullID, Name, Type                      string
+	Image, ImageID, Repository, Tag, Digest     string
+	Privileged                                  bool
+	Mounts                                      []Mount
+	Labels                                      map[string]string
+	Env                                         []string
+	StartTime                                   int64
+	IP                                          string
+	HostPID, HostNetwork, HostIPC               bool
+	Healthcheck, Liveness, Readiness            string
+	PodName, PodNamespace, PodUID, PodSandboxID string
+	PodLabels                                   map[string]string
+	Complete                                    bool // the engine answered; otherwise only ID is known
+}
+
+// Mount is one mount of a container.
+type Mount struct {
+	Source, Dest, Mode string
+	RW                 bool
+	Propagation        string
+}

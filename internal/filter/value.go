@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import "net/netip"
+
+// Type is the type of a field, named as `falco --list` names it.
+type Type uint8
+
+// The types of fields.
+const (
+	CharBuf Type = iota + 1
+	ByteBuf
+	Bool
+	Int8
+	Int16
+	Int32
+	Int64
+	Uint8
+	Uint16
+	Uint32
+	Uint64
+	Double
+	Port
+	AbsTime // nanoseconds since the epoch
+	RelTime // nanoseconds
+	IPAddr
+	IPNet
+	Dynamic
+)
+
+// Value is one value of a field, without allocation: which member counts is
+// told by the field's [Type]. Str holds CharBuf and ByteBuf; Num holds all
+// integers, times and Bool (0 or 1; unsigned ones as their bits); Float holds
+// Double; Addr holds IPAddr and IPNet. List holds the values of a list field.
+type Value struct {
+	Str   string
+	Num   int64
+	Float float64
+	Addr  netip.Addr
+	List  []Value
+}
+
+// Field is one field of an event source, resolved for use: its name with its
+// argument, its type, and how to read it from an event.
+type Field struct {
+	Name string // as conditions write it, with the argument: "proc.aname[2]"
+	Type Type
+	List bool // the field has a list of values of Type
+
+	// Get reads the field from an event of the source (for the syscall source
+	// an *event.Event) into v and tells whether the event has a value. It must
+	// not allocate in the common case. It is nil when Unsupported is set.
+	Get func(ev any, v *Value) bool
+
+	// Format renders a value as Falco prints it in an output, where the plain
+	// rendering of its type is not right. Nil means the type's own rendering.
+	Format func(ev any, v *Value) string
+
+	// Unsupported says why the built-in engine cannot know this field. Rules
+	// that use such a field load, and are reported as not supported.
+	Unsupported string
+
+	// FilterOnly: usable in conditions, not in outputs (fd.ip, fd.net …).
+	FilterOnly bool
+}
+
+// Source resolves the fields of an event source.
+type Source interface {
+	// Name is the source's name in rules: "syscall", "k8s_audit".
+	Name() string
+	// Field resolves a field by its name and argument: proc.aname[2] is
+	// ("proc.aname", "2", true). The error says what is wrong with the name or
+	// the argument, and suggests the nearest known name.
+	Field(name, arg string, hasArg bool) (*Field, error)
+}
