@@ -48,6 +48,7 @@ type Param struct {
 	Path string   // FSPATH, FSRELPATH: absolute and cleaned, links not resolved
 	Sock SockAddr // SOCKADDR (Local) and SOCKTUPLE
 	List []FDPoll // FDLIST
+	Dyn  uint8    // PDynamic: index into the definition's Dynamic
 	Strs []string // BYTEBUF that holds a vector of strings: args, env, cgroups
 }
 
