@@ -63,6 +63,21 @@ type Field struct {
 
 	// FilterOnly: usable in conditions, not in outputs (fd.ip, fd.net …).
 	FilterOnly bool
+
+	// Any: the field stands for several values, of which any one may satisfy a
+	// check (proc.aname without an index: any ancestor; fd.ip, fd.net, fd.port,
+	// fd.proto: either end; fd.cip.name: any address of the name). Get puts
+	// them into v.List. Unlike List, every operator of Type may be used.
+	Any bool
+	// NotEqualAll: with Any, a != check holds only when all the values differ
+	// (fd.ip, fd.net, fd.port; not proc.aname).
+	NotEqualAll bool
+
+	// NoTransform: transformers such as tolower() are refused, as Falco does.
+	NoTransform bool
+	// NoRight: val(field) on either side is refused, as Falco does for fields
+	// with a comparison of their own (fd.ip, evt.rawarg, proc.aname, …).
+	NoRight bool
 }
 
 // Source resolves the fields of an event source.
@@ -73,4 +88,12 @@ type Source interface {
 	// ("proc.aname", "2", true). The error says what is wrong with the name or
 	// the argument, and suggests the nearest known name.
 	Field(name, arg string, hasArg bool) (*Field, error)
+}
+
+// EventTyper is implemented by sources whose events have types that the field
+// evt.type names (the syscall source). EventTypes lists all names that evt.type
+// may be compared with; conditions that name others are errors, as in Falco.
+// The events of other sources are all of one kind.
+type EventTyper interface {
+	EventTypes() []string
 }
