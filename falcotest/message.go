@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// message is what a person reads of a result that fails or skips a subtest: the
+// verdict in one line, then what is known, then what to do next. The test's
+// name is part of the command that runs the action alone.
+func (r *Result) message(test string) string {
+	var m message
+	m.headline(r)
+	m.add("rule", r.ruleLine())
+	m.add("action", r.actionLine())
+	m.add("judge", r.Judge)
+	if r.Outcome == Missed || r.Outcome == Inconclusive {
+		m.add("alerts", r.alertLines()...)
+	}
+	if r.Outcome == Missed && r.Miss != nil {
+		if r.MissNote != "" {
+			m.add("note", r.MissNote)
+		}
+		m.add("nearest", strings.Split(strings.TrimRight(r.Miss.Text(), "\n"), "\n")...)
+	} else if r.Outcome == Missed && r.MissNote != "" {
+		m.add("nearest", r.MissNote)
+	}
+	if r.Outcome != Missed && r.Outcome != Detected && len(r.Log) > 0 {
+		m.add("log", tail(r.Log, 10)...)
+	}
+	m.add("next", r.nextLines(test)...)
+	return m.String()
+}
+
+func (m *message) headline(r *Result) {
+	rule := r.Rule
+	if rule == "" {
+		rule = "(the rule named like the action)"
+	}
+	switch r.Outcome {
+	case Missed:
+		fmt.Fprintf(&m.b, "missed: the action ran, and the rule %q did not fire\n", rule)
+	case TriggerFailed:
+		fmt.Fprintf(&m.b, "trigger failed: %s\n", oneLine(r.Reason))
+		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: the action did not do its work\n", rule)
+	case Inconclusive:
+		fmt.Fprintf(&m.b, "inconclusive: %s\n", oneLine(r.Reason))
+		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: its alert may have been lost\n", rule)
+	case Skipped:
+		fmt.Fprintf(&m.b, "skipped: %s\n", oneLine(r.Reason))
+	default:
+		fmt.Fprintf(&m.b, "%s: %q\n", r.Outcome, rule)
+	}
+}
+
+func (r *Result) ruleLine() string {
+	var parts []string
+	if p := r.Position.String(); p != "" {
+		parts = append(parts, p)
+	}
+	if r.Rule != "" {
+		parts = append(parts, r.Rule)
+	}
+	return strings.Join(parts, "  ")
+}
+
+func (r *Result) actionLine() string {
+	s := r.Action
+	switch {
+	case r.Outcome == Skipped || r.Ran == 0:
+	case r.Outcome == TriggerFailed:
+		s += fmt.Sprintf(", failed after %s", round(r.Ran))
+	default:
+		s += fmt.Sprintf(", ran to its end in %s", round(r.Ran))
+	}
+	if r.pid != 0 {
+		s += fmt.Sprintf(" (pid %d)", r.pid)
+	}
+	if r.Attempts > 1 {
+		s += fmt.Sprintf(", %d attempts", r.Attempts)
+	}
+	return s
+}
+
+// alertLines lists the alerts that the action did cause, each on a line.
+func (r *Result) alertLines() []string {
+	if len(r.Alerts) == 0 {
+		return []string{"none from this action"}
+	}
+	const limit = 5
+	var lines []string
+	for i, a := range r.Alerts {
+		if i == limit {
+			lines = append(lines, fmt.Sprintf("and %d more", len(r.Alerts)-limit))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s  %s: %s", a.Priority, a.Rule, shorten(oneLine(a.Output), 160)))
+	}
+	return lines
+}
+
+func (r *Result) nextLines(test string) []string {
+	var lines []string
+	if r.Hint != "" {
+		lines = append(lines, r.Hint)
+	}
+	if r.Outcome == Skipped {
+		return lines
+	}
+	switch {
+	case r.Hint != "":
+	case r.Outcome == Missed && r.Position.File != "":
+		lines = append(lines, fmt.Sprintf("mend the condition at %s, or the action if it no longer does what the rule is for", r.Position))
+	case r.Outcome == TriggerFailed:
+		lines = append(lines, "mend the action, or what it needs of this machine")
+	case r.Outcome == Inconclusive:
+		lines = append(lines, "see that the judge keeps up and stays alive, then run again")
+	}
+	if test != "" {
+		lines = append(lines, "run it alone: go test -v -run '"+runPattern(test)+"'")
+	}
+	return lines
+}
+
+// runPattern is the -run pattern that selects just the named test.
+func runPattern(test string) string {
+	levels := strings.Split(test, "/")
+	for i, level := range levels {
+		levels[i] = "^" + regexp.QuoteMeta(level) + "$"
+	}
+	return strings.Join(levels, "/")
+}
+
+// message lays out labelled lines, with the labels in a column.
+type message struct {
+	b strings.Builder
+}
+
+func (m *message) add(label string, lines ...string) {
+	for i, line := range lines {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(&m.b, "  %-8s  %s\n", label, strings.TrimRight(line, " "))
+	}
+}
+
+func (m *message) String() string { return strings.TrimRight(m.b.String(), "\n") }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func shorten(s string, limit int) string {
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return s
+}
+
+func tail(lines []string, n int) []string {
+	return lines[max(0, len(lines)-n):]
+}
+
+func round(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(10 * time.Millisecond)
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// Outcome is how an action ended. The zero value is none.
+type Outcome int
+
+// The outcomes. Missed, TriggerFailed and Inconclusive fail a subtest, each in
+// its own words; Skipped fails it only with FALCOTEST_STRICT=1.
+const (
+	// Detected: an alert of the expected rule was attributed to the action.
+	Detected Outcome = iota + 1
+	// Missed: the action ran, and the expected rule did not fire.
+	Missed
+	// Skipped: the action could not run here, or nobody could judge it.
+	Skipped
+	// TriggerFailed: the action itself failed, crashed or timed out.
+	TriggerFailed
+	// Inconclusive: the judge lost events or went away, so that nothing can be
+	// said of the rule.
+	Inconclusive
+)
+
+var outcomeNames = [...]string{"none", "detected", "missed", "skipped", "trigger failed", "inconclusive"}
+
+// String returns the outcome's name, e.g. "trigger failed".
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return outcomeNames[o]
+}
+
+// MarshalText writes the outcome's name.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// Alert is one alert of a Falco, whatever carried it.
+type Alert = alert.Alert
+
+// Priority is the priority of a rule or an alert.
+type Priority = alert.Priority
+
+// Position is a place in a rules file.
+type Position struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+// String returns file:line, or "" for the zero value.
+func (p Position) String() string {
+	if p.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// Result is what became of one action.
+type Result struct {
+	Action   string   `json:"action"`
+	Rule     string   `json:"rule,omitempty"` // the expected rule; "" when no rules files were given and none fired
+	Position Position `json:"position"`       // of that rule
+	Priority string   `json:"priority,omitempty"`
+	Outcome  Outcome  `json:"outcome"`
+	Reason   string   `json:"reason,omitempty"` // why skipped, failed or inconclusive
+	Hint     string   `json:"hint,omitempty"`   // what to do about it
+
+	// Judge is who judged, with its version.
+	Judge string `json:"judge"`
+	// Correlation is how surely the alert is this action's: "environment",
+	// "process", "text" or "time".
+	Correlation string `json:"correlation,omitempty"`
+	// Latency is the time from the action's start to the alert's arrival.
+	Latency time.Duration `json:"latency_ns,omitempty"`
+	// Ran is how long the action ran.
+	Ran time.Duration `json:"ran_ns,omitempty"`
+	// Attempts counts the times that the action ran.
+	Attempts int `json:"attempts,omitempty"`
+
+	// Alerts are all alerts attributed to the action, of whatever rule, in the
+	// order of their arrival.
+	Alerts []*Alert `json:"alerts,omitempty"`
+	// Miss explains a miss: the event that came closest to firing the rule.
+	Miss *filter.Miss `json:"nearest_miss,omitempty"`
+	// MissNote says how that was found when a real Falco judged.
+	MissNote string `json:"nearest_miss_note,omitempty"`
+	// Log is what the action logged.
+	Log []string `json:"log,omitempty"`
+
+	pid int
+}

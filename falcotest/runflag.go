@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"flag"
+	"regexp"
+	"strings"
+)
+
+// subtestFilter tells which subtests of a test "go test -run" and -skip will
+// run, so that actions nobody asked for are not started ahead of their
+// subtests. It follows package testing's documentation of -run: the pattern is
+// split by unbracketed | into alternatives and those by unbracketed / into one
+// expression for each level of names. Where it says yes in error an action
+// runs in vain; where it says no in error, the action starts with its subtest.
+type subtestFilter struct {
+	run, skip string
+}
+
+func newSubtestFilter() subtestFilter {
+	value := func(name string) string {
+		if f := flag.Lookup(name); f != nil {
+			return f.Value.String()
+		}
+		return ""
+	}
+	return subtestFilter{run: value("test.run"), skip: value("test.skip")}
+}
+
+// selects tells whether the subtest of the test named parent will run.
+func (f subtestFilter) selects(parent, subtest string) bool {
+	levels := strings.Split(parent+"/"+strings.ReplaceAll(subtest, " ", "_"), "/")
+	if f.run != "" {
+		if ok, _ := matchLevels(f.run, levels); !ok {
+			return false
+		}
+	}
+	if f.skip != "" {
+		if ok, whole := matchLevels(f.skip, levels); ok && whole {
+			return false
+		}
+	}
+	return true
+}
+
+// matchLevels tells whether one of a pattern's alternatives matches the levels
+// of a name, and whether it had no further levels to match.
+func matchLevels(pattern string, levels []string) (ok, whole bool) {
+	for _, alternative := range splitUnbracketed(pattern, '|') {
+		exprs := splitUnbracketed(alternative, '/')
+		matched := true
+		for i, expr := range exprs[:min(len(exprs), len(levels))] {
+			re, err := regexp.Compile(expr)
+			if err != nil || !re.MatchString(levels[i]) {
+				matched = false
+				break
+			}
+		}
+		if matched {
+			ok = true
+			whole = whole || len(exprs) <= len(levels)
+		}
+	}
+	return ok, whole
+}
+
+func splitUnbracketed(s string, separator byte) []string {
+	var parts []string
+	square, round, start := 0, 0, 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '[':
+			square++
+		case ']':
+			square = max(square-1, 0)
+		case '(':
+			if square == 0 {
+				round++
+			}
+		case ')':
+			if square == 0 {
+				round--
+			}
+		case '\\':
+			i++
+		case separator:
+			if square == 0 && round == 0 {
+				parts = append(parts, s[start:i])
+				start = i + 1
+			}
+		}
+	}
+	return append(parts, s[start:])
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// selected is one action to run, with the rule that is expected to fire.
+type selected struct {
+	action string
+	rule   *rules.Rule // nil when no rules files are given
+}
+
+func (s selected) ruleName() string {
+	if s.rule == nil {
+		return ""
+	}
+	return s.rule.Name
+}
+
+// selectActions picks the registered actions that a configuration asks for, by
+// name, and lists the rules under test that no registered action is for. A nil
+// set means that no rules files are given: then every action counts.
+func selectActions(c *config, set *rules.Set) (chosen []selected, uncovered []*rules.Rule, err error) {
+	if len(events.All()) == 0 {
+		return nil, nil, errors.New("selecting actions: no action is registered: import the packages that hold them, e.g. _ \"github.com/falcotest/go-falcotest/events/syscall\"")
+	}
+	names := slices.Sorted(maps.Keys(events.All()))
+	wanted, err := wantedNames(c, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	ruleOf := func(string) *rules.Rule { return nil }
+	if set != nil {
+		ruleOf = func(name string) *rules.Rule {
+			i := slices.IndexFunc(set.Rules, func(r *rules.Rule) bool { return events.MatchRule(name, r.Name) })
+			if i < 0 {
+				return nil
+			}
+			return set.Rules[i]
+		}
+		for _, r := range set.Rules {
+			if !slices.ContainsFunc(names, func(name string) bool { return events.MatchRule(name, r.Name) }) {
+				uncovered = append(uncovered, r)
+			}
+		}
+		slices.SortFunc(uncovered, func(a, b *rules.Rule) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	disabled := 0
+	for _, name := range names {
+		explicit, ok := wanted[name]
+		if !ok {
+			continue
+		}
+		rule := ruleOf(name)
+		switch {
+		case set != nil && rule == nil:
+			if explicit {
+				return nil, nil, fmt.Errorf("selecting actions: no rule under test matches the action %s: its rule must have the same letters and digits as %q", name, name[strings.LastIndexByte(name, '.')+1:])
+			}
+		case events.Disabled(name) && !c.disabled && !explicit:
+			disabled++
+		default:
+			chosen = append(chosen, selected{action: name, rule: rule})
+		}
+	}
+	if len(chosen) == 0 {
+		var why []string
+		if disabled > 0 {
+			why = append(why, fmt.Sprintf("%d that match are disabled by default: add WithDisabledActions or FALCOTEST_DISABLED=1", disabled))
+		}
+		if len(c.actions) > 0 {
+			why = append(why, fmt.Sprintf("asked for %s", strings.Join(c.actions, ", ")))
+		}
+		if set != nil {
+			why = append(why, fmt.Sprintf("%d rules under test, %d actions registered", len(set.Rules), len(names)))
+		}
+		return nil, nil, fmt.Errorf("selecting actions: none selected, so nothing would be tested (%s)", strings.Join(why, "; "))
+	}
+	return chosen, uncovered, nil
+}
+
+// wantedNames resolves the patterns of WithActions; the value tells whether the
+// action was asked for by its full name.
+func wantedNames(c *config, names []string) (map[string]bool, error) {
+	wanted := make(map[string]bool)
+	if len(c.actions) == 0 {
+		for _, name := range names {
+			wanted[name] = false
+		}
+		return wanted, nil
+	}
+	for _, pattern := range c.actions {
+		if slices.Contains(names, pattern) {
+			wanted[pattern] = true
+			continue
+		}
+		re, err := regexp.Compile("^(?:" + pattern + ")$")
+		if err != nil {
+			return nil, fmt.Errorf("selecting actions: %q is neither the name of an action nor a regular expression: %w", pattern, err)
+		}
+		found := false
+		for _, name := range names {
+			if re.MatchString(name) {
+				found = true
+				wanted[name] = wanted[name]
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("selecting actions: no registered action matches %q%s", pattern, nearest(pattern, names))
+		}
+	}
+	return wanted, nil
+}
+
+// nearest suggests the registered name that looks most like a pattern.
+func nearest(pattern string, names []string) string {
+	best, distance := "", len(pattern)/2+1
+	for _, name := range names {
+		if d := editDistance(strings.ToLower(pattern), strings.ToLower(name)); d < distance {
+			best, distance = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", best)
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
