@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package syscall
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/falcotest/go-falcotest/events"
+)
+
+// readSensitiveFile opens a file that the rules call sensitive_files for
+// reading, and reads its first byte: /etc/shadow where this process may, else
+// a file of /etc/pam.d, which every user may read.
+func readSensitiveFile(h events.Helper) error {
+	err := readByte("/etc/shadow")
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading a sensitive file: %w", err)
+	}
+	h.Log().WithError(err).Info("falling back to a file of /etc/pam.d")
+	files, _ := filepath.Glob("/etc/pam.d/*")
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && readByte(file) == nil {
+			return nil
+		}
+	}
+	return &events.ErrSkipped{Reason: "no sensitive file can be read: neither /etc/shadow nor any of /etc/pam.d"}
+}
+
+func readByte(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Read(make([]byte, 1)); err != nil && err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// uniquePattern is a pattern for os.CreateTemp and os.MkdirTemp that carries
+// the id of this run, so that an alert which prints the path can be attributed
+// to it.
+func uniquePattern() string {
+	if id := os.Getenv("FALCOTEST_ID"); id != "" {
+		return "falcotest-" + id + "-*"
+	}
+	return "falcotest-*"
+}
+
+// tempDir makes an empty directory that every user may enter, and removes it
+// with all that it holds when the action completes.
+func tempDir(h events.Helper) (string, error) {
+	return tempDirIn(h, "")
+}
+
+func tempDirIn(h events.Helper, parent string) (string, error) {
+	dir, err := os.MkdirTemp(parent, uniquePattern())
+	if err != nil {
+		return "", fmt.Errorf("making a directory: %w", err)
+	}
+	h.Cleanup(func() { os.RemoveAll(dir) }, "remove", dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", fmt.Errorf("opening a directory to every user: %w", err)
+	}
+	return dir, nil
+}
+
+// createIn creates a file of its own in an existing directory, as openat with
+// O_CREAT and O_RDWR, writes a line to it, and removes it when the action
+// completes.
+func createIn(h events.Helper, dir string) (string, error) {
+	f, err := os.CreateTemp(dir, uniquePattern())
+	if err != nil {
+		return "", err
+	}
+	name := f.Name()
+	h.Cleanup(func() { os.Remove(name) }, "remove", name)
+	_, err = f.WriteString("# made by falcotest\n")
+	return name, errors.Join(err, f.Close())
+}
+
+// tempFile creates a file of the given base name and content in a temporary
+// directory of its own, making the folders between.
+func tempFile(h events.Helper, name, content string) (string, error) {
+	dir, err := tempDir(h)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", fmt.Errorf("making a directory: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		return "", fmt.Errorf("making a file: %w", err)
+	}
+	return path, nil
+}
+
+// ownDir makes sure that a directory exists, and removes the folders that it
+// had to make when the action completes.
+func ownDir(h events.Helper, dir string) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return nil
+	}
+	if err := ownDir(h, filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil // made by somebody else in the meantime, who keeps it
+		}
+		return err
+	}
+	h.Cleanup(func() { os.Remove(dir) }, "remove", dir)
+	return nil
+}
+
+// walk visits all files below a directory, as find and grep -r do.
+func walk(dir string, visit func(path string) error) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return visit(path)
+	})
+}
+
+// searchRoot returns the directory that a copy running as find or grep was
+// asked to search: the first argument that is an absolute path.
+func searchRoot() (string, bool) {
+	for _, arg := range os.Args[1:] {
+		if filepath.IsAbs(arg) {
+			return arg, true
+		}
+	}
+	return "", false
+}
