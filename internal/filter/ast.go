@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+// Kind is the kind of a node of a condition.
+type Kind uint8
+
+// The kinds of nodes.
+const (
+	And   Kind = iota + 1 // all of Children, two or more
+	Or                    // any of Children, two or more
+	Not                   // not Children[0]
+	Check                 // Left Op Right, or Left exists
+	Macro                 // the macro Name; Children[0] is its body once resolved
+)
+
+// Expr is a node of a condition. A tree is not changed after it was resolved,
+// and bodies of macros are shared by all that refer to them.
+type Expr struct {
+	Kind     Kind
+	Children []*Expr
+
+	Name string // of a macro
+
+	Left  *Operand // of a check
+	Op    Op
+	Mod   Modifier
+	Right *Operand // nil with exists
+
+	Text *Text // the text that holds this node
+	Off  int   // where it begins there
+	End  int   // where it ends
+}
+
+// Pos returns the place in the rules file where the node begins.
+func (e *Expr) Pos() Pos { return e.Text.Pos(e.Off) }
+
+// Operand is one side of a check: a field, a function of operands, or constants.
+// Exactly one of Field, Func and constants is what it is.
+type Operand struct {
+	Field  string // proc.aname
+	Arg    string // the 2 of proc.aname[2]
+	HasArg bool
+
+	Func string     // tolower, val, …
+	Args []*Operand // of Func
+
+	Const  bool     // Values are constants
+	List   bool     // they were written as a list: (a, b)
+	Bare   bool     // the one value was a bare word where a list is expected
+	Values []string // as written, without quotes and escapes
+	offs   []int    // where each value begins
+
+	Text *Text
+	Off  int
+}
+
+// Pos returns the place in the rules file where the operand begins.
+func (o *Operand) Pos() Pos { return o.Text.Pos(o.Off) }
+
+// Op is an operator of checks, as Falco prints it.
+type Op string
+
+// The operators. "==" is kept as it was written; it means "=".
+const (
+	OpExists      Op = "exists"
+	OpEq          Op = "="
+	OpEqEq        Op = "=="
+	OpNe          Op = "!="
+	OpLt          Op = "<"
+	OpLe          Op = "<="
+	OpGt          Op = ">"
+	OpGe          Op = ">="
+	OpContains    Op = "contains"
+	OpIContains   Op = "icontains"
+	OpBContains   Op = "bcontains"
+	OpStartsWith  Op = "startswith"
+	OpBStartsWith Op = "bstartswith"
+	OpEndsWith    Op = "endswith"
+	OpGlob        Op = "glob"
+	OpIGlob       Op = "iglob"
+	OpRegex       Op = "regex"
+	OpIn          Op = "in"
+	OpIntersects  Op = "intersects"
+	OpPMatch      Op = "pmatch"
+)
+
+// Modifier makes a string operator compare with a list of values. Engines
+// before 0.62 do not have them.
+type Modifier string
+
+// The modifiers: one value on the left matches any one or all of the values on the right;
+// or, for a field with a list of values, any of them.
+const (
+	OneOf Modifier = "oneof"
+	AnyOf Modifier = "anyof"
+	AllOf Modifier = "allof"
+)
+
+// Operators lists all operators in the order in which Falco's parser tries them.
+func Operators() []Op {
+	return append(append(append([]Op{OpExists}, numOps...), strOps...), listOps...)
+}
+
+// IsOperator tells whether s is an operator.
+func IsOperator(s string) bool {
+	for _, op := range Operators() {
+		if string(op) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// IsListOperator tells whether s is an operator with a list on its right.
+func IsListOperator(s string) bool {
+	return s == string(OpIn) || s == string(OpIntersects) || s == string(OpPMatch)
+}
+
+var (
+	numOps  = []Op{OpLe, OpLt, OpGe, OpGt}
+	strOps  = []Op{OpEqEq, OpEq, OpNe, OpGlob, OpIGlob, OpContains, OpIContains, OpBContains, OpStartsWith, OpBStartsWith, OpEndsWith, OpRegex}
+	listOps = []Op{OpIntersects, OpIn, OpPMatch}
+
+	transformers = []string{"tolower", "toupper", "b64", "basename", "len"}
+	// newTransformers came after engine 0.58.
+	newTransformers = []string{"join", "concat", "getopt"}
+)
+
+// Walk calls f for e and all nodes below it, bodies of macros included, until f
+// returns false for a node, whose children it then leaves out.
+func (e *Expr) Walk(f func(*Expr) bool) {
+	if !f(e) {
+		return
+	}
+	for _, c := range e.Children {
+		c.Walk(f)
+	}
+}
+
+// Fields calls f for each field of the operand.
+func (o *Operand) Fields(f func(*Operand)) {
+	if o.Field != "" {
+		f(o)
+	}
+	for _, a := range o.Args {
+		a.Fields(f)
+	}
+}
