@@ -116,6 +116,8 @@ type Process struct {
 	Threads               int
 	FDs                   map[int64]*FD
 	Container             *Container // nil on the host
+
+	memo memo
 }
 
 // FDType is the type of a descriptor, with Falco's names.
