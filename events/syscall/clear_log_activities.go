@@ -15,7 +15,7 @@ var _ = events.Register(ClearLogActivities)
 // ClearLogActivities empties an authentication log to cover its tracks.
 //
 // Rule: open_write with O_TRUNC of a file whose name is one of
-// log_files: auth.log, in a directory of its own. Needs: nothing. It leaves
+// access_log_files: auth.log, in a directory of its own. Needs: nothing. It leaves
 // the machine's own logs alone.
 //
 // ATT&CK: T1070, indicator removal.

@@ -16,7 +16,7 @@ var _ = events.Register(RemoveBulkDataFromDisk)
 // RemoveBulkDataFromDisk overwrites a file and removes it, so that it cannot
 // be recovered.
 //
-// Rule: spawned_process with a name of data_remove_commands (clear_data_procs):
+// Rule: spawned_process with a name of data_remove_commands:
 // a copy of this executable runs as shred. Needs: nothing. The file is its
 // own.
 //
