@@ -31,10 +31,14 @@ type Container struct {
 	User        string   // "uid" or "uid:gid"
 	HostNetwork bool
 	HostPID     bool
-	Name        string            // part of the container's name, for rules on container.name
-	Repository  string            // the image's repository, for rules on container.image.repository
-	Files       map[string]string // files of the image besides the executable, by absolute path
-	Labels      map[string]string
+	// SeccompUnconfined lets every system call reach the kernel. The engines'
+	// default profiles answer some themselves, before a tracer sees them.
+	SeccompUnconfined bool
+
+	Name       string            // part of the container's name, for rules on container.name
+	Repository string            // the image's repository, for rules on container.image.repository
+	Files      map[string]string // files of the image besides the executable, by absolute path
+	Labels     map[string]string
 }
 
 // ContainerOf returns what the named action's container must be like, and

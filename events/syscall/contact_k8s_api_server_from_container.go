@@ -37,12 +37,7 @@ func ContactK8SAPIServerFromContainer(h events.Helper) error {
 		if err := enterHosts(h, loopback.String(), name); err != nil {
 			return err
 		}
-		c, err := connect(unix.SOCK_STREAM, netip.AddrPortFrom(loopback, 0))
-		if err != nil {
-			return err
-		}
-		c.Close()
-		return nil
+		return connectTo(unix.SOCK_STREAM, loopback, 0)
 	})
 	return errors.Join(err, connectToCluster())
 }

@@ -5,8 +5,6 @@
 package syscall
 
 import (
-	"net/netip"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/events"
@@ -29,11 +27,6 @@ func DisallowedSSHConnectionNonStandardPort(h events.Helper) error {
 		return h.SpawnAs("ssh", "syscall.DisallowedSSHConnectionNonStandardPort", "-p", "443", documentationIP.String())
 	}
 	return withAddress(h, documentationIP, func() error {
-		c, err := connect(unix.SOCK_STREAM, netip.AddrPortFrom(documentationIP, 443))
-		if err != nil {
-			return err
-		}
-		c.Close()
-		return nil
+		return connectTo(unix.SOCK_STREAM, documentationIP, 443)
 	})
 }

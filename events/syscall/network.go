@@ -246,3 +246,13 @@ func talkToLastArgs() error {
 	}
 	return errors.New("no address and port to connect to among the arguments")
 }
+
+// connectTo is connect for actions that want no more of the connection.
+func connectTo(kind int, ip netip.Addr, port uint16) error {
+	c, err := connect(kind, netip.AddrPortFrom(ip, port))
+	if err != nil {
+		return err
+	}
+	c.Close()
+	return nil
+}
