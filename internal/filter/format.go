@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"fmt"
+	"strings"
+)
+
+// FormatPart is a part of a rule's output: text as it is, or a field, perhaps
+// in transformers.
+type FormatPart struct {
+	Text    string
+	Operand *Operand // nil for plain text
+	Field   *Field   // what the innermost part of Operand resolves to
+	Width   int      // of %20proc.name; 0 when not given
+}
+
+// ParseFormat cuts a rule's output into its parts: %field, %field[argument],
+// %transformer(field), and text. A field's name ends where no longer name is
+// known to the source.
+func ParseFormat(src Source, format string) ([]FormatPart, error) {
+	if format == "" {
+		return nil, fmt.Errorf("the output is empty")
+	}
+	// An output that begins with * may lack values; all of Falco's may.
+	rest := strings.TrimPrefix(format, "*")
+	var parts []FormatPart
+	for {
+		text, after, found := strings.Cut(rest, "%")
+		if text != "" {
+			parts = append(parts, FormatPart{Text: text})
+		}
+		if !found {
+			return parts, nil
+		}
+		if after == "" {
+			return nil, fmt.Errorf("the output ends with a %%")
+		}
+		part, rest2, err := formatField(src, after)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+		rest = rest2
+	}
+}
+
+func formatField(src Source, s string) (FormatPart, string, error) {
+	var part FormatPart
+	for s != "" && s[0] >= '0' && s[0] <= '9' {
+		part.Width = min(part.Width*10+int(s[0]-'0'), 1<<20)
+		s = s[1:]
+	}
+	var funcs []string
+next:
+	for _, t := range transformers {
+		if strings.HasPrefix(s, t+"(") {
+			funcs = append(funcs, t)
+			s = s[len(t)+1:]
+			goto next
+		}
+	}
+	o, field, n, err := longestField(src, s)
+	if err != nil {
+		return part, "", err
+	}
+	if field.FilterOnly {
+		return part, "", fmt.Errorf("%s can be used in conditions only, not in outputs", o.Name())
+	}
+	s = s[n:]
+	t, list := field.Type, field.List
+	for i := len(funcs) - 1; i >= 0; i-- {
+		if !strings.HasPrefix(s, ")") {
+			return part, "", fmt.Errorf("expected ')' after %s in the output", o)
+		}
+		s = s[1:]
+		var ok bool
+		if t, list, ok = transformType(funcs[i], t, list); !ok || field.NoTransform {
+			return part, "", fmt.Errorf("%s() does not take %s of type %s", funcs[i], o, field.Type)
+		}
+		o = &Operand{Func: funcs[i], Args: []*Operand{o}}
+	}
+	part.Operand, part.Field = o, field
+	return part, s, nil
+}
+
+// longestField resolves the longest field's name at the start of s. It returns
+// how many bytes the name and its argument take.
+func longestField(src Source, s string) (*Operand, *Field, int, error) {
+	full := fieldName(s)
+	if full == 0 {
+		word, _, _ := strings.Cut(s, " ")
+		if len(word) > 40 {
+			word = word[:40]
+		}
+		return nil, nil, 0, fmt.Errorf("invalid field in the output: '%%%s'", strings.ToValidUTF8(word, ""))
+	}
+	var first error
+	for n := full; n > 0; n-- {
+		if fieldName(s[:n]) != n {
+			continue
+		}
+		if n < len(s) && s[n] == '[' {
+			if end := strings.IndexByte(s[n:], ']'); end > 1 && !strings.Contains(s[n:n+end], "%") {
+				arg := s[n+1 : n+end]
+				field, err := src.Field(s[:n], arg, true)
+				if err == nil {
+					return &Operand{Field: s[:n], Arg: arg, HasArg: true}, field, n + end + 1, nil
+				}
+				return nil, nil, 0, err
+			}
+		}
+		field, err := src.Field(s[:n], "", false)
+		if err == nil {
+			return &Operand{Field: s[:n]}, field, n, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if full-n > 64 {
+			break
+		}
+	}
+	return nil, nil, 0, first
+}
+
+// Eval reads the operand of a part from an event, for outputs. The text is what
+// Falco prints; it is not ok when the event has no value.
+func (p *FormatPart) Eval(ev any) (v Value, t Type, list, ok bool) {
+	t, list = p.Field.Type, p.Field.List
+	if p.Field.Get == nil || !p.Field.Get(ev, &v) {
+		return v, t, list, false
+	}
+	v, t, list, ok = applyFuncs(p.Operand, v, t, list)
+	return v, t, list, ok
+}
+
+func applyFuncs(o *Operand, v Value, t Type, list bool) (Value, Type, bool, bool) {
+	if o.Func == "" {
+		return v, t, list, true
+	}
+	v, t, list, ok := applyFuncs(o.Args[0], v, t, list)
+	if !ok {
+		return v, t, list, false
+	}
+	ok = transform(o.Func, list, &v, new([]byte))
+	t, list, _ = transformType(o.Func, t, list)
+	return v, t, list, ok
+}
