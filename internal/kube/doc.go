@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kube starts a Kubernetes API server for tests: a real etcd and a
+// real kube-apiserver on loopback, with RBAC, that send their audit events to
+// a function of the caller's, or to a given Falco's k8saudit plugin.
+//
+// It may import internal/audit, which receives the events, and
+// internal/kube/apiserver, which builds the program. Events leave through
+// [Options].Handle; clients reach the cluster through [Cluster.Kubeconfig].
+//
+// There are no other parts of Kubernetes: nothing is scheduled, no container
+// runs, no image is pulled. What tests need of the controllers is done by this
+// package: namespaces end when they are deleted, and approved requests for
+// client certificates are signed.
+package kube

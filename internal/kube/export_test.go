@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kube
+
+// KillServer kills the API server.
+func KillServer(c *Cluster) { c.processes[len(c.processes)-1].cmd.Process.Kill() }
