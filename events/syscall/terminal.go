@@ -18,20 +18,29 @@ import (
 func openTerminal(h events.Helper) (*os.File, error) {
 	master, terminal, err := pty.Open()
 	if err != nil {
-		return nil, &events.ErrSkipped{Reason: fmt.Sprintf("no pseudo terminal: %v", err)}
+		return nil, noTerminal(err)
 	}
 	h.Cleanup(func() { terminal.Close(); master.Close() }, "close", terminal.Name())
 	return terminal, nil
 }
 
+func noTerminal(err error) error {
+	return &events.ErrSkipped{Reason: fmt.Sprintf("no pseudo terminal: %v", err)}
+}
+
+// controlling keeps both ends of this process's controlling terminal open until
+// the process ends: closing them earlier would hang it up.
+var controlling [2]*os.File
+
 // takeTerminal makes this process the leader of a session whose controlling
 // terminal is a new pseudo terminal; its children inherit it. Call it in a
 // spawned process.
-func takeTerminal(h events.Helper) error {
-	terminal, err := openTerminal(h)
+func takeTerminal() error {
+	master, terminal, err := pty.Open()
 	if err != nil {
-		return err
+		return noTerminal(err)
 	}
+	controlling = [...]*os.File{master, terminal}
 	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
 		if _, err := unix.Setsid(); err != nil {
 			return fmt.Errorf("starting a session: %w", err)

@@ -22,7 +22,7 @@ func TerminalShellInContainer(h events.Helper) error {
 	case "":
 		return h.SpawnAs("runc", "syscall.TerminalShellInContainer")
 	case "runc":
-		if err := takeTerminal(h); err != nil {
+		if err := takeTerminal(); err != nil {
 			return err
 		}
 		return h.SpawnAs("sh", "syscall.TerminalShellInContainer")
