@@ -129,7 +129,11 @@ func longestField(src Source, s string) (*Operand, *Field, int, error) {
 // Falco prints; it is not ok when the event has no value.
 func (p *FormatPart) Eval(ev any) (v Value, t Type, list, ok bool) {
 	t, list = p.Field.Type, p.Field.List
-	if p.Field.Get == nil || !p.Field.Get(ev, &v) {
+	get := p.Field.Get
+	if p.Field.Output != nil {
+		get = p.Field.Output
+	}
+	if get == nil || !get(ev, &v) {
 		return v, t, list, false
 	}
 	v, t, list, ok = applyFuncs(p.Operand, v, t, list)

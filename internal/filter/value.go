@@ -57,6 +57,14 @@ type Field struct {
 	// rendering of its type is not right. Nil means the type's own rendering.
 	Format func(ev any, v *Value) string
 
+	// Output reads the value that outputs print, where that is not the one that
+	// conditions see (of a field with Any: one value). Nil means Get.
+	Output func(ev any, v *Value) bool
+
+	// JSON gives the value in a JSON alert's output_fields, where that is not
+	// the plain one of the type. Nil means the type's own.
+	JSON func(ev any, v *Value) any
+
 	// Unsupported says why the built-in engine cannot know this field. Rules
 	// that use such a field load, and are reported as not supported.
 	Unsupported string
