@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+var fdFields = []field{
+	{name: "fd.num", typ: filter.Int64, get: num(func(e *event.Event) (int64, bool) { return e.FDNum, aboutFD(e) })},
+	{name: "fd.type", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) { return fd.Type.String(), true })},
+	{name: "fd.typechar", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
+		if !aboutFD(e) {
+			return "", false
+		}
+		if fd := currentFD(e); fd != nil {
+			return fd.Type.TypeChar(), true
+		}
+		return typeCharOf(e.Type), true
+	})},
+	{name: "fd.name", typ: filter.CharBuf, get: str(fdName)},
+	{name: "fd.directory", typ: filter.CharBuf, get: str(fdDirectory)},
+	{name: "fd.filename", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
+		if fd.Type != event.FDFile {
+			return "", false
+		}
+		i := strings.LastIndexByte(fd.Name, '/')
+		switch {
+		case i < 0:
+			return "/", true
+		case i < len(fd.Name)-1:
+			return fd.Name[i+1:], true
+		}
+		return fd.Name, true
+	})},
+	{name: "fd.ip", typ: filter.IPAddr, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothIPs},
+	{name: "fd.cip", typ: filter.IPAddr, get: addr(clientIP)},
+	{name: "fd.sip", typ: filter.IPAddr, get: addr(serverIP)},
+	{name: "fd.lip", typ: filter.IPAddr, get: endAddr(true)},
+	{name: "fd.rip", typ: filter.IPAddr, get: endAddr(false)},
+	{name: "fd.port", typ: filter.Port, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothPorts},
+	{name: "fd.cport", typ: filter.Port, get: fdNum(clientPort)},
+	{name: "fd.sport", typ: filter.Port, get: fdNum(serverPort)},
+	{name: "fd.lport", typ: filter.Port, get: endPort(true)},
+	{name: "fd.rport", typ: filter.Port, get: endPort(false)},
+	{name: "fd.l4proto", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
+		switch {
+		case !fd.Type.IsIP():
+		case fd.Proto == event.ProtoTCP:
+			return "tcp", true
+		case fd.Proto == event.ProtoUDP:
+			return "udp", true
+		case fd.Proto == event.ProtoICMP:
+			return "icmp", true
+		case fd.Proto == event.ProtoRaw:
+			return "raw", true
+		}
+		return "<NA>", true
+	})},
+	{name: "fd.sockfamily", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
+		switch {
+		case fd.Type.IsIP():
+			return "ip", true
+		case fd.Type == event.FDUnix:
+			return "unix", true
+		}
+		return "", false
+	})},
+	{name: "fd.is_server", typ: filter.Bool, get: func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		fd := currentFD(e)
+		if !aboutFD(e) || fd == nil {
+			return false
+		}
+		v.Num = 0
+		switch fd.Type {
+		case event.FDIPv4Server, event.FDIPv6Server:
+			v.Num = 1
+		case event.FDIPv4, event.FDIPv6:
+			if s.local.has(fd.Sock.Dst.Addr()) {
+				v.Num = 1
+			}
+		}
+		return true
+	}},
+	{name: "fd.uid", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
+		if !aboutFD(e) || e.Thread == nil {
+			return "", false
+		}
+		return itoa(e.Thread.TID) + itoa(e.FDNum), true
+	})},
+	{name: "fd.containername", typ: filter.CharBuf, get: inContainer(fdName)},
+	{name: "fd.containerdirectory", typ: filter.CharBuf, get: inContainer(fdDirectory)},
+	{name: "fd.proto", typ: filter.Port, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothPorts},
+	{name: "fd.cproto", typ: filter.CharBuf, get: fdPortText(clientPort)},
+	{name: "fd.sproto", typ: filter.CharBuf, get: fdPortText(func(fd *event.FD) (int64, bool) {
+		if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
+			return -1, true // empty, not absent
+		}
+		return serverPort(fd)
+	})},
+	{name: "fd.lproto", typ: filter.CharBuf, get: portText(endPort(true))},
+	{name: "fd.rproto", typ: filter.CharBuf, get: portText(endPort(false))},
+	{name: "fd.net", typ: filter.IPNet, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothIPs},
+	{name: "fd.cnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: addr(clientIP)},
+	{name: "fd.snet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: addr(serverIP)},
+	{name: "fd.lnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(true)},
+	{name: "fd.rnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(false)},
+	{name: "fd.connected", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.Connected })},
+	{name: "fd.name_changed", typ: filter.Bool, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		v.Num = 0
+		if e.FDNameChanged {
+			v.Num = 1
+		}
+		return aboutFD(e) && currentFD(e) != nil
+	}},
+	hostField("fd.cip.name", addr(clientIP)),
+	hostField("fd.sip.name", addr(serverIP)),
+	hostField("fd.lip.name", endAddr(true)),
+	hostField("fd.rip.name", endAddr(false)),
+	{name: "fd.dev", typ: filter.Int32, print: printHex, get: fdNum(func(fd *event.FD) (int64, bool) { return int64(int32(fd.Dev)), true })},
+	{name: "fd.dev.major", typ: filter.Int32, get: fdNum(func(fd *event.FD) (int64, bool) { return int64(fd.Dev & 0xfff00 >> 8), true })},
+	{name: "fd.dev.minor", typ: filter.Int32, get: fdNum(func(fd *event.FD) (int64, bool) {
+		return int64(fd.Dev&0xff | fd.Dev>>12&0xfff00), true
+	})},
+	{name: "fd.ino", typ: filter.Int64, get: fdNum(func(fd *event.FD) (int64, bool) { return int64(fd.Ino), true })},
+	{name: "fd.nameraw", typ: filter.CharBuf, get: str(fdNameRaw)},
+	{name: "fd.types", typ: filter.CharBuf, arg: optNumber, list: true, noRight: true, with: fdTypes},
+	{name: "fd.is_upper_layer", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.UpperLayer })},
+	{name: "fd.is_lower_layer", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.LowerLayer })},
+}
+
+var fdListFields = []field{
+	{name: "fdlist.nums", typ: filter.CharBuf, get: fdList(func(n int64, _ *event.FD) (string, bool) { return itoa(n), true })},
+	{name: "fdlist.names", typ: filter.CharBuf, get: fdList(func(_ int64, fd *event.FD) (string, bool) {
+		if fd == nil || fd.Name == "" {
+			return "<NA>", true
+		}
+		return fd.Name, true
+	})},
+	{name: "fdlist.cips", typ: filter.CharBuf, get: fdList(func(_ int64, fd *event.FD) (string, bool) {
+		if fd == nil || fd.Type != event.FDIPv4 && fd.Type != event.FDIPv6 {
+			return "", false
+		}
+		return addrText(fd.Sock.Src.Addr()), true
+	})},
+	{name: "fdlist.sips", typ: filter.CharBuf, get: fdList(func(_ int64, fd *event.FD) (string, bool) {
+		if fd == nil || !fd.Type.IsIP() {
+			return "", false
+		}
+		a, _ := listenOrDst(fd)
+		return addrText(a.Addr()), true
+	})},
+	{name: "fdlist.cports", typ: filter.CharBuf, get: fdList(func(_ int64, fd *event.FD) (string, bool) {
+		if fd == nil || fd.Type != event.FDIPv4 && fd.Type != event.FDIPv6 {
+			return "", false
+		}
+		return strconv.Itoa(int(fd.Sock.Src.Port())), true
+	})},
+	{name: "fdlist.sports", typ: filter.CharBuf, get: fdList(func(_ int64, fd *event.FD) (string, bool) {
+		if fd == nil || fd.Type != event.FDIPv4 && fd.Type != event.FDIPv6 {
+			return "", false
+		}
+		return strconv.Itoa(int(fd.Sock.Dst.Port())), true
+	})},
+}
+
+// aboutFD: the event is of a type that creates, uses or closes a descriptor.
+func aboutFD(e *event.Event) bool {
+	return attrs(e)&(event.CreatesFD|event.UsesFD|event.DestroysFD) != 0 && e.Thread != nil
+}
+
+// currentFD is the descriptor that fd.* fields speak of.
+func currentFD(e *event.Event) *event.FD {
+	if e.FD != nil || e.FDNum < 0 {
+		return e.FD
+	}
+	if p := proc(e); p != nil && e.HasFD {
+		return p.FDs[e.FDNum]
+	}
+	return nil
+}
+
+func fdStr(f func(*event.FD) (string, bool)) getter {
+	return str(func(e *event.Event) (string, bool) {
+		fd := currentFD(e)
+		if !aboutFD(e) || fd == nil {
+			return "", false
+		}
+		return f(fd)
+	})
+}
+
+func fdNum(f func(*event.FD) (int64, bool)) getter {
+	return num(func(e *event.Event) (int64, bool) {
+		fd := currentFD(e)
+		if !aboutFD(e) || fd == nil {
+			return 0, false
+		}
+		return f(fd)
+	})
+}
+
+func fdBool(f func(*event.FD) bool) getter {
+	return fdNum(func(fd *event.FD) (int64, bool) {
+		if f(fd) {
+			return 1, true
+		}
+		return 0, true
+	})
+}
+
+// typeCharOf is the kind of descriptor that a call which failed would have made.
+func typeCharOf(t event.Type) string {
+	switch t {
+	case event.SysOpenat, event.SysOpenat2, event.SysCreat:
+		return "f" // not open, as in Falco
+	case event.SysSocket, event.SysAccept, event.SysAccept4:
+		return "4"
+	case event.SysPipe, event.SysPipe2:
+		return "p"
+	case event.SysEventfd, event.SysEventfd2:
+		return "e"
+	case event.SysSignalfd, event.SysSignalfd4:
+		return "s"
+	case event.SysTimerfdCreate:
+		return "t"
+	case event.SysInotifyInit, event.SysInotifyInit1:
+		return "i"
+	}
+	return "o"
+}
+
+// fdName is the descriptor's name, or what the call asked for when it failed.
+func fdName(e *event.Event) (string, bool) {
+	if !aboutFD(e) {
+		return "", false
+	}
+	if fd := currentFD(e); fd != nil {
+		return fd.Name, true
+	}
+	return nameFromEvent(e, false)
+}
+
+func nameFromEvent(e *event.Event, raw bool) (string, bool) {
+	i := 0
+	switch e.Type {
+	case event.SysOpen, event.SysCreat, event.SysAccept, event.SysAccept4, event.SysConnect:
+		i = 1
+		raw = false
+	case event.SysOpenat, event.SysOpenat2:
+		i = 2
+	case event.SysOpenByHandleAt:
+		i = 3
+		raw = true
+	default:
+		return "", true
+	}
+	if i >= len(e.Params) || e.Params[i].Null {
+		return "", i == 1 // Falco has no value for a path that it could not read
+	}
+	switch p := &e.Params[i]; {
+	case raw:
+		return p.Str, true
+	case e.Type.Def().Params[i].Type == event.PSockTuple:
+		return e.ParamValue(i, nil), true
+	default:
+		return absParam(e, i), true
+	}
+}
+
+func fdDirectory(e *event.Event) (string, bool) {
+	if !aboutFD(e) {
+		return "", false
+	}
+	fd := currentFD(e)
+	name := ""
+	switch {
+	case fd == nil:
+		var ok bool
+		if name, ok = nameFromEvent(e, false); !ok {
+			return "", false
+		}
+	case fd.Type == event.FDDirectory:
+		return fd.Name, true
+	case fd.Type == event.FDFile:
+		name = fd.Name
+	default:
+		return "", false
+	}
+	switch i := strings.LastIndexByte(name, '/'); {
+	case i <= 0:
+		return "/", true
+	case i < len(name)-1:
+		return name[:i], true
+	}
+	return name, true
+}
+
+func fdNameRaw(e *event.Event) (string, bool) {
+	if !aboutFD(e) {
+		return "", false
+	}
+	name, ok := "", true
+	if fd := currentFD(e); fd != nil {
+		name = fd.NameRaw
+	} else {
+		name, ok = nameFromEvent(e, true)
+	}
+	for strings.Contains(name, "//") {
+		name = strings.ReplaceAll(name, "//", "/")
+	}
+	return name, ok
+}
+
+func inContainer(f func(*event.Event) (string, bool)) getter {
+	return str(func(e *event.Event) (string, bool) {
+		name, ok := f(e)
+		if !ok {
+			return "", false
+		}
+		id := "host"
+		if p := proc(e); p != nil && p.Container != nil {
+			id = p.Container.ID
+		}
+		return id + ":" + name, true
+	})
+}
+
+// hasTuple: the socket is an end of a connection, or of a datagram that came or
+// went, so that there are a client and a server. Sock.Src is the client's end.
+func hasTuple(fd *event.FD) bool {
+	return (fd.Type == event.FDIPv4 || fd.Type == event.FDIPv6) && fd.Sock.Src.IsValid() && fd.Sock.Dst.IsValid()
+}
+
+func clientIP(fd *event.FD) (netip.Addr, bool) { return fd.Sock.Src.Addr(), hasTuple(fd) }
+
+// listenOrDst is the server's address: where it listens, or the tuple's.
+func listenOrDst(fd *event.FD) (netip.AddrPort, bool) {
+	if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
+		if fd.Sock.Src.IsValid() {
+			return fd.Sock.Src, true
+		}
+		return fd.Sock.Dst, fd.Sock.Dst.IsValid()
+	}
+	return fd.Sock.Dst, hasTuple(fd)
+}
+
+func serverIP(fd *event.FD) (netip.Addr, bool) {
+	a, ok := listenOrDst(fd)
+	return a.Addr(), ok
+}
+
+func clientPort(fd *event.FD) (int64, bool) { return int64(fd.Sock.Src.Port()), hasTuple(fd) }
+
+func serverPort(fd *event.FD) (int64, bool) {
+	a, ok := listenOrDst(fd)
+	return int64(a.Port()), ok
+}
+
+func addr(f func(*event.FD) (netip.Addr, bool)) getter {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		fd := currentFD(e)
+		if !aboutFD(e) || fd == nil {
+			return false
+		}
+		var ok bool
+		v.Addr, ok = f(fd)
+		return ok
+	}
+}
+
+// bothIPs gives both ends of a connection, or the address of a listener.
+func bothIPs(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	fd := currentFD(e)
+	if !aboutFD(e) || fd == nil || !fd.Type.IsIP() {
+		return false
+	}
+	v.List = v.List[:0]
+	if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
+		a, ok := listenOrDst(fd)
+		v.List = append(v.List, filter.Value{Addr: a.Addr()})
+		return ok
+	}
+	v.List = append(v.List, filter.Value{Addr: orZero(fd, fd.Sock.Src.Addr())}, filter.Value{Addr: orZero(fd, fd.Sock.Dst.Addr())})
+	return true
+}
+
+// orZero: to Falco the address of a socket that has none yet is all zeros.
+func orZero(fd *event.FD, a netip.Addr) netip.Addr {
+	switch {
+	case a.IsValid():
+		return a
+	case fd.Type == event.FDIPv6:
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+func bothPorts(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	fd := currentFD(e)
+	if !aboutFD(e) || fd == nil || !fd.Type.IsIP() {
+		return false
+	}
+	v.List = v.List[:0]
+	if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
+		p, ok := serverPort(fd)
+		v.List = append(v.List, filter.Value{Num: p})
+		return ok
+	}
+	v.List = append(v.List, filter.Value{Num: int64(fd.Sock.Src.Port())}, filter.Value{Num: int64(fd.Sock.Dst.Port())})
+	return true
+}
+
+// end is the local or the remote end: the client's is the local one when its
+// address is one of this machine's.
+func end(s *Syscall, e *event.Event, local bool) (netip.AddrPort, bool) {
+	fd := currentFD(e)
+	if !aboutFD(e) || fd == nil || !hasTuple(fd) {
+		return netip.AddrPort{}, false
+	}
+	if s.local.has(fd.Sock.Src.Addr()) == local {
+		return fd.Sock.Src, true
+	}
+	return fd.Sock.Dst, true
+}
+
+func endAddr(local bool) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		a, ok := end(s, e, local)
+		v.Addr = a.Addr()
+		return ok
+	}
+}
+
+func endPort(local bool) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		a, ok := end(s, e, local)
+		v.Num = int64(a.Port())
+		return ok
+	}
+}
+
+// fdPortText and portText: Falco does not look up the names of services unless
+// it is told to, so the protocol fields show the port's number.
+func fdPortText(f func(*event.FD) (int64, bool)) getter { return portText(fdNum(f)) }
+
+func portText(g getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if !g(s, e, v) {
+			return false
+		}
+		v.Str = ""
+		if v.Num >= 0 {
+			v.Str = itoa(v.Num)
+		}
+		return true
+	}
+}
+
+// hostField is the name of an address. Falco asks the resolver for the
+// addresses of the names in a condition; the built-in engine, which must not
+// depend on a network, knows the names in the hosts file. The address itself is
+// among the values so that != holds for an address without a name.
+func hostField(name string, g getter) field {
+	return field{name: name, typ: filter.CharBuf, any: true, notEqualAll: true, noRight: true, noTran: true,
+		get: func(s *Syscall, e *event.Event, v *filter.Value) bool {
+			if !g(s, e, v) {
+				return false
+			}
+			v.List = append(v.List[:0], filter.Value{Str: addrText(v.Addr)})
+			for _, n := range s.hosts.names(v.Addr) {
+				v.List = append(v.List, filter.Value{Str: n})
+			}
+			return true
+		},
+		single: func(s *Syscall, e *event.Event, v *filter.Value) bool {
+			if !g(s, e, v) {
+				return false
+			}
+			if names := s.hosts.names(v.Addr); len(names) > 0 {
+				v.Str = names[0]
+				return true
+			}
+			return false
+		}}
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "0.0.0.0"
+	}
+	return a.WithZone("").String()
+}
+
+// fdTypes lists the types of all open descriptors of the process, or has that
+// of one.
+func fdTypes(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+	if arg.has {
+		n, err := strconv.ParseInt(arg.text, 10, 64)
+		if err != nil || !arg.brackets {
+			return nil, fmt.Errorf("fd.types[%s]: want the number of a descriptor", arg.text)
+		}
+		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+			p := proc(e)
+			if !aboutFD(e) || p == nil || p.FDs[n] == nil {
+				return false
+			}
+			v.List = append(v.List[:0], filter.Value{Str: p.FDs[n].Type.String()})
+			return true
+		}, nil
+	}
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		p := proc(e)
+		if !aboutFD(e) || p == nil {
+			return false
+		}
+		v.List = v.List[:0]
+		var seen uint32
+		for _, fd := range p.FDs {
+			seen |= 1 << fd.Type
+		}
+		last := ""
+		for t := event.FDUnknown; t <= event.FDUnsupported; t++ {
+			if name := t.String(); seen&(1<<t) != 0 && name != last {
+				v.List = append(v.List, filter.Value{Str: name})
+				last = name
+			}
+		}
+		return true
+	}, nil
+}
+
+func fdList(f func(n int64, fd *event.FD) (string, bool)) getter {
+	return str(func(e *event.Event) (string, bool) {
+		p := proc(e)
+		if e.Type != event.SysPoll && e.Type != event.SysPpoll || p == nil || len(e.Params) < 2 {
+			return "", false
+		}
+		var b []byte
+		for _, item := range e.Params[1].List {
+			if s, ok := f(item.FD, p.FDs[item.FD]); ok {
+				if len(b) > 0 {
+					b = append(b, ',')
+				}
+				b = append(b, s...)
+			}
+		}
+		return string(b), len(b) > 0
+	})
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// SyscallSource is the name of the source of system call events.
+const SyscallSource = "syscall"
+
+// Syscall is the source of the fields of system call events. It is safe for
+// concurrent use. Each engine has one of its own: it holds what some fields
+// count from (evt.reltime) and what it read of users, addresses and hosts.
+type Syscall struct {
+	first  atomic.Int64 // time of the first event
+	users  *accounts
+	local  *localAddrs
+	hosts  *hostsFile
+	others sync.Map // of processes outside the traced tree: otherKey → string
+}
+
+// NewSyscall returns the source of system call events.
+func NewSyscall() *Syscall {
+	return &Syscall{users: newAccounts(), local: &localAddrs{}, hosts: &hostsFile{}}
+}
+
+var _ interface {
+	filter.Source
+	filter.EventTyper
+	event.Names
+} = (*Syscall)(nil)
+
+// Name returns "syscall".
+func (s *Syscall) Name() string { return SyscallSource }
+
+// EventTypes returns the names of all event types.
+func (s *Syscall) EventTypes() []string { return slices.Clone(eventNames()) }
+
+// table is every field of the source, in the order in which Falco lists them.
+var table = func() []field {
+	var all []field
+	add := func(class string, fields []field) {
+		for _, f := range fields {
+			if f.class == "" {
+				f.class = class
+			}
+			all = append(all, f)
+		}
+	}
+	add("evt", evtFields)
+	add("process", procFields)
+	add("user", userFields[:6])
+	add("group", userFields[6:])
+	add("fd", fdFields)
+	add("fs.path", fsPathFields)
+	add("fdlist", fdListFields)
+	add("container (plugin)", containerFields)
+	return all
+}()
+
+var fieldsByName = func() map[string]*field {
+	m := make(map[string]*field, len(table))
+	for i := range table {
+		m[table[i].name] = &table[i]
+	}
+	return m
+}()
+
+// Field resolves a field by its name, in which an argument may follow after a
+// dot (evt.arg.flags), and its argument in brackets.
+func (s *Syscall) Field(name, arg string, hasArg bool) (*filter.Field, error) {
+	f, a := fieldsByName[name], argument{text: arg, has: hasArg, brackets: hasArg}
+	full := name
+	if hasArg {
+		full += "[" + arg + "]"
+	}
+	if f == nil && !hasArg {
+		f, a = dotted(name)
+	}
+	if f == nil {
+		return nil, fmt.Errorf("unknown field %q%s", name, suggestField(name))
+	}
+	switch {
+	case f.arg == noArg && a.has:
+		return nil, fmt.Errorf("field %s takes no argument", f.name)
+	case f.arg >= reqIndexName && f.arg <= reqNumber && !a.has:
+		return nil, fmt.Errorf("field %s needs an argument: %s%s", f.name, f.name, f.arg)
+	}
+	return s.resolve(f, full, a)
+}
+
+// dotted finds a field whose argument follows after a dot.
+func dotted(name string) (*field, argument) {
+	for i := strings.LastIndexByte(name, '.'); i > 0; i = strings.LastIndexByte(name[:i], '.') {
+		f := fieldsByName[name[:i]]
+		if f == nil {
+			continue
+		}
+		switch f.arg {
+		case reqIndexName, reqName, reqDotKey, optSrcDst:
+			return f, argument{text: name[i+1:], has: true}
+		}
+		return nil, argument{}
+	}
+	return nil, argument{}
+}
+
+func (s *Syscall) resolve(f *field, full string, a argument) (*filter.Field, error) {
+	out := &filter.Field{
+		Name: full, Type: f.typ, List: f.list, Any: f.any, NotEqualAll: f.notEqualAll, FilterOnly: f.filterOnly,
+		NoRight: f.noRight, NoTransform: f.noTran, Unsupported: f.unsupported,
+	}
+	get := f.get
+	if f.with != nil {
+		var err error
+		if get, err = f.with(s, a, out); err != nil {
+			return nil, err
+		}
+	}
+	if out.Unsupported != "" {
+		return out, nil
+	}
+	out.Get = s.reader(get)
+	if out.Any && f.single != nil {
+		out.Output = s.reader(f.single)
+	}
+	switch {
+	case f.print == printHex:
+		out.Format = func(_ any, v *filter.Value) string {
+			return strings.ToUpper(strconv.FormatUint(uint64(uint32(v.Num)), 16))
+		}
+	case f.print == printPadded:
+		out.Format = func(_ any, v *filter.Value) string { return fmt.Sprintf("%09d", v.Num) }
+	case f.print == printTime:
+		out.JSON = func(ev any, _ *filter.Value) any { return ev.(*event.Event).Time }
+	case out.Type == filter.ByteBuf:
+		out.Format = func(_ any, v *filter.Value) string { return event.Printable(v.Str) }
+	case strings.HasPrefix(f.name, "fd.") && out.Type == filter.CharBuf:
+		out.Format = func(_ any, v *filter.Value) string { return event.Sanitize(v.Str) }
+	}
+	if out.Type == filter.RelTime && strings.HasPrefix(f.name, "evt.reltime") || strings.HasPrefix(f.name, "evt.rawtime") ||
+		strings.HasPrefix(f.name, "evt.deltatime") {
+		out.JSON = func(_ any, v *filter.Value) any { return v.Num } // numbers, also those printed padded
+	}
+	if out.List {
+		out.Format = nil
+	}
+	return out, nil
+}
+
+// reader adapts a getter to events of any type; those of other sources have no
+// value.
+func (s *Syscall) reader(get getter) func(any, *filter.Value) bool {
+	return func(ev any, v *filter.Value) bool {
+		e, ok := ev.(*event.Event)
+		return ok && get(s, e, v)
+	}
+}
+
+// firstEvent is the time of the first event that the source has seen.
+func (s *Syscall) firstEvent(e *event.Event) int64 {
+	s.saw(e)
+	return s.first.Load()
+}
+
+func (s *Syscall) saw(e *event.Event) {
+	if s.first.Load() == 0 {
+		s.first.CompareAndSwap(0, e.Time)
+	}
+}
+
+func suggest(s string, names []string) string {
+	if n := filter.Nearest(s, names); n != "" {
+		return fmt.Sprintf(", did you mean %q?", n)
+	}
+	return ""
+}
+
+var fieldNames = sync.OnceValue(func() []string {
+	names := make([]string, 0, len(table))
+	for i := range table {
+		if !table[i].hidden {
+			names = append(names, table[i].name)
+		}
+	}
+	return names
+})
+
+func suggestField(name string) string { return suggest(name, fieldNames()) }
+
+// FieldDoc describes a field of the table, for documentation.
+type FieldDoc struct {
+	Class, Name string
+	Type        filter.Type
+	List        bool
+	Argument    string
+	Unsupported string // empty when the engine knows the field
+}
+
+// Fields lists all fields of system call events that Falco lists.
+func Fields() []FieldDoc {
+	var docs []FieldDoc
+	for i := range table {
+		f := &table[i]
+		if f.hidden {
+			continue
+		}
+		d := FieldDoc{Class: f.class, Name: f.name, Type: f.typ, List: f.list, Argument: f.arg.String(), Unsupported: f.unsupported}
+		if f.name == "evt.around" {
+			d.Unsupported = aroundUnsupported
+		}
+		docs = append(docs, d)
+	}
+	return docs
+}

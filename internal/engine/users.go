@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+type user struct {
+	name, home, shell string
+}
+
+// accounts holds the users and groups of the host and of containers, as their
+// passwd and group files name them. It is safe for concurrent use.
+type accounts struct {
+	mu    sync.RWMutex
+	files map[string]*accountFiles // by container id, "" is the host
+}
+
+type accountFiles struct {
+	users   map[uint32]*user
+	groups  map[uint32]string
+	read    time.Time
+	changed [2]time.Time
+}
+
+func newAccounts() *accounts { return &accounts{files: map[string]*accountFiles{}} }
+
+// staleAfter is how soon the files are looked at again for an id that they did
+// not name: a test may add a user and use it at once.
+const staleAfter = 50 * time.Millisecond
+
+func (a *accounts) user(p *event.Process, id uint32) (*user, bool) {
+	f := a.get(p, func(f *accountFiles) bool { return f.users[id] != nil })
+	u := f.users[id]
+	return u, u != nil
+}
+
+func (a *accounts) group(p *event.Process, id uint32) (string, bool) {
+	f := a.get(p, func(f *accountFiles) bool { _, ok := f.groups[id]; return ok })
+	g, ok := f.groups[id]
+	return g, ok
+}
+
+func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountFiles {
+	key, root := "", "/"
+	if p.Container != nil {
+		key, root = p.Container.ID, "/proc/"+itoa(p.PID)+"/root/"
+	}
+	a.mu.RLock()
+	f := a.files[key]
+	a.mu.RUnlock()
+	if f != nil && (has(f) || time.Since(f.read) < staleAfter) {
+		return f
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f = readAccounts(root, a.files[key])
+	a.files[key] = f
+	return f
+}
+
+func readAccounts(root string, old *accountFiles) *accountFiles {
+	f := &accountFiles{users: map[uint32]*user{}, groups: map[uint32]string{}, read: time.Now()}
+	for i, name := range []string{"etc/passwd", "etc/group"} {
+		if st, err := os.Stat(root + name); err == nil {
+			f.changed[i] = st.ModTime()
+		}
+	}
+	if old != nil && old.changed == f.changed {
+		c := *old
+		c.read = f.read
+		return &c
+	}
+	eachAccount(root+"etc/passwd", 7, func(id uint32, e []string) {
+		f.users[id] = &user{name: e[0], home: e[5], shell: e[6]}
+	})
+	eachAccount(root+"etc/group", 3, func(id uint32, e []string) { f.groups[id] = e[0] })
+	return f
+}
+
+// eachAccount calls f for the lines of a file with at least that many elements,
+// of which the third is the number; the first line of a number counts.
+func eachAccount(path string, elements int, f func(uint32, []string)) {
+	const most = 16 << 20
+	file, err := os.Open(path)
+	if err != nil {
+		return // no accounts: ids stay without a name
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, most))
+	if err != nil {
+		return
+	}
+	seen := map[uint32]bool{}
+	for line := range strings.Lines(string(data)) {
+		e := strings.Split(strings.TrimRight(line, "\r\n"), ":")
+		if len(e) < elements {
+			continue
+		}
+		id, err := strconv.ParseUint(e[2], 10, 32)
+		if err != nil || seen[uint32(id)] {
+			continue
+		}
+		seen[uint32(id)] = true
+		f(uint32(id), e)
+	}
+}
