@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// collector puts items of the same name together, in the order of the files.
+//
+// Each item that is defined takes a number. Its index is that of its first
+// definition and decides what sees it; its visibility is that of its last
+// change and decides what it sees: a macro sees the macros whose index is below
+// its own visibility.
+type collector struct {
+	next int
+
+	lists      []*list
+	listByName map[string]*list
+
+	macros      []*macro
+	macroByName map[string]*macro
+
+	rules      []*rule
+	ruleByName map[string]*rule
+
+	engine  version
+	plugins []pluginRequirement
+}
+
+type list struct {
+	name              string
+	items             []listItem // as written
+	resolved          []listItem // with lists in the list resolved
+	oddName           bool       // the name holds what separates words
+	index, visibility int
+	used              bool
+	pos               filter.Pos
+}
+
+type macro struct {
+	name              string
+	cond              *filter.Text
+	expr              *filter.Expr
+	resolved          bool // all macros in expr are
+	size              int  // how many nodes expr has, macros resolved
+	index, visibility int
+	used              bool
+	pos               filter.Pos
+}
+
+type rule struct {
+	name              string
+	cond              *filter.Text
+	output, desc      string
+	outputPos         filter.Pos
+	priority          alert.Priority
+	source            string
+	tags              []string // sorted
+	enabled           bool
+	capture           bool
+	captureDuration   time.Duration
+	warnEventTypes    bool
+	skipUnknownFilter bool
+	exceptions        []*exception
+	unknownSource     bool
+	pos               filter.Pos
+}
+
+// entry is a value of an exception: a scalar, or a list of entries.
+type entry struct {
+	list  bool
+	text  string
+	items []entry
+	pos   filter.Pos
+}
+
+func (e *entry) set() bool { return e.text != "" || len(e.items) > 0 }
+
+type exception struct {
+	name          string
+	fields, comps entry
+	values        []entry
+	pos           filter.Pos
+}
+
+type pluginRequirement struct {
+	alternatives []PluginVersion
+	pos          filter.Pos
+}
+
+var errTooLong = errors.New("lists make the condition longer than 4 MiB: do they name each other?")
+
+func newCollector() *collector {
+	return &collector{listByName: map[string]*list{}, macroByName: map[string]*macro{}, ruleByName: map[string]*rule{}}
+}
+
+func (c *collector) number() int {
+	c.next++
+	return c.next - 1
+}
+
+func (c *collector) defineList(l *list) {
+	n := c.number()
+	l.index, l.visibility = n, n
+	if prev := c.listByName[l.name]; prev != nil {
+		l.index = prev.index
+		*prev = *l
+		return
+	}
+	c.lists = append(c.lists, l)
+	c.listByName[l.name] = l
+}
+
+func (c *collector) defineMacro(m *macro) {
+	n := c.number()
+	m.index, m.visibility = n, n
+	if prev := c.macroByName[m.name]; prev != nil {
+		m.index = prev.index
+		*prev = *m
+		return
+	}
+	c.macros = append(c.macros, m)
+	c.macroByName[m.name] = m
+}
+
+func (c *collector) defineRule(r *rule) {
+	c.number()
+	if prev := c.ruleByName[r.name]; prev != nil {
+		*prev = *r
+		return
+	}
+	c.rules = append(c.rules, r)
+	c.ruleByName[r.name] = r
+}
+
+// appendText adds more to a condition, after a blank.
+func appendText(t, more *filter.Text, pos filter.Pos) *filter.Text {
+	out := &filter.Text{}
+	out.WriteText(t, 0, t.Len())
+	out.WriteFixed(" ", pos)
+	out.WriteText(more, 0, more.Len())
+	return out
+}
+
+func mergeTags(a, b []string) []string {
+	tags := append(slices.Clone(a), b...)
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import (
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// maxCondition bounds how long a condition may grow by its lists: lists that
+// name lists that name lists can double with each step.
+const maxCondition = 4 << 20
+
+// listItem is an item of a list, with where it was written.
+type listItem struct {
+	text string
+	pos  filter.Pos
+}
+
+const (
+	blanks = " \t\n\r"
+	delims = blanks + "(),="
+)
+
+// putLists replaces the names of lists in a condition by their items. It works
+// on the text, before it is parsed, as Falco does: a name counts wherever
+// blanks, parentheses, commas or equals signs stand around it, and the lists
+// take their turns in the order of their definition.
+func (c *collector) putLists(t *filter.Text) (*filter.Text, error) {
+	words := map[string]bool{}
+	addWords(words, t.String())
+	for _, l := range c.lists {
+		if !words[l.name] && !(l.oddName && strings.Contains(t.String(), l.name)) {
+			continue
+		}
+		u, used := l.put(t)
+		if !used {
+			continue
+		}
+		if u.Len() > maxCondition {
+			return nil, errTooLong
+		}
+		l.used = true
+		t = u
+		for _, it := range l.resolved {
+			addWords(words, it.text)
+		}
+	}
+	return t, nil
+}
+
+// put returns t with the list's items in place of its name.
+func (l *list) put(t *filter.Text) (out *filter.Text, used bool) {
+	s := t.String()
+	out = &filter.Text{}
+	from := 0 // what of s is in out
+	for at := 0; ; {
+		i := strings.Index(s[at:], l.name)
+		if i < 0 || l.name == "" {
+			break
+		}
+		start := at + i
+		end := start + len(l.name)
+		at = start + 1
+		if start > 0 && strings.IndexByte(delims, s[start-1]) < 0 || end < len(s) && strings.IndexByte(delims, s[end]) < 0 {
+			continue
+		}
+		name := t.Pos(start)
+		for start > from && strings.IndexByte(blanks, s[start-1]) >= 0 {
+			start--
+		}
+		for end < len(s) && strings.IndexByte(blanks, s[end]) >= 0 {
+			end++
+		}
+		if l.empty() { // one of the commas around it goes too
+			if start > from && s[start-1] == ',' {
+				start--
+			} else if end < len(s) && s[end] == ',' {
+				end++
+			}
+		}
+		out.WriteText(t, from, start)
+		if start > 0 {
+			out.WriteFixed(" ", name)
+		}
+		for k, it := range l.resolved {
+			if k > 0 {
+				out.WriteFixed(", ", name)
+			}
+			pos := it.pos
+			pos.In = "list " + l.name
+			out.WriteFixed(quote(it.text), pos)
+			if out.Len() > maxCondition {
+				return out, true
+			}
+		}
+		out.WriteFixed(" ", name)
+		from, at = end, end
+		used = true
+	}
+	if !used {
+		return t, false
+	}
+	out.WriteText(t, from, len(s))
+	return out, true
+}
+
+func (l *list) empty() bool {
+	for _, it := range l.resolved {
+		if it.text != "" {
+			return false
+		}
+	}
+	return len(l.resolved) < 2
+}
+
+// quote puts an item with blanks into quotes, unless it has some.
+func quote(s string) string {
+	if strings.Contains(s, " ") && s[0] != '"' && s[0] != '\'' {
+		return `"` + s + `"`
+	}
+	return s
+}
+
+func addWords(words map[string]bool, s string) {
+	for _, w := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(delims, r) }) {
+		words[w] = true
+	}
+}
+
+// resolveLists puts the items of lists in place of their names in other lists.
+// As in Falco, this goes one step deep, and only for lists that were defined
+// before the last change of the one that names them; deeper names are resolved
+// in conditions, if the order of the lists happens to allow it.
+func (c *collector) resolveLists() error {
+	total := 0
+	for _, l := range c.lists {
+		for _, it := range l.items {
+			inner := c.listByName[it.text]
+			if inner == nil || inner.index >= l.visibility {
+				l.resolved = append(l.resolved, it)
+				total++
+				continue
+			}
+			inner.used = true
+			l.resolved = append(l.resolved, inner.items...)
+			if total += len(inner.items); total > maxNodes {
+				return errTooLong
+			}
+		}
+	}
+	return nil
+}
