@@ -465,7 +465,7 @@ func portText(g getter) getter {
 
 // hostField is the name of an address. Falco asks the resolver for the
 // addresses of the names in a condition; the built-in engine, which must not
-// depend on a network, knows the names in the hosts file. The address itself is
+// depend on a network, knows the names in hosts files. The address itself is
 // among the values so that != holds for an address without a name.
 func hostField(name string, g getter) field {
 	return field{name: name, typ: filter.CharBuf, any: true, notEqualAll: true, noRight: true, noTran: true,
@@ -474,7 +474,7 @@ func hostField(name string, g getter) field {
 				return false
 			}
 			v.List = append(v.List[:0], filter.Value{Str: addrText(v.Addr)})
-			for _, n := range s.hosts.names(v.Addr) {
+			for _, n := range s.hosts.names(e, v.Addr) {
 				v.List = append(v.List, filter.Value{Str: n})
 			}
 			return true
@@ -483,7 +483,7 @@ func hostField(name string, g getter) field {
 			if !g(s, e, v) {
 				return false
 			}
-			if names := s.hosts.names(v.Addr); len(names) > 0 {
+			if names := s.hosts.names(e, v.Addr); len(names) > 0 {
 				v.Str = names[0]
 				return true
 			}

@@ -98,13 +98,22 @@ func (l *localAddrs) has(a netip.Addr) bool {
 	return (*l.addrs.Load())[a]
 }
 
-// hostsFile knows the names in /etc/hosts.
+// hostsFile knows the names in /etc/hosts: that of an event's thread, which in a
+// container or a mount namespace is not the machine's, and else the machine's.
 type hostsFile struct {
 	once   sync.Once
 	byAddr map[netip.Addr][]string
 }
 
-func (h *hostsFile) names(a netip.Addr) []string {
+// names returns the names of an address. The thread stands still while its event
+// is evaluated, so that its file is there to read.
+func (h *hostsFile) names(e *event.Event, a netip.Addr) []string {
+	if e.Thread != nil {
+		b, err := os.ReadFile("/proc/" + itoa(e.Thread.TID) + "/root/etc/hosts")
+		if err == nil {
+			return parseHosts(string(b))[a.Unmap()]
+		}
+	}
 	h.once.Do(func() {
 		b, err := os.ReadFile("/etc/hosts")
 		if err == nil {
