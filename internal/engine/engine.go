@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// Matching says which rules alert when several match an event.
+type Matching uint8
+
+// The values of Falco's rule_matching.
+const (
+	First Matching = iota // only the first that was loaded; Falco's default
+	All                   // each of them
+)
+
+// ParseMatching reads a value of Falco's rule_matching: "first" or "all".
+func ParseMatching(s string) (Matching, error) {
+	switch s {
+	case "", "first":
+		return First, nil
+	case "all":
+		return All, nil
+	}
+	return First, fmt.Errorf("rule matching %q: want first or all", s)
+}
+
+// Options configures an engine. The zero Options is Falco's default: first
+// matching rule, all priorities, the rules that are enabled in their files.
+type Options struct {
+	Matching Matching
+
+	// MinPriority drops the rules that are less severe. Nil keeps all.
+	MinPriority *alert.Priority
+
+	// Enable decides which rules are evaluated. Nil takes those that their
+	// files leave enabled.
+	Enable func(*rules.Rule) bool
+
+	// ExtraFields are added to the output fields of alerts of the syscall
+	// source, like extra_fields in Falco's append_output: "proc.pid",
+	// "proc.env[FALCOTEST_ID]".
+	ExtraFields []string
+
+	// Hostname is put into alerts. Empty means the machine's name.
+	Hostname string
+}
+
+// Status says what became of a rule.
+type Status uint8
+
+// What became of a rule.
+const (
+	NotLoaded     Status = iota // no file defines it
+	Evaluated                   // it is evaluated for each event
+	Disabled                    // by its file, or by Options.Enable
+	BelowPriority               // it is less severe than Options.MinPriority
+	Unsupported                 // it asks for what the engine cannot know
+)
+
+// String describes the status in a word or two.
+func (s Status) String() string {
+	return [...]string{"not loaded", "evaluated", "disabled", "below the minimum priority", "not supported by the built-in engine"}[s]
+}
+
+// UnsupportedRule is a rule that the engine cannot evaluate as Falco would.
+type UnsupportedRule struct {
+	Rule   *rules.Rule
+	Reason string
+}
+
+// Engine evaluates the rules of a set. It does not change after New and is safe
+// for concurrent use.
+type Engine struct {
+	set      *rules.Set
+	opts     Options
+	minimum  alert.Priority
+	hostname string
+	sources  map[string]*source
+	syscall  *source // sources[SyscallSource], nil when there is none
+	status   map[string]ruleStatus
+	unsup    []UnsupportedRule
+}
+
+type ruleStatus struct {
+	rule   *rules.Rule
+	status Status
+	reason string
+}
+
+// source is what is evaluated for the events of one source.
+type source struct {
+	name     string
+	program  *filter.Program
+	fields   filter.Source
+	syscalls *Syscall
+	all      []*compiledRule
+	byType   [event.NumTypes][]*compiledRule // syscall only
+}
+
+// compiledRule is a rule that is evaluated.
+type compiledRule struct {
+	rule   *rules.Rule
+	cond   filter.Cond
+	output *output
+}
+
+// New returns an engine for the rules of a set, which rules.Load compiled for
+// the sources it was given: [NewSyscall] for system calls, and others, whose
+// events are of types of their own. Rules that the engine cannot evaluate are
+// no error; [Engine.Unsupported] lists them. An error means that an option or a
+// rule's output is wrong.
+//
+// A set may be used for several engines, one after the other or at once.
+func New(set *rules.Set, opts Options) (*Engine, error) {
+	e := &Engine{
+		set: set, opts: opts, minimum: alert.Debug, hostname: opts.Hostname,
+		sources: map[string]*source{}, status: make(map[string]ruleStatus, len(set.Rules)),
+	}
+	if opts.MinPriority != nil {
+		e.minimum = *opts.MinPriority
+	}
+	if e.hostname == "" {
+		e.hostname = hostname()
+	}
+	for _, name := range set.Sources() {
+		p := set.Program(name)
+		s := &source{name: name, program: p, fields: p.Source()}
+		s.syscalls, _ = p.Source().(*Syscall)
+		e.sources[name] = s
+	}
+	e.syscall = e.sources[SyscallSource]
+	for _, r := range set.Rules {
+		st := ruleStatus{rule: r, status: e.decide(r), reason: strings.Join(r.Unsupported, "; ")}
+		if s := e.sources[r.Source]; s != nil && st.status == Evaluated {
+			if err := s.add(r, opts); err != nil {
+				return nil, fmt.Errorf("%s: rule %q: output: %w", r.OutputPos, r.Name, err)
+			}
+		}
+		if len(r.Unsupported) > 0 {
+			e.unsup = append(e.unsup, UnsupportedRule{r, st.reason})
+		}
+		e.status[r.Name] = st
+	}
+	return e, nil
+}
+
+func (e *Engine) decide(r *rules.Rule) Status {
+	enabled := r.Enabled
+	if e.opts.Enable != nil {
+		enabled = e.opts.Enable(r)
+	}
+	switch {
+	case !enabled:
+		return Disabled
+	case r.Priority > e.minimum:
+		return BelowPriority
+	case len(r.Unsupported) > 0:
+		return Unsupported
+	}
+	return Evaluated
+}
+
+func (s *source) add(r *rules.Rule, opts Options) error {
+	var extra []string
+	if s.name == SyscallSource {
+		extra = opts.ExtraFields
+	}
+	o, err := newOutput(s.fields, r.Output, extra)
+	if err != nil {
+		return err
+	}
+	c := &compiledRule{rule: r, cond: r.Cond, output: o}
+	s.all = append(s.all, c)
+	if s.syscalls != nil {
+		for t := event.None + 1; t < event.NumTypes; t++ {
+			if r.EventTypes.Has(event.Table[t].Name) {
+				s.byType[t] = append(s.byType[t], c)
+			}
+		}
+	}
+	return nil
+}
+
+// EventTypes returns the types of system call events that any evaluated rule
+// can be true for: all that a tracer has to stop for. The result is sorted.
+func (e *Engine) EventTypes() []event.Type {
+	if e.syscall == nil {
+		return nil
+	}
+	var types []event.Type
+	for t, list := range e.syscall.byType {
+		if len(list) > 0 {
+			types = append(types, event.Type(t))
+		}
+	}
+	return types
+}
+
+// Wants tells whether any evaluated rule can be true for events of the type.
+func (e *Engine) Wants(t event.Type) bool {
+	return e.syscall != nil && t < event.NumTypes && len(e.syscall.byType[t]) > 0
+}
+
+// Rules returns the set of rules that the engine was made of.
+func (e *Engine) Rules() *rules.Set { return e.set }
+
+// Evaluated returns the names of the rules that are evaluated for the source,
+// in the order in which they are tried.
+func (e *Engine) Evaluated(source string) []string {
+	s := e.sources[source]
+	if s == nil {
+		return nil
+	}
+	names := make([]string, len(s.all))
+	for i, c := range s.all {
+		names[i] = c.rule.Name
+	}
+	return names
+}
+
+// Unsupported lists the rules that the engine cannot evaluate as Falco would,
+// disabled ones too, with the fields or features and the reasons.
+func (e *Engine) Unsupported() []UnsupportedRule { return slices.Clone(e.unsup) }
+
+// Status says what became of the rule of that name. For unsupported rules the
+// reason tells the fields or features that the engine cannot know.
+func (e *Engine) Status(rule string) (Status, string) {
+	st := e.status[rule]
+	if st.status != Unsupported {
+		return st.status, ""
+	}
+	return st.status, st.reason
+}

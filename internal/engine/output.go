@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// suggestedOutput is what Falco appends to the outputs of rules of a source:
+// the fields that its container plugin suggests.
+var suggestedOutput = map[string]string{
+	SyscallSource: " container_id=%container.id container_name=%container.name" +
+		" container_image_repository=%container.image.repository container_image_tag=%container.image.tag" +
+		" k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name",
+}
+
+// missing is what outputs print for a value that an event does not have.
+const missing = "<NA>"
+
+// timeField is in the output fields of every alert, as in Falco's JSON.
+const timeField = "evt.time.iso8601"
+
+// output makes the text and the fields of a rule's alerts.
+type output struct {
+	compiled string // the rule's output with what Falco appends
+	parts    []filter.FormatPart
+	fields   []outputField // each once
+}
+
+type outputField struct {
+	name  string
+	field *filter.Field
+}
+
+// CompileOutput returns a rule's output as Falco compiles it: without the white
+// space around it, and with the fields that are suggested for the source.
+func CompileOutput(source, format string) string {
+	return strings.ReplaceAll(strings.TrimSpace(format), "%container.info", "") + suggestedOutput[source]
+}
+
+func newOutput(src filter.Source, format string, extra []string) (*output, error) {
+	o := &output{compiled: CompileOutput(src.Name(), format)}
+	var err error
+	if o.parts, err = filter.ParseFormat(src, o.compiled); err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	add := func(name string, f *filter.Field) {
+		if !seen[name] {
+			seen[name] = true
+			o.fields = append(o.fields, outputField{name, f})
+		}
+	}
+	for i := range o.parts {
+		if p := &o.parts[i]; p.Operand != nil {
+			inner := p.Operand
+			for inner.Func != "" {
+				inner = inner.Args[0]
+			}
+			add(inner.Name(), p.Field)
+		}
+	}
+	for _, name := range extra {
+		parts, err := filter.ParseFormat(src, "%"+strings.TrimPrefix(name, "%"))
+		if err != nil {
+			return nil, fmt.Errorf("extra output field %s: %w", name, err)
+		}
+		if len(parts) != 1 || parts[0].Operand == nil || parts[0].Operand.Func != "" {
+			return nil, fmt.Errorf("extra output field %q: want the name of one field", name)
+		}
+		add(parts[0].Operand.Name(), parts[0].Field)
+	}
+	return o, nil
+}
+
+// text is the output with its fields resolved, without time and priority.
+func (o *output) text(b *strings.Builder, ev any) {
+	for i := range o.parts {
+		p := &o.parts[i]
+		if p.Operand == nil {
+			b.WriteString(p.Text)
+			continue
+		}
+		s := missing
+		if v, t, list, ok := p.Eval(ev); ok {
+			s = printed(p, ev, &v, t, list)
+		}
+		if p.Width > 0 { // as many bytes, no more and no less
+			s = s[:min(len(s), p.Width)]
+			b.WriteString(s)
+			b.WriteString(strings.Repeat(" ", p.Width-len(s)))
+			continue
+		}
+		b.WriteString(s)
+	}
+}
+
+func printed(p *filter.FormatPart, ev any, v *filter.Value, t filter.Type, list bool) string {
+	if p.Operand.Func == "" && p.Field.Format != nil {
+		return p.Field.Format(ev, v)
+	}
+	return v.Text(t, list)
+}
+
+// values are the output fields with the types that they have in Falco's JSON.
+func (o *output) values(ev any, nanos int64) map[string]any {
+	m := make(map[string]any, len(o.fields)+1)
+	for _, f := range o.fields {
+		m[f.name] = jsonValue(f.field, ev)
+	}
+	m[timeField] = json.Number(strconv.FormatInt(nanos, 10))
+	return m
+}
+
+func jsonValue(f *filter.Field, ev any) any {
+	get := f.Get
+	if f.Output != nil {
+		get = f.Output
+	}
+	var v filter.Value
+	if get == nil || !get(ev, &v) {
+		return nil
+	}
+	if f.JSON != nil {
+		if n, ok := f.JSON(ev, &v).(int64); ok {
+			return json.Number(strconv.FormatInt(n, 10))
+		}
+		return f.JSON(ev, &v)
+	}
+	if f.List {
+		if len(v.List) == 0 {
+			return nil
+		}
+		list := make([]any, len(v.List))
+		for i := range v.List {
+			list[i] = plainJSON(f, ev, &v.List[i])
+		}
+		return list
+	}
+	return plainJSON(f, ev, &v)
+}
+
+func plainJSON(f *filter.Field, ev any, v *filter.Value) any {
+	switch {
+	case f.Format != nil:
+		return f.Format(ev, v)
+	case f.Type == filter.Bool:
+		return v.Num != 0
+	case f.Type == filter.Double:
+		return v.Float
+	case f.Type == filter.CharBuf || f.Type == filter.ByteBuf || f.Type == filter.IPAddr || f.Type == filter.IPNet:
+		return v.Text(f.Type, false)
+	}
+	return json.Number(v.Text(f.Type, false))
+}
+
+// prefix is what Falco puts before an output: time and priority.
+func prefix(b *strings.Builder, nanos int64, p alert.Priority) {
+	var buf [40]byte
+	b.Write(time.Unix(0, nanos).UTC().AppendFormat(buf[:0], "2006-01-02T15:04:05.000000000-0700"))
+	b.WriteString(": ")
+	b.WriteString(p.String())
+	b.WriteByte(' ')
+}
