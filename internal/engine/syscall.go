@@ -87,7 +87,7 @@ func (s *Syscall) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 		f, a = dotted(name)
 	}
 	if f == nil {
-		return nil, fmt.Errorf("unknown field %q%s", name, suggestField(name))
+		return nil, &unknownField{name}
 	}
 	switch {
 	case f.arg == noArg && a.has:
@@ -195,7 +195,13 @@ var fieldNames = sync.OnceValue(func() []string {
 	return names
 })
 
-func suggestField(name string) string { return suggest(name, fieldNames()) }
+// unknownField looks for a similar name only when it is printed: the compiler
+// also asks whether values of conditions happen to be fields.
+type unknownField struct{ name string }
+
+func (e *unknownField) Error() string {
+	return fmt.Sprintf("unknown field %q%s", e.name, suggest(e.name, fieldNames()))
+}
 
 // FieldDoc describes a field of the table, for documentation.
 type FieldDoc struct {
