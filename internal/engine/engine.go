@@ -102,6 +102,7 @@ type source struct {
 	program  *filter.Program
 	fields   filter.Source
 	syscalls *Syscall
+	suffix   []filter.FormatPart // appended to each output
 	all      []*compiledRule
 	byType   [event.NumTypes][]*compiledRule // syscall only
 }
@@ -135,6 +136,12 @@ func New(set *rules.Set, opts Options) (*Engine, error) {
 		p := set.Program(name)
 		s := &source{name: name, program: p, fields: p.Source()}
 		s.syscalls, _ = p.Source().(*Syscall)
+		if format := suggestedOutput[name]; format != "" && s.syscalls != nil {
+			var err error
+			if s.suffix, err = filter.ParseFormat(s.fields, format); err != nil {
+				return nil, fmt.Errorf("suggested output of source %s: %w", name, err)
+			}
+		}
 		e.sources[name] = s
 	}
 	e.syscall = e.sources[SyscallSource]
@@ -174,7 +181,7 @@ func (s *source) add(r *rules.Rule, opts Options) error {
 	if s.name == SyscallSource {
 		extra = opts.ExtraFields
 	}
-	o, err := newOutput(s.fields, r.Output, extra)
+	o, err := newOutput(s.fields, r, s.suffix, extra)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,14 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
 // suggestedOutput is what Falco appends to the outputs of rules of a source:
@@ -45,12 +47,11 @@ func CompileOutput(source, format string) string {
 	return strings.ReplaceAll(strings.TrimSpace(format), "%container.info", "") + suggestedOutput[source]
 }
 
-func newOutput(src filter.Source, format string, extra []string) (*output, error) {
-	o := &output{compiled: CompileOutput(src.Name(), format)}
-	var err error
-	if o.parts, err = filter.ParseFormat(src, o.compiled); err != nil {
-		return nil, err
-	}
+// newOutput makes the output of a rule, whose own parts are parsed already.
+// suffix are the parts of what is suggested for the source.
+func newOutput(src filter.Source, r *rules.Rule, suffix []filter.FormatPart, extra []string) (*output, error) {
+	o := &output{compiled: CompileOutput(src.Name(), r.Output), parts: trimParts(r.Format)}
+	o.parts = append(o.parts, suffix...)
 	seen := map[string]bool{}
 	add := func(name string, f *filter.Field) {
 		if !seen[name] {
@@ -78,6 +79,17 @@ func newOutput(src filter.Source, format string, extra []string) (*output, error
 		add(parts[0].Operand.Name(), parts[0].Field)
 	}
 	return o, nil
+}
+
+// trimParts removes the white space around an output.
+func trimParts(parts []filter.FormatPart) []filter.FormatPart {
+	parts = slices.Clone(parts)
+	if len(parts) > 0 {
+		parts[0].Text = strings.TrimLeft(parts[0].Text, " \t\n\r\f\v")
+		last := &parts[len(parts)-1]
+		last.Text = strings.TrimRight(last.Text, " \t\n\r\f\v")
+	}
+	return parts
 }
 
 // text is the output with its fields resolved, without time and priority.

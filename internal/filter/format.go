@@ -24,7 +24,8 @@ func ParseFormat(src Source, format string) ([]FormatPart, error) {
 		return nil, fmt.Errorf("the output is empty")
 	}
 	// An output that begins with * may lack values; all of Falco's may.
-	rest := strings.TrimPrefix(format, "*")
+	// %container.info is left over from old rules; Falco removes it.
+	rest := strings.ReplaceAll(strings.TrimPrefix(format, "*"), "%container.info", "")
 	var parts []FormatPart
 	for {
 		text, after, found := strings.Cut(rest, "%")
