@@ -17,12 +17,31 @@ type Compiler struct {
 	prog *Program
 
 	nodes  map[string]int32 // by what they are
-	checks map[string]int32
+	checks map[checkKey]int32
 	slots  map[string]int32
 	fields map[string]resolved
 	costs  []int // of each node
-	types  map[string]bool
-	res    map[string]*regexp.Regexp
+	// suspicious are the checks that gave warnings, which every condition that
+	// holds them shall give.
+	suspicious map[int32]bool
+	types      map[string]bool
+	res        map[string]*regexp.Regexp
+
+	// bodies are the macros that were compiled, by their trees, which all
+	// conditions that name them share.
+	bodies map[*Expr]body
+}
+
+type body struct {
+	node   int32
+	result Result // what the macro adds to those of conditions
+}
+
+// checkKey is what makes checks equal.
+type checkKey struct {
+	left, right int32
+	op          Op
+	values      string
 }
 
 type resolved struct {
@@ -48,10 +67,13 @@ func NewCompiler(src Source) *Compiler {
 	c := &Compiler{
 		prog:   &Program{source: src},
 		nodes:  map[string]int32{},
-		checks: map[string]int32{},
+		checks: map[checkKey]int32{},
 		slots:  map[string]int32{},
 		fields: map[string]resolved{},
 		res:    map[string]*regexp.Regexp{},
+		bodies: map[*Expr]body{},
+
+		suspicious: map[int32]bool{},
 	}
 	if s, ok := src.(EventTyper); ok {
 		c.types = map[string]bool{}
@@ -85,7 +107,7 @@ func (c *Compiler) node(e *Expr, r *Result) (int32, error) {
 		if len(e.Children) == 0 {
 			return 0, errorAt(e.Text, e.Off, "the macro %s is not defined", e.Name)
 		}
-		return c.node(e.Children[0], r)
+		return c.macro(e.Children[0], r)
 	case Check:
 		ck, err := c.check(e, r)
 		if err != nil {
@@ -121,6 +143,28 @@ func (c *Compiler) node(e *Expr, r *Result) (int32, error) {
 		cost += c.costs[k]
 	}
 	return c.intern(node{kind: e.Kind, kids: kids}, min(c.costs[kids[0]]+cost/2, 1<<20)), nil
+}
+
+// macro compiles the body of a macro, once.
+func (c *Compiler) macro(e *Expr, r *Result) (int32, error) {
+	b, ok := c.bodies[e]
+	if !ok {
+		var err error
+		if b.node, err = c.node(e, &b.result); err != nil {
+			return 0, err
+		}
+		c.bodies[e] = b
+	}
+	for _, s := range b.result.Unsupported {
+		r.Unsupported = appendNew(r.Unsupported, s)
+	}
+	for _, w := range b.result.Warnings {
+		if !slices.Contains(r.Warnings, w) {
+			r.Warnings = append(r.Warnings, w)
+		}
+	}
+	c.prog.nodes[b.node].shared = true
+	return b.node, nil
 }
 
 // intern returns the node that is equal to n, which it adds if there is none.
@@ -216,10 +260,15 @@ func (c *Compiler) noRight(i int32) bool {
 // checkConst types a check with constants on the right.
 func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 	s := &c.prog.slots[ck.left]
+	key := strings.Join(e.Right.Values, "\x00")
+	if i, ok := c.findCheck(ck, key); ok && !c.suspicious[i] {
+		return i, nil
+	}
 	var strs []string
 	var nums []int64
 	var addrs []netip.Addr
 	var nets []netip.Prefix
+	before := len(r.Warnings)
 	for i, text := range e.Right.Values {
 		v, n, err := parseValue(s.typ, ck.op, text)
 		if err != nil {
@@ -233,10 +282,16 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 			}
 			return 0, err
 		}
-		strs = append(strs, v.Str)
-		nums = append(nums, v.Num)
-		addrs = append(addrs, v.Addr)
-		nets = append(nets, n)
+		switch {
+		case isString(s.typ):
+			strs = append(strs, v.Str)
+		case s.typ == IPAddr:
+			addrs = append(addrs, v.Addr)
+		case s.typ == IPNet:
+			nets = append(nets, n)
+		default:
+			nums = append(nums, v.Num)
+		}
 		c.warn(e, i, r)
 	}
 	if s.any && s.typ == IPNet && len(nets) > 1 {
@@ -274,7 +329,11 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 	if s.any && ck.op == OpNe && c.field(ck.left).NotEqualAll {
 		ck.any, ck.all = false, true
 	}
-	return c.internCheck(ck, strings.Join(e.Right.Values, "\x00")), nil
+	i := c.internCheck(ck, key)
+	if len(r.Warnings) > before {
+		c.suspicious[i] = true
+	}
+	return i, nil
 }
 
 func (c *Compiler) field(i int32) *Field {
@@ -438,14 +497,20 @@ func (c *Compiler) internSlot(s slot) int32 {
 	return i
 }
 
+// findCheck returns the check that is equal to ck with right on its right side,
+// if there is one.
+func (c *Compiler) findCheck(ck check, right string) (int32, bool) {
+	i, ok := c.checks[checkKey{ck.left, ck.right, ck.op, right}]
+	return i, ok
+}
+
 func (c *Compiler) internCheck(ck check, right string) int32 {
-	key := fmt.Sprintf("%d %s %d %s", ck.left, ck.op, ck.right, right)
-	if i, ok := c.checks[key]; ok {
+	if i, ok := c.findCheck(ck, right); ok {
 		return i
 	}
 	i := int32(len(c.prog.checks))
 	c.prog.checks = append(c.prog.checks, ck)
-	c.checks[key] = i
+	c.checks[checkKey{ck.left, ck.right, ck.op, right}] = i
 	return i
 }
 
