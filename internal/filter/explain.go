@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Explainer watches the events of a run and keeps the one that came closest to
+// satisfying a condition. It is not safe for concurrent use.
+type Explainer struct {
+	prog    *Program
+	m       *Machine
+	root    *part
+	types   TypeSet
+	evtType int32 // slot of evt.type, -1 where events have no types
+
+	res  Explanation
+	best float64
+	seen map[string]int
+}
+
+// part is a node of the condition with what is known of it for the event at
+// hand. Bodies of macros are parts that several others share.
+type part struct {
+	e     *Expr
+	kids  []*part
+	check int32
+	conj  int // how many parts must be true at once
+
+	gen uint32 // when the rest was worked out
+	ok  bool
+	sat float64 // how much of it was true, of conj
+}
+
+// Explanation says why a condition was true for none of the events of a run.
+type Explanation struct {
+	Events  int      `json:"events"`            // how many there were
+	Wanted  int      `json:"wanted"`            // how many were of a type that the condition can be true for
+	Matched int      `json:"matched,omitempty"` // for how many it was true after all
+	Types   []string `json:"types,omitempty"`   // those types; empty when it can be true for any type but ButTypes
+
+	ButTypes []string    `json:"butTypes,omitempty"`
+	Seen     []TypeCount `json:"seen,omitempty"` // the types of the events, most frequent first
+	Nearest  *NearMiss   `json:"nearest,omitempty"`
+}
+
+// TypeCount is how many events of a type there were.
+type TypeCount struct {
+	Type  string `json:"type"`
+	Count int    `json:"count"`
+}
+
+// NearMiss is the event that satisfied the most of a condition, and why that
+// was not enough.
+type NearMiss struct {
+	Event  string `json:"event,omitempty"` // its type
+	Number int    `json:"number"`          // which of the wanted events it was, from 1
+	True   int    `json:"true"`            // so many parts of the condition were true,
+	Parts  int    `json:"parts"`           // of so many that had to be
+
+	// Excluded tells that the event was what a not (…) excludes: Clauses were
+	// true then, and should not have been all at once. Otherwise there is one
+	// clause, which was false.
+	Excluded bool     `json:"excluded,omitempty"`
+	Clauses  []Clause `json:"clauses"`
+
+	// Alternatives is the number of alternatives of which the clause is the
+	// nearest, 0 or 1 when there were none.
+	Alternatives int `json:"alternatives,omitempty"`
+	// MoreFalse is how many other parts were false, too.
+	MoreFalse int `json:"moreFalse,omitempty"`
+}
+
+// Clause is a check that decided.
+type Clause struct {
+	Text   string        `json:"text"`         // fd.name startswith /etc/
+	Pos    Pos           `json:"pos"`          // where it stands
+	In     []Ref         `json:"in,omitempty"` // what it is part of, from outside in
+	True   bool          `json:"true"`
+	Actual []ActualValue `json:"actual"` // what its fields were
+}
+
+// Ref is a macro, an exception or a negation on the way to a clause.
+type Ref struct {
+	Kind string `json:"kind"` // macro, exception, not
+	Name string `json:"name,omitempty"`
+	Pos  Pos    `json:"pos"` // where it is named
+}
+
+// ActualValue is what a field was in the event.
+type ActualValue struct {
+	Field   string `json:"field"`
+	Value   string `json:"value,omitempty"` // strings in quotes
+	Missing bool   `json:"missing,omitempty"`
+	Why     string `json:"why,omitempty"` // why it is missing, when it always is
+}
+
+// NewExplainer returns an explainer for a condition whose macros have been
+// resolved. An error is an [*Error], as of [Compiler.Add].
+func NewExplainer(src Source, e *Expr) (*Explainer, error) {
+	c := NewCompiler(src)
+	if _, err := c.Add(e); err != nil {
+		return nil, err
+	}
+	x := &Explainer{prog: c.prog, types: EventTypes(e), evtType: -1, best: -1, seen: map[string]int{}}
+	if _, ok := src.(EventTyper); ok {
+		if slot, err := c.fieldSlot(&Operand{Field: "evt.type", Text: e.Text}, &Result{}); err == nil {
+			x.evtType = slot
+		}
+	} else {
+		x.types = TypeSet{allBut: true}
+	}
+	b := builder{c, map[*Expr]*part{}}
+	x.root = b.build(e)
+	if x.types.allBut {
+		x.res.ButTypes = x.types.Listed()
+	} else {
+		x.res.Types = x.types.Listed()
+	}
+	x.m = x.prog.NewMachine()
+	return x, nil
+}
+
+type builder struct {
+	c    *Compiler
+	done map[*Expr]*part
+}
+
+func (b *builder) build(e *Expr) *part {
+	if p := b.done[e]; p != nil {
+		return p
+	}
+	p := &part{e: e, conj: 1}
+	b.done[e] = p
+	if e.Kind == Check {
+		p.check, _ = b.c.check(e, &Result{}) // Add has found it right
+		return p
+	}
+	for _, child := range e.Children {
+		p.kids = append(p.kids, b.build(child))
+	}
+	switch e.Kind {
+	case And:
+		p.conj = 0
+		for _, k := range p.kids {
+			p.conj += k.conj
+		}
+	case Macro:
+		p.conj = p.kids[0].conj
+	}
+	return p
+}
+
+// Observe looks at an event. Nothing of the event is kept but text.
+func (x *Explainer) Observe(ev any) {
+	x.res.Events++
+	x.m.Reset(ev)
+	typ := ""
+	if x.evtType >= 0 {
+		if v, ok := x.m.value(x.evtType); ok {
+			typ = v.Str
+			if n, ok := x.seen[typ]; ok {
+				x.seen[typ] = n + 1
+			} else {
+				x.seen[strings.Clone(typ)] = 1
+			}
+		}
+		if !x.types.Has(typ) {
+			return
+		}
+	}
+	x.res.Wanted++
+	x.eval(x.root)
+	if x.root.ok {
+		x.res.Matched++
+		return
+	}
+	// Of equals the last counts: what an action is about comes at its end.
+	if x.root.sat < x.best {
+		return
+	}
+	x.best = x.root.sat
+	near := &NearMiss{Event: strings.Clone(typ), Number: x.res.Wanted, Parts: x.root.conj, True: min(int(x.root.sat+1e-9), x.root.conj-1)}
+	d := describer{x: x, near: near}
+	near.MoreFalse = x.countFalse(x.root) - 1
+	d.describe(x.root, true, nil)
+	x.res.Nearest = near
+}
+
+// Result returns what was found so far.
+func (x *Explainer) Result() *Explanation {
+	res := x.res
+	res.Seen = nil
+	for t, n := range x.seen {
+		res.Seen = append(res.Seen, TypeCount{t, n})
+	}
+	slices.SortFunc(res.Seen, func(a, b TypeCount) int {
+		if a.Count != b.Count {
+			return b.Count - a.Count
+		}
+		return strings.Compare(a.Type, b.Type)
+	})
+	return &res
+}
+
+// eval works out the part and all below it, true or not.
+func (x *Explainer) eval(p *part) {
+	if p.gen == x.m.gen {
+		return
+	}
+	p.gen = x.m.gen
+	for _, k := range p.kids {
+		x.eval(k)
+	}
+	p.sat = 0
+	switch p.e.Kind {
+	case Check:
+		c := &x.prog.checks[p.check]
+		p.ok = x.m.check(c)
+		if !p.ok {
+			p.sat = x.nearness(p.e, c)
+		}
+	case And:
+		p.ok = true
+		for _, k := range p.kids {
+			p.ok = p.ok && k.ok
+			p.sat += k.sat
+		}
+	case Or:
+		p.ok = false
+		for _, k := range p.kids {
+			p.ok = p.ok || k.ok
+			p.sat = max(p.sat, k.sat/float64(k.conj))
+		}
+	case Not:
+		p.ok = !p.kids[0].ok
+	case Macro:
+		p.ok, p.sat = p.kids[0].ok, p.kids[0].sat
+	}
+	if p.ok {
+		p.sat = float64(p.conj)
+	}
+}
+
+// nearness rates a false check from 0 to below 1, so that of two files that do
+// not lie in /etc/ the one in /tmp/etc/ is the closer.
+func (x *Explainer) nearness(e *Expr, c *check) float64 {
+	v, ok := x.m.value(c.left)
+	if !ok || e.Right == nil || !e.Right.Const || !isString(c.typ) || c.list || c.any || c.all {
+		return 0
+	}
+	best := 0.0
+	for i, want := range e.Right.Values {
+		if i == 100 {
+			break
+		}
+		want = strings.Trim(want, "*")
+		if len(want) < 2 || len(v.Str) > 4096 {
+			continue
+		}
+		if strings.Contains(v.Str, want) {
+			best = max(best, 0.5)
+			continue
+		}
+		n := 0
+		for n < len(want) && n < len(v.Str) && want[n] == v.Str[n] {
+			n++
+		}
+		k := 0
+		for k < len(want) && k < len(v.Str) && want[len(want)-1-k] == v.Str[len(v.Str)-1-k] {
+			k++
+		}
+		best = max(best, 0.4*float64(max(n, k))/float64(len(want)))
+	}
+	return best
+}
+
+// countFalse is how many of the parts that must be true at once are not.
+func (x *Explainer) countFalse(p *part) int {
+	switch p.e.Kind {
+	case And, Macro:
+		n := 0
+		for _, k := range p.kids {
+			n += x.countFalse(k)
+		}
+		return n
+	}
+	if p.ok {
+		return 0
+	}
+	return 1
+}
+
+// maxClauses is how many clauses of an exclusion are shown.
+const maxClauses = 4
+
+// describer walks from the condition to the clauses that decided.
+type describer struct {
+	x    *Explainer
+	near *NearMiss
+}
+
+// describe finds why p is not what it should have been.
+func (d *describer) describe(p *part, want bool, in []Ref) {
+	if name, ok := strings.CutPrefix(p.e.Pos().In, "exception "); ok && !slices.ContainsFunc(in, func(r Ref) bool { return r.Kind == "exception" && r.Name == name }) {
+		in = appendRef(in, Ref{"exception", name, p.e.Pos()})
+	}
+	switch p.e.Kind {
+	case Check:
+		d.clause(p, in)
+	case Macro:
+		d.describe(p.kids[0], want, appendRef(in, Ref{"macro", p.e.Name, p.e.Pos()}))
+	case Not:
+		if want && !slices.ContainsFunc(in, func(r Ref) bool { return r.Kind == "not" }) {
+			d.near.Excluded = true
+		}
+		d.describe(p.kids[0], !want, appendRef(in, Ref{Kind: "not", Pos: p.e.Pos()}))
+	case And, Or:
+		if (p.e.Kind == And) == want { // one part was not, the first is named
+			for _, k := range p.kids {
+				if k.ok != want {
+					d.describe(k, want, in)
+					return
+				}
+			}
+			return
+		}
+		if want { // no alternative was true: the nearest is named
+			best := p.kids[0]
+			for _, k := range p.kids[1:] {
+				if k.sat/float64(k.conj) > best.sat/float64(best.conj) {
+					best = k
+				}
+			}
+			d.near.Alternatives = max(d.near.Alternatives, 1) * len(p.kids)
+			d.describe(best, want, in)
+			return
+		}
+		for _, k := range p.kids { // all parts were true, and each is a reason
+			d.describe(k, want, in)
+		}
+	}
+}
+
+// appendRef appends to a copy: siblings share what came before.
+func appendRef(in []Ref, r Ref) []Ref { return append(slices.Clip(in), r) }
+
+func (d *describer) clause(p *part, in []Ref) {
+	if len(d.near.Clauses) == maxClauses {
+		return
+	}
+	c := Clause{Text: p.e.short(), Pos: p.e.Pos(), In: in, True: p.ok}
+	ck := &d.x.prog.checks[p.check]
+	c.Actual = append(c.Actual, d.x.actual(ck.left))
+	if ck.right >= 0 {
+		c.Actual = append(c.Actual, d.x.actual(ck.right))
+	}
+	d.near.Clauses = append(d.near.Clauses, c)
+}
+
+// actual captures the value in a slot.
+func (x *Explainer) actual(i int32) ActualValue {
+	s := &x.prog.slots[i]
+	a := ActualValue{Field: s.name}
+	v, ok := x.m.value(i)
+	if !ok {
+		a.Missing = true
+		f := s.field
+		for j := s.of; f == nil; j = x.prog.slots[j].of {
+			f = x.prog.slots[j].field
+		}
+		a.Why = f.Unsupported
+		return a
+	}
+	switch {
+	case s.any:
+		var vs []string
+		for k := range v.List {
+			vs = append(vs, valueText(s, &v.List[k], x.m.ev))
+		}
+		a.Value = shorten(strings.Join(vs, ", "))
+		a.Missing = len(vs) == 0
+	case s.list:
+		var vs []string
+		for k := range v.List {
+			vs = append(vs, valueText(s, &v.List[k], x.m.ev))
+		}
+		a.Value = shorten("(" + strings.Join(vs, ", ") + ")")
+	default:
+		a.Value = valueText(s, v, x.m.ev)
+	}
+	return a
+}
+
+// maxActual is how long a value may be in an explanation.
+const maxActual = 160
+
+func valueText(s *slot, v *Value, ev any) string {
+	if isString(s.typ) {
+		text := v.Str
+		if len(text) > maxActual {
+			return strconv.Quote(text[:maxActual]) + "…"
+		}
+		return strconv.Quote(text)
+	}
+	if s.field != nil && s.field.Format != nil && !s.list && !s.any {
+		return s.field.Format(ev, v)
+	}
+	return v.Text(s.typ, false)
+}
+
+func shorten(s string) string {
+	if len(s) > 2*maxActual {
+		return strings.ToValidUTF8(s[:2*maxActual], "") + "…"
+	}
+	return s
+}
+
+// short prints a check as it was written: with the names of lists rather than
+// their values, of which there may be hundreds.
+func (e *Expr) short() string {
+	if e.Right == nil || !e.Right.List {
+		return shorten(e.String())
+	}
+	var items []string
+	last := ""
+	for i, v := range e.Right.Values {
+		list, named := strings.CutPrefix(e.Text.Pos(e.Right.offs[i]).In, "list ")
+		if named && list == last {
+			continue
+		}
+		last = ""
+		if named {
+			last = list
+			v = list
+		} else {
+			v = Escape(v)
+		}
+		if len(items) == 8 {
+			items = append(items, "…")
+			break
+		}
+		items = append(items, v)
+	}
+	op := string(e.Op)
+	if e.Mod != "" {
+		op += " " + string(e.Mod)
+	}
+	return shorten(e.Left.String() + " " + op + " (" + strings.Join(items, ", ") + ")")
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxTypes is how many types of events a text lists.
+const maxTypes = 8
+
+// String says in plain text why the condition was true for no event. It has no
+// line end at its end.
+func (x *Explanation) String() string {
+	var b strings.Builder
+	switch {
+	case x.Matched > 0:
+		fmt.Fprintf(&b, "the condition was true for %s", count(x.Matched, "event"))
+	case x.Events == 0:
+		b.WriteString("no event was seen")
+	case x.Wanted == 0:
+		fmt.Fprintf(&b, "no event of a needed type was seen: %s", x.typesText())
+		if len(x.Seen) > 0 {
+			fmt.Fprintf(&b, "\n  seen: %s", x.seenText())
+		}
+	default:
+		x.Nearest.write(&b)
+	}
+	return b.String()
+}
+
+func (x *Explanation) typesText() string {
+	if len(x.Types) == 0 && len(x.ButTypes) == 0 {
+		return "none can satisfy the condition"
+	}
+	if len(x.Types) == 0 {
+		return "any but " + list(x.ButTypes)
+	}
+	return list(x.Types)
+}
+
+func (x *Explanation) seenText() string {
+	var parts []string
+	for i, s := range x.Seen {
+		if i == maxTypes {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", s.Count, s.Type))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (n *NearMiss) write(b *strings.Builder) {
+	what := "event"
+	if n.Event != "" {
+		what = n.Event
+	}
+	fmt.Fprintf(b, "closest event: %s, %d of %s true", what, n.True, count(n.Parts, "part"))
+	if n.Excluded {
+		b.WriteString("\n  excluded by " + n.excluder())
+	}
+	for _, c := range n.Clauses {
+		mark := "✗"
+		if c.True {
+			mark = "✓"
+		}
+		fmt.Fprintf(b, "\n  %s  %s  %s", c.Text, mark, c.actualText())
+		where := c.where(n.Excluded)
+		if n.Alternatives > 1 && !n.Excluded {
+			where = append(where, fmt.Sprintf("nearest of %d alternatives", n.Alternatives))
+		}
+		if len(where) > 0 {
+			b.WriteString("\n      " + strings.Join(where, ", "))
+		}
+	}
+	if n.MoreFalse > 0 {
+		fmt.Fprintf(b, "\n  and %s false", count(n.MoreFalse, "other part"))
+	}
+}
+
+// excluder names what excluded the event: the exception, the outermost macro
+// behind the 'not', or the 'not' itself.
+func (n *NearMiss) excluder() string {
+	in := n.Clauses[0].In
+	for _, r := range in {
+		if r.Kind == "exception" {
+			return fmt.Sprintf("exception %s%s", r.Name, at(r.Pos))
+		}
+	}
+	i := slices.IndexFunc(in, func(r Ref) bool { return r.Kind == "not" })
+	for _, r := range in[i+1:] {
+		if r.Kind == "macro" {
+			return fmt.Sprintf("not %s%s", r.Name, at(r.Pos))
+		}
+	}
+	return "a 'not'" + at(in[i].Pos)
+}
+
+func at(p Pos) string {
+	if s := p.String(); s != "" {
+		return ", " + s
+	}
+	return ""
+}
+
+// where says which macros the clause is part of and where it stands.
+func (c *Clause) where(excluded bool) []string {
+	var names []string
+	for _, r := range c.In {
+		if r.Kind == "macro" {
+			names = append(names, r.Name)
+		}
+	}
+	var where []string
+	if len(names) > 0 && !(excluded && len(names) == 1) {
+		where = append(where, "in "+strings.Join(names, " → "))
+	}
+	if s := c.Pos.String(); s != "" {
+		where = append(where, s)
+	}
+	return where
+}
+
+func (c *Clause) actualText() string {
+	var parts []string
+	for _, a := range c.Actual {
+		switch {
+		case a.Why != "":
+			parts = append(parts, fmt.Sprintf("%s is not known to the built-in engine: %s", a.Field, a.Why))
+		case a.Missing:
+			parts = append(parts, a.Field+" has no value")
+		default:
+			parts = append(parts, a.Field+" = "+a.Value)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// list joins names, the first few of them.
+func list(names []string) string {
+	if len(names) > maxTypes {
+		return strings.Join(names[:maxTypes], ", ") + fmt.Sprintf(" and %d more", len(names)-maxTypes)
+	}
+	return strings.Join(names, ", ")
+}
