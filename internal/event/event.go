@@ -158,9 +158,10 @@ type FD struct {
 	Dev                    uint32
 	Ino                    uint64
 	Sock                   SockAddr
-	Proto                  uint8 // 6 tcp, 17 udp, 1 icmp, 0 raw
+	Proto                  uint8 // 6 tcp, 17 udp, 1 icmp, 0 raw, 255 unknown
 	Domain                 int32
 	Server                 bool // this end is the server
+	Client                 bool // this end is the client; with neither, Falco cannot tell yet
 	Connected              bool
 	UpperLayer, LowerLayer bool
 	OldName                string

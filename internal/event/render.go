@@ -242,13 +242,13 @@ func (e *Event) fdText(n int64) string {
 	return ErrnoName(n)
 }
 
-// The protocols in FD.Proto, with the numbers of /etc/protocols; 255 is raw.
+// The protocols in FD.Proto: the numbers of /etc/protocols, and 0 for raw sockets.
 const (
-	ProtoUnknown = 0
+	ProtoRaw     = 0
 	ProtoICMP    = 1
 	ProtoTCP     = 6
 	ProtoUDP     = 17
-	ProtoRaw     = 255
+	ProtoUnknown = 255
 )
 
 // lookupFD finds a descriptor of the event's process.
