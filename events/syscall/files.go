@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/helper"
 )
 
 // readSensitiveFile opens a file that the rules call sensitive_files for
@@ -52,16 +53,18 @@ func readByte(name string) error {
 // the id of this run, so that an alert which prints the path can be attributed
 // to it.
 func uniquePattern() string {
-	if id := os.Getenv("FALCOTEST_ID"); id != "" {
+	if id := helper.ID(); id != "" {
 		return "falcotest-" + id + "-*"
 	}
 	return "falcotest-*"
 }
 
 // tempDir makes an empty directory that every user may enter, and removes it
-// with all that it holds when the action completes.
+// with all that it holds when the action completes. It is in the action's own
+// folder, where there is one, so that it is removed also when the action is
+// killed.
 func tempDir(h events.Helper) (string, error) {
-	return tempDirIn(h, "")
+	return tempDirIn(h, helper.Folder())
 }
 
 func tempDirIn(h events.Helper, parent string) (string, error) {
