@@ -314,8 +314,9 @@ func clientConfig(server string, ca *authority, user string) (*rest.Config, erro
 		return nil, err
 	}
 	return &rest.Config{
-		Host: server,
-		QPS:  -1,
+		Host:           server,
+		QPS:            -1,
+		WarningHandler: rest.NoWarnings{},
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: ca.pem, CertData: cert, KeyData: key,
 		},

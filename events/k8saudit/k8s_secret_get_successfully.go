@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8saudit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/falcotest/go-falcotest/events"
+)
+
+var _ = events.Register(K8sSecretGetSuccessfully, events.WithDisabled())
+
+// K8sSecretGetSuccessfully creates a secret and reads it.
+func K8sSecretGetSuccessfully(h events.Helper) error {
+	r := newRun(h, "K8sSecretGetSuccessfully")
+	infos, err := r.createFile("yaml/k8s-secret-created.yaml")
+	if err != nil {
+		return err
+	}
+	secret := infos[0]
+	err = secret.Client.Get().Namespace(secret.Namespace).Resource("secrets").Name(secret.Name).Do(context.Background()).Error()
+	if err != nil {
+		return fmt.Errorf("getting %s: %w", describe(secret), err)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8saudit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/falcotest/go-falcotest/events"
+)
+
+var _ = events.Register(PortForward, events.WithDisabled())
+
+// PortForward asks to forward a port of a pod. The pod is on no node, so that
+// the server answers that it cannot; the rule looks at the request.
+func PortForward(h events.Helper) error {
+	r := newRun(h, "PortForward")
+	infos, err := r.createFile("objects/pod.yaml")
+	if err != nil {
+		return err
+	}
+	pod := infos[0]
+	err = pod.Client.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("portforward").
+		Param("ports", "80").Do(context.Background()).Error()
+	if err := answered(err); err != nil {
+		return fmt.Errorf("forwarding a port of pod %s: %w", pod.Name, err)
+	}
+	return nil
+}
