@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trace
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+const (
+	goarch     = "amd64"
+	auditArch  = unix.AUDIT_ARCH_X86_64
+	compatArch = unix.AUDIT_ARCH_I386
+
+	openDirectory = 0x10000
+	openDirect    = 0x4000
+	openLargefile = 0x8000
+)
+
+func nativeType(nr int) event.Type { return event.FromAMD64(nr) }
+
+// setFirstArg changes the first argument of the call that a thread has
+// stopped in.
+func setFirstArg(tid int, compat bool, value uint64) error {
+	reg := unsafe.Offsetof(unix.PtraceRegs{}.Rdi)
+	if compat {
+		reg = unsafe.Offsetof(unix.PtraceRegs{}.Rbx)
+	}
+	return ptrace(unix.PTRACE_POKEUSR, tid, reg, uintptr(value))
+}
+
+// cloneArg returns the flags that a thread inside clone(2) gave it.
+func cloneArg(tid int) (flags uint64, ok bool) {
+	var regs unix.PtraceRegs
+	if ptrace(unix.PTRACE_GETREGS, tid, 0, uintptr(unsafe.Pointer(&regs))) != nil {
+		return 0, false
+	}
+	switch {
+	case regs.Cs == 0x23 && regs.Orig_rax == compatClone:
+		return uint64(uint32(regs.Rbx)), true
+	case regs.Orig_rax == unix.SYS_CLONE:
+		return regs.Rdi, true
+	}
+	return 0, false
+}
+
+// compatClone is clone(2) for 32-bit x86, which runs in the code segment 0x23.
+const compatClone = 120

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && (amd64 || arm64)
+
+package trace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// Tracer watches a process tree until the last of its processes has ended.
+type Tracer struct {
+	done chan struct{}
+	exit Exit
+	err  error
+}
+
+// Wait waits until every process of the tree has ended, and tells how the
+// attached one did. Because the tracer collects the attached process when it
+// was started by this program, whoever started it finds no child to wait for.
+// The error is the context's when that ended the tree.
+func (tr *Tracer) Wait() (Exit, error) {
+	<-tr.done
+	return tr.exit, tr.err
+}
+
+// tracer is the state of a [Tracer]'s thread. All of it but mu, processes and
+// killed belongs to that thread alone.
+type tracer struct {
+	opts     Options
+	pid      int
+	wanted   typeSet
+	followed typeSet
+	exit     Exit
+	exited   bool
+
+	mu        sync.Mutex // guards writes to processes, and reads by other threads
+	processes map[int64]*process
+	killed    atomic.Bool
+
+	threads    map[int]*thread
+	held       map[int]bool // children that stopped before their parent told of them
+	lost       map[int]bool // children that ended before their parent told of them
+	outside    map[int64]*process
+	containers map[string]*event.Container
+	overlays   map[uint64]bool
+
+	boot       int64
+	event      event.Event
+	strings    map[string]string
+	buf        []byte // of readInto
+	path       []byte
+	file       []byte
+	scratch    []byte
+	cgroupText string
+	cgroupList []string
+	container  *event.Container
+}
+
+func now() int64 { return time.Now().UnixNano() }
+
+// Attach begins to trace a process with all its threads, which should wait at
+// a gate and call [InstallFilter] before it goes on. Nothing else may wait for
+// the process while it is traced, by wait(2) or [os.Process.Wait]: that would
+// take the tracer's notifications away. When ctx ends, the whole tree is
+// killed; it is killed as well when this program ends.
+//
+// The process must be one that this program may trace: of the same user, or
+// with CAP_SYS_PTRACE, and where Yama restricts tracing, a descendant.
+func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("attaching to process %d: %w", pid, err)
+	}
+	if opts.SnapLen <= 0 {
+		opts.SnapLen = 80
+	}
+	t := &tracer{
+		opts: opts, pid: pid,
+		wanted: wantedSet(opts.Types), followed: followedSet(opts.Types),
+		processes: make(map[int64]*process), threads: make(map[int]*thread),
+		held: make(map[int]bool), lost: make(map[int]bool),
+		outside: make(map[int64]*process), containers: make(map[string]*event.Container),
+		overlays: make(map[uint64]bool), strings: make(map[string]string),
+		boot: bootTime(), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),
+	}
+	tr := &Tracer{done: make(chan struct{})}
+	attached := make(chan error)
+	go onFreshThread(func() {
+		defer close(tr.done)
+		err := t.attach()
+		attached <- err
+		if err != nil {
+			return
+		}
+		stop := context.AfterFunc(ctx, t.kill)
+		tr.err = t.run()
+		if !stop() && tr.err == nil {
+			tr.err = context.Cause(ctx)
+		}
+		tr.exit = t.exit
+		tr.exit.Events = t.event.Num
+	})
+	if err := <-attached; err != nil {
+		return nil, err
+	}
+	return tr, nil
+}
+
+// onFreshThread runs f on a thread that has no children and is not the main
+// one, and ends that thread afterwards: the kernel then kills what f still
+// traces. A thread with children would take their ends for those of tracees,
+// and the main thread inherits the children of threads that end.
+func onFreshThread(f func()) {
+	runtime.LockOSThread()
+	tid := unix.Gettid()
+	children, _ := os.ReadFile("/proc/self/task/" + strconv.Itoa(tid) + "/children")
+	if tid != unix.Getpid() && len(children) == 0 {
+		f()
+		return // still locked: the thread ends
+	}
+	// While this thread is held, another goroutine must get another one.
+	next := make(chan struct{})
+	go func() {
+		onFreshThread(func() {
+			close(next)
+			f()
+		})
+	}()
+	<-next
+	runtime.UnlockOSThread()
+}
+
+// attach seizes every thread of the process.
+func (t *tracer) attach() error {
+	wrap := func(err error) error {
+		return fmt.Errorf("attaching to process %d: %w", t.pid, attachError(err))
+	}
+	p := &process{}
+	if !t.readProcess(p, int64(t.pid)) {
+		return wrap(unix.ESRCH)
+	}
+	t.setParent(p, t.ancestor(p.PPID))
+	t.setPidnsStart(p)
+	p.allCalls = t.opts.AllCalls
+	if st := t.status(p.PID); st.seccompFilters > 0 {
+		p.allCalls = true // those filters could hide calls from ours
+	}
+	t.processes[p.PID] = p
+	// New threads may appear while the list is read; those of seized threads
+	// are traced from birth.
+	for more := true; more; {
+		more = false
+		entries, err := os.ReadDir("/proc/" + strconv.Itoa(t.pid) + "/task")
+		if err != nil {
+			return wrap(unix.ESRCH)
+		}
+		for _, e := range entries {
+			tid, err := strconv.Atoi(e.Name())
+			if err != nil || t.threads[tid] != nil {
+				continue
+			}
+			err = ptrace(unix.PTRACE_SEIZE, tid, 0, traceOptions)
+			switch {
+			case err == nil:
+			case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) && tid != t.pid:
+				continue // it has ended, or is traced by us from birth
+			default:
+				return wrap(err)
+			}
+			more = true
+			th := t.newThread(tid, p)
+			th.started = true
+			if p.allCalls {
+				// From this stop on it is made to stop at each call.
+				_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
+			}
+		}
+	}
+	if th := t.threads[t.pid]; th != nil {
+		t.scanFDs(th)
+		return nil
+	}
+	return wrap(unix.ESRCH)
+}
+
+// attachError adds what can be done about a refused attachment.
+func attachError(err error) error {
+	if !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	hint := "it belongs to another user, or is traced already"
+	if b, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil {
+		if scope := strings.TrimSpace(string(b)); scope != "0" {
+			hint += ", or kernel.yama.ptrace_scope = " + scope + " forbids it"
+		}
+	}
+	return fmt.Errorf("%w (%s)", err, hint)
+}
+
+// kill ends the whole tree. Processes that the tracer learns of later are
+// killed when they first stop.
+func (t *tracer) kill() {
+	t.killed.Store(true)
+	t.mu.Lock()
+	pids := make([]int64, 0, len(t.processes))
+	for pid := range t.processes {
+		pids = append(pids, pid)
+	}
+	t.mu.Unlock()
+	slices.Sort(pids)
+	for _, pid := range pids {
+		_ = unix.Kill(int(pid), unix.SIGKILL)
+	}
+}

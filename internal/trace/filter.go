@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && (amd64 || arm64)
+
+package trace
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// stateTypes are followed always: they change what events say of a process,
+// and /proc does not tell it in time or in the words that the process used.
+var stateTypes = []event.Type{
+	event.SysChdir, event.SysFchdir, event.SysChroot,
+	event.SysSetuid, event.SysSetgid, event.SysSetreuid, event.SysSetregid, event.SysSetresuid, event.SysSetresgid,
+	event.SysCapset, event.SysSetsid, event.SysSetpgid, event.SysUnshare, event.SysSetns,
+	event.SysSetrlimit, event.SysPrlimit,
+	event.SysSeccomp, event.SysClone3,
+}
+
+// fdTypes are followed when an event that was asked for speaks of a descriptor:
+// they give descriptors the names that Falco knows them by.
+var fdTypes = []event.Type{
+	event.SysOpen, event.SysOpenat, event.SysOpenat2, event.SysCreat, event.SysOpenByHandleAt,
+	event.SysBind, event.SysConnect, event.SysAccept, event.SysAccept4,
+	event.SysMemfdCreate, event.SysPidfdOpen,
+}
+
+// typeSet tells for each type whether it is in the set.
+type typeSet [event.NumTypes]bool
+
+// wantedSet is the set of events to report.
+func wantedSet(types []event.Type) (set typeSet) {
+	for _, typ := range types {
+		if typ < event.NumTypes {
+			set[typ] = true
+		}
+	}
+	return set
+}
+
+// followedSet is the set of events to decode: those wanted, and those which
+// keep the state that they refer to.
+func followedSet(types []event.Type) typeSet {
+	set := wantedSet(types)
+	if set[event.SysExecve] {
+		set[event.SysExecveat] = true // reported as execve when it succeeds
+	}
+	usesFD := false
+	for _, typ := range types {
+		for _, p := range typ.Def().Params {
+			usesFD = usesFD || p.Type == event.PFD
+		}
+	}
+	for _, typ := range stateTypes {
+		set[typ] = true
+	}
+	if usesFD {
+		for _, typ := range fdTypes {
+			set[typ] = true
+		}
+	}
+	return set
+}
+
+// Program returns the seccomp filter that makes exactly those calls stop which
+// a tracer with the same types must see, for [InstallFilter].
+func Program(types []event.Type) ([]byte, error) {
+	set := followedSet(types)
+	prog := filterFor(&set)
+	raw, err := bpf.Assemble(prog)
+	if err != nil {
+		return nil, fmt.Errorf("assembling the seccomp filter: %w", err)
+	}
+	out := make([]byte, 0, len(raw)*8)
+	for _, ins := range raw {
+		out = binary.NativeEndian.AppendUint16(out, ins.Op)
+		out = append(out, ins.Jt, ins.Jf)
+		out = binary.NativeEndian.AppendUint32(out, ins.K)
+	}
+	return out, nil
+}
+
+// Offsets in struct seccomp_data.
+const (
+	dataNr   = 0
+	dataArch = 4
+	dataArg0 = 16
+)
+
+// filterFor writes the filter: one comparison and one return for each number.
+// The kernel runs it for each number once, when it is installed, and never
+// again for those that it lets pass whatever their arguments.
+func filterFor(set *typeSet) []bpf.Instruction {
+	trace := bpf.RetConstant{Val: unix.SECCOMP_RET_TRACE}
+	allow := bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
+
+	native := nativeNumbers(set)
+	body := []bpf.Instruction{bpf.LoadAbsolute{Off: dataNr, Size: 4}}
+	for _, nr := range native {
+		body = append(body, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(nr), SkipFalse: 1}, trace)
+	}
+	// A child made with CLONE_UNTRACED would keep the filter and lose its
+	// tracer, and all its selected calls would fail; stop to prevent that.
+	if nrs := event.SysClone.Numbers(goarch); !set[event.SysClone] && len(nrs) > 0 {
+		body = append(body, traceIfArg(nrs[0], bpf.JumpBitsSet, unix.CLONE_UNTRACED)...)
+	}
+	// After prctl(PR_SET_SECCOMP) a filter of the process's own is in force.
+	if nrs := event.SysPrctl.Numbers(goarch); !set[event.SysPrctl] && len(nrs) > 0 {
+		body = append(body, traceIfArg(nrs[0], bpf.JumpEqual, unix.PR_SET_SECCOMP)...)
+	}
+	body = append(body, allow)
+
+	compat := []bpf.Instruction{bpf.LoadAbsolute{Off: dataNr, Size: 4}}
+	for _, nr := range compatNumbers(set) {
+		compat = append(compat, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(nr), SkipFalse: 1}, trace)
+	}
+	compat = append(compat, allow)
+
+	prog := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: dataArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipFalse: 1},
+		bpf.Jump{Skip: uint32(2 + len(compat))},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: compatArch, SkipTrue: 1},
+		allow,
+	}
+	prog = append(prog, compat...)
+	return append(prog, body...)
+}
+
+func traceIfArg(nr int, cond bpf.JumpTest, value uint32) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(nr), SkipFalse: 4},
+		bpf.LoadAbsolute{Off: dataArg0, Size: 4},
+		bpf.JumpIf{Cond: cond, Val: value, SkipFalse: 1},
+		bpf.RetConstant{Val: unix.SECCOMP_RET_TRACE},
+		bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW},
+	}
+}
+
+func nativeNumbers(set *typeSet) []int {
+	var nrs []int
+	for typ := event.None + 1; typ < event.NumTypes; typ++ {
+		if set[typ] {
+			nrs = append(nrs, typ.Numbers(goarch)...)
+		}
+	}
+	slices.Sort(nrs)
+	return nrs
+}
+
+// InstallFilter puts a filter made by [Program] into force in the calling
+// process, for all its threads and all that descends from it. Without
+// CAP_SYS_ADMIN it also sets no_new_privs, as the kernel demands: then programs
+// executed later gain no privileges from their set-user-ID bit or file
+// capabilities.
+//
+// A tracer must have attached before: with no tracer, every call that the
+// filter selects fails with ENOSYS.
+func InstallFilter(prog []byte) error {
+	if len(prog) == 0 || len(prog)%8 != 0 {
+		return fmt.Errorf("installing the seccomp filter: %d bytes are not a program", len(prog))
+	}
+	filters := make([]unix.SockFilter, len(prog)/8)
+	for i := range filters {
+		ins := prog[i*8:]
+		filters[i] = unix.SockFilter{
+			Code: binary.NativeEndian.Uint16(ins), Jt: ins[2], Jf: ins[3], K: binary.NativeEndian.Uint32(ins[4:]),
+		}
+	}
+	fprog := unix.SockFprog{Len: uint16(len(filters)), Filter: &filters[0]}
+
+	runtime.LockOSThread() // no_new_privs belongs to the thread that installs
+	defer runtime.UnlockOSThread()
+	err := installFilter(&fprog)
+	if errors.Is(err, unix.EACCES) {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("installing the seccomp filter: setting no_new_privs: %w", err)
+		}
+		err = installFilter(&fprog)
+	}
+	if err != nil {
+		return fmt.Errorf("installing the seccomp filter: %w", err)
+	}
+	return nil
+}
+
+func installFilter(fprog *unix.SockFprog) error {
+	tid, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(fprog)))
+	runtime.KeepAlive(fprog)
+	if errno != 0 {
+		return errno
+	}
+	if tid != 0 {
+		return fmt.Errorf("thread %d has a filter of its own", tid)
+	}
+	return nil
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && (amd64 || arm64)
+
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// run handles stops until no tracee is left.
+func (t *tracer) run() error {
+	for {
+		var status uint32
+		tid, err := wait4(&status)
+		switch {
+		case err == nil:
+			t.handle(tid, status)
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ECHILD):
+			return nil
+		default:
+			t.kill()
+			return fmt.Errorf("waiting for the processes traced: %w", err)
+		}
+	}
+}
+
+// handle handles one notification. Every request may find its thread killed
+// meanwhile; then its end will be notified, and there is nothing to do now.
+func (t *tracer) handle(tid int, status uint32) {
+	ws := unix.WaitStatus(status)
+	if ws.Exited() || ws.Signaled() {
+		t.ended(tid, ws)
+		return
+	}
+	if !ws.Stopped() {
+		return
+	}
+	sig, ev := int(ws>>8)&0xff, int(ws>>16)
+	th := t.threads[tid]
+	if th == nil {
+		if ev == eventStop && !t.killed.Load() {
+			t.held[tid] = true // its parent will tell of it
+			return
+		}
+		if th = t.adopt(tid); th == nil {
+			t.resumeTID(tid, unix.PTRACE_CONT, 0)
+			return
+		}
+		th.started = true
+	}
+	if t.killed.Load() {
+		_ = unix.Kill(int(th.proc.PID), unix.SIGKILL)
+	}
+	switch ev {
+	case 0:
+		if sig == int(unix.SIGTRAP)|0x80 {
+			t.syscallStop(th)
+			t.resume(th, 0)
+			return
+		}
+		t.signalled(th, sig)
+		t.resume(th, sig)
+	case eventSeccomp:
+		t.syscallStop(th)
+		t.resume(th, 0)
+	case eventFork, eventVfork, eventClone:
+		if msg, err := ptraceEventMsg(tid); err == nil {
+			t.born(th, int(msg), ev)
+		}
+		t.resume(th, 0)
+	case eventExec:
+		t.execed(th)
+	case eventStop:
+		t.stopped(th, sig)
+	default: // VFORK_DONE
+		t.resume(th, 0)
+	}
+}
+
+// resume lets a thread go on: to its call's exit when it is in one that is
+// followed, to any call when its process must stop at each, and else to the
+// next call that the filter selects.
+func (t *tracer) resume(th *thread, sig int) {
+	request := unix.PTRACE_CONT
+	if th.inCall || th.proc.allCalls {
+		request = unix.PTRACE_SYSCALL
+	}
+	t.resumeTID(th.tid, request, sig)
+}
+
+func (t *tracer) resumeTID(tid, request, sig int) {
+	_ = ptrace(request, tid, 0, uintptr(sig)) // ESRCH: it was killed
+}
+
+// stopped handles a group stop, and the stop that new and interrupted threads
+// make.
+func (t *tracer) stopped(th *thread, sig int) {
+	if sig == int(unix.SIGTRAP) {
+		if !th.started {
+			t.start(th)
+			return
+		}
+		t.resume(th, 0)
+		return
+	}
+	// Let it stay stopped, and notice what wakes it up.
+	_ = ptrace(unix.PTRACE_LISTEN, th.tid, 0, 0)
+}
+
+// start lets a new thread run for the first time.
+func (t *tracer) start(th *thread) {
+	th.started = true
+	if t.killed.Load() {
+		_ = unix.Kill(int(th.proc.PID), unix.SIGKILL)
+	}
+	if th.bornBy != event.None && t.wanted[th.bornBy] {
+		t.reportBirth(th)
+	}
+	t.resume(th, 0)
+}
+
+// born handles the news that a thread has made another.
+func (t *tracer) born(by *thread, tid int, ev int) {
+	if t.lost[tid] {
+		delete(t.lost, tid)
+		// Unless the number has been given away again, it is dead.
+		if st := t.stat(int64(tid)); !st.ok || st.state == 'Z' || st.state == 'X' {
+			return
+		}
+	}
+	th := t.threads[tid]
+	if th == nil {
+		typ, flags := t.birth(by, ev)
+		p := by.proc
+		if flags&unix.CLONE_THREAD == 0 {
+			p = t.fork(int64(tid), by, flags)
+		}
+		th = t.newThread(tid, p)
+		th.bornBy, th.bornWith = typ, flags
+		th.Flags = cloneFlags(flags)
+	}
+	if t.held[tid] {
+		delete(t.held, tid)
+		t.start(th)
+	}
+}
+
+// birth tells by which kind of call and with which flags a thread makes
+// another. When the call was not followed, its kind follows from the event.
+func (t *tracer) birth(by *thread, ev int) (event.Type, uint64) {
+	if by.inCall {
+		switch c := &by.call; c.typ {
+		case event.SysClone, event.SysClone3:
+			return c.typ, c.cloneFlags
+		case event.SysFork:
+			return event.SysFork, 0
+		case event.SysVfork:
+			return event.SysVfork, unix.CLONE_VM | unix.CLONE_VFORK
+		}
+	}
+	switch ev {
+	case eventFork:
+		return event.SysFork, 0
+	case eventVfork:
+		return event.SysVfork, unix.CLONE_VM | unix.CLONE_VFORK
+	}
+	if flags, ok := cloneArg(by.tid); ok {
+		return event.SysClone, flags
+	}
+	return event.SysClone, 0
+}
+
+// ended handles the end of a thread.
+func (t *tracer) ended(tid int, ws unix.WaitStatus) {
+	if tid == t.pid && !t.exited {
+		t.exited = true
+		if ws.Signaled() {
+			t.exit.Signal, t.exit.Core = syscall.Signal(ws.Signal()), ws.CoreDump()
+		} else {
+			t.exit.Code = ws.ExitStatus()
+		}
+	}
+	if th := t.threads[tid]; th != nil {
+		t.gone(th)
+		if t.wanted[event.EvtProcexit] {
+			t.reportExit(th, ws)
+		}
+	} else if t.held[tid] {
+		delete(t.held, tid)
+	} else {
+		t.lost[tid] = true
+	}
+	// A parent that was killed never tells of its last children: they would
+	// stay held for ever.
+	for tid := range t.held {
+		delete(t.held, tid)
+		if th := t.adopt(tid); th != nil {
+			t.start(th)
+		} else {
+			t.resumeTID(tid, unix.PTRACE_CONT, 0)
+		}
+	}
+}
+
+// syscallStop handles a thread that has stopped at the entry or at the exit of
+// a call.
+func (t *tracer) syscallStop(th *thread) {
+	var info syscallInfo
+	if ptraceSyscallInfo(th.tid, &info) != nil {
+		return
+	}
+	switch info.op {
+	case syscallInfoSeccomp, syscallInfoEntry:
+		if !th.inCall {
+			t.enter(th, &info)
+		}
+	case syscallInfoExit:
+		if th.inCall {
+			th.inCall = false
+			t.leave(th, int64(info.a))
+		}
+	}
+}
+
+// signalled handles a signal that is about to be delivered.
+func (t *tracer) signalled(th *thread, sig int) {
+	if t.wanted[event.EvtSignaldeliver] {
+		t.reportSignal(th, sig)
+	}
+}
+
+// execed handles a thread that has executed a program: it has its leader's
+// number now, and all other threads of its process are gone.
+func (t *tracer) execed(th *thread) {
+	old := th.tid
+	if msg, err := ptraceEventMsg(th.tid); err == nil && msg != 0 {
+		old = int(msg)
+	}
+	if other := t.threads[old]; old != th.tid && other != nil {
+		// The leader's end is not notified, and the number that executed
+		// vanishes.
+		delete(t.threads, old)
+		th.proc.alive--
+		th.call, th.inCall = other.call, other.inCall
+	}
+	th.VTID = th.proc.VPID
+	t.reportExec(th)
+	// The exit of the call tells nothing more.
+	th.inCall = false
+	t.resume(th, 0)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package trace watches the system calls of a process and of all that descends
+// from it, and turns them into events as Falco's driver and libraries would.
+//
+// It works by ptrace(2) and a seccomp(2) filter, without privileges, on Linux
+// 5.3 and newer, on 64-bit x86 and ARM. A process is attached with [Attach]
+// while it waits at a gate, installs the filter that [Program] made by calling
+// [InstallFilter] itself, and goes on: from then on the calls that the filter
+// selects stop, are read while the caller stands still, and reach
+// [Options.Handler] as an [event.Event] when they return. Calls that the filter
+// does not select run at full speed.
+//
+// The state of processes that events refer to comes from /proc, read when it is
+// needed, while the process cannot change it; what /proc cannot tell (names as
+// they were given, who accepted a connection, when a process was cloned) is
+// followed from the calls themselves. For that a few rare calls are selected
+// even when no one asked for their events.
+//
+// The package imports internal/event and nothing else of this module. Data
+// enters from the kernel and leaves through the handler.
+//
+// # What it does
+//
+//   - A process that is a tracee cannot be traced by another: a tracee's own
+//     PTRACE_TRACEME or PTRACE_ATTACH on another tracee fails with EPERM. The
+//     event is reported all the same.
+//   - While a tracer without CAP_SYS_PTRACE watches, the kernel ignores the
+//     set-user-ID bit of programs that are executed.
+//   - 32-bit x86 programs are followed, and the calls of theirs that exist in
+//     the 64-bit table under the same name are reported. The x32 ABI is not.
+//   - A tracee that installs a seccomp filter of its own could hide calls from
+//     ours, because a filter that denies a call wins over one that reports it.
+//     From then on each call of that process stops, which is slower but exact.
+//   - Arguments are read before the kernel reads them. A thread that rewrites
+//     another thread's argument in between can make the two differ.
+//   - Memory that cannot be read gives null parameters, as in Falco.
+package trace
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// ErrUnsupported is returned where tracing cannot work: on other systems than
+// Linux, and on other processors than 64-bit x86 and ARM.
+var ErrUnsupported = errors.New("tracing system calls needs Linux on amd64 or arm64")
+
+// Options configures a tracer.
+type Options struct {
+	// Types are the events to report. Others are followed where the state of
+	// processes depends on them, but not reported.
+	Types []event.Type
+
+	// Handler receives each event, on the tracer's own thread, while the
+	// process that caused it stands still. The event is valid only during the
+	// call. The handler must not start processes, and should be quick.
+	Handler func(*event.Event)
+
+	// SnapLen is how many bytes of read and written data an event holds.
+	// Zero means 80, Falco's default.
+	SnapLen int
+
+	// AllCalls stops at every system call, for a process that cannot be made
+	// to install the filter. It is much slower.
+	AllCalls bool
+
+	// Container completes what the engine knows of a container, by its full
+	// ID. When nil, or when it returns nil, only the IDs are known.
+	Container func(id string) *event.Container
+}
+
+// Exit is how the attached process ended.
+type Exit struct {
+	Code   int            // the exit status, when Signal is 0
+	Signal syscall.Signal // the signal that ended it
+	Core   bool           // it dumped core
+	Events uint64         // how many events were reported
+}
