@@ -332,7 +332,7 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 			if p.Null {
 				v.Str = "<NA>"
 			} else if len(p.Strs) > 0 {
-				v.Str = strings.Join(p.Strs, "\x00")
+				v.Str = p.Bytes()
 			}
 			return t == filter.CharBuf || !p.Null
 		}

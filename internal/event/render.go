@@ -23,6 +23,15 @@ type Names interface {
 // the caller's memory unless its configuration says otherwise.
 const Snaplen = 80
 
+// Bytes is the value of a PByteBuf parameter. Each string of a vector ends with
+// a zero byte, as in memory.
+func (p *Param) Bytes() string {
+	if len(p.Strs) == 0 {
+		return p.Str
+	}
+	return strings.Join(p.Strs, "\x00") + "\x00"
+}
+
 // NullText is what Falco prints for a parameter that an event does not have.
 func (d *ParamDef) NullText() string {
 	switch d.Type {
@@ -66,10 +75,11 @@ func (e *Event) ParamText(i int, names Names) (text, resolved string) {
 	case PFSPath, PFSRelPath:
 		return e.pathText(i, d, p)
 	case PByteBuf:
-		if len(p.Strs) > 0 {
-			return Printable(strings.Join(p.Strs, "\x00")), ""
+		b := p.Bytes()
+		if b == "" {
+			return d.NullText(), ""
 		}
-		return Printable(p.Str), ""
+		return Printable(b), ""
 	case PSockAddr:
 		return sockAddrText(&p.Sock), ""
 	case PSockTuple:
