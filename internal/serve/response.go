@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/falcosecurity/client-go/pkg/api/outputs"
+	"github.com/falcosecurity/client-go/pkg/api/schema"
+	"github.com/golang/protobuf/ptypes/timestamp"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+)
+
+// Response is the message that carries the alert over the gRPC API, as Falco
+// fills it: numbers as text, a missing value as "null". Bytes that are no UTF-8
+// are replaced, because a message with them could not be sent.
+func Response(a *alert.Alert) *outputs.Response {
+	res := &outputs.Response{
+		Priority:     schema.Priority(a.Priority),
+		Rule:         text(a.Rule),
+		Output:       text(a.Output),
+		Hostname:     text(a.Hostname),
+		Source:       text(a.Source),
+		OutputFields: make(map[string]string, len(a.Fields)),
+	}
+	if !a.Time.IsZero() {
+		res.Time = &timestamp.Timestamp{Seconds: a.Time.Unix(), Nanos: int32(a.Time.Nanosecond())}
+	}
+	for name, value := range a.Fields {
+		res.OutputFields[text(name)] = text(fieldText(value))
+	}
+	for _, tag := range a.Tags {
+		res.Tags = append(res.Tags, text(tag))
+	}
+	return res
+}
+
+func fieldText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return v
+	case fmt.Stringer:
+		return v.String()
+	}
+	// What Falco does to a value that is no string: print it as JSON.
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
