@@ -50,6 +50,9 @@ type Options struct {
 	// "proc.env[FALCOTEST_ID]".
 	ExtraFields []string
 
+	// ExtraFieldsOf are the same for other sources, by the source's name.
+	ExtraFieldsOf map[string][]string
+
 	// Hostname is put into alerts. Empty means the machine's name.
 	Hostname string
 }
@@ -177,7 +180,7 @@ func (e *Engine) decide(r *rules.Rule) Status {
 }
 
 func (s *source) add(r *rules.Rule, opts Options) error {
-	var extra []string
+	extra := opts.ExtraFieldsOf[s.name]
 	if s.name == SyscallSource {
 		extra = opts.ExtraFields
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
 // Evaluator evaluates an engine's rules for one event after another. It is not
@@ -19,6 +20,17 @@ type Evaluator struct {
 	syscalls *filter.Machine
 	machines map[string]*filter.Machine // of the other sources
 	now      func() time.Time
+
+	watches []*watch        // rules to explain
+	alerted []*compiledRule // for the event at hand, when rules are watched
+}
+
+// sourceOf returns the source that a rule is evaluated for, nil when there is none.
+func (ev *Evaluator) sourceOf(r *rules.Rule) *source {
+	if r == nil {
+		return nil
+	}
+	return ev.engine.sources[r.Source]
 }
 
 // NewEvaluator returns an evaluator.
@@ -51,20 +63,32 @@ func (ev *Evaluator) Evaluate(source string, e any, emit func(*alert.Alert)) {
 	if m == nil {
 		return
 	}
+	at := ev.now()
+	if t, ok := e.(Timed); ok {
+		at = t.EventTime()
+	}
 	s := ev.engine.sources[source]
+	ev.evaluate(s, m, s.all, e, at, emit)
+}
+
+// evaluate tries rules in their order.
+func (ev *Evaluator) evaluate(s *source, m *filter.Machine, list []*compiledRule, e any, at time.Time, emit func(*alert.Alert)) {
 	m.Reset(e)
-	for _, c := range s.all {
+	ev.alerted = ev.alerted[:0]
+	for _, c := range list {
 		if !m.Eval(c.cond) {
 			continue
 		}
-		at := ev.now()
-		if t, ok := e.(Timed); ok {
-			at = t.EventTime()
+		if ev.watches != nil {
+			ev.alerted = append(ev.alerted, c)
 		}
 		emit(ev.alert(s, c, e, at))
 		if ev.engine.opts.Matching == First {
-			return
+			break
 		}
+	}
+	if ev.watches != nil {
+		ev.observe(s, m, e, ev.alerted)
 	}
 }
 
@@ -80,20 +104,10 @@ func (ev *Evaluator) EvaluateCall(e *event.Event, emit func(*alert.Alert)) {
 		return
 	}
 	list := s.byType[e.Type]
-	if len(list) == 0 {
+	if len(list) == 0 && ev.watches == nil {
 		return
 	}
-	m := ev.syscalls
-	m.Reset(e)
-	for _, c := range list {
-		if !m.Eval(c.cond) {
-			continue
-		}
-		emit(ev.alert(s, c, e, time.Unix(0, e.Time).UTC()))
-		if ev.engine.opts.Matching == First {
-			return
-		}
-	}
+	ev.evaluate(s, ev.syscalls, list, e, time.Unix(0, e.Time), emit)
 }
 
 func (ev *Evaluator) alert(s *source, c *compiledRule, e any, at time.Time) *alert.Alert {
@@ -103,7 +117,7 @@ func (ev *Evaluator) alert(s *source, c *compiledRule, e any, at time.Time) *ale
 	prefix(&text, nanos, c.rule.Priority)
 	c.output.text(&text, e)
 	return &alert.Alert{
-		Time:     at,
+		Time:     at.UTC(),
 		Rule:     c.rule.Name,
 		Priority: c.rule.Priority,
 		Source:   s.name,

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// Why says what became of a rule during a run: why it did not alert, when it
+// did not.
+type Why struct {
+	Rule   string     `json:"rule"`
+	Pos    filter.Pos `json:"pos"`              // where it stands; zero when it is not loaded
+	Status string     `json:"status"`           // see [Status]
+	Reason string     `json:"reason,omitempty"` // for an unsupported rule: what the engine cannot know
+
+	// Alerts is how many times it alerted.
+	Alerts int `json:"alerts"`
+
+	// Shadowed counts the events for which its condition was true, but another
+	// rule alerted first. By names those rules, each once.
+	Shadowed int      `json:"shadowed,omitempty"`
+	By       []string `json:"by,omitempty"`
+
+	// Condition tells how near the events came to its condition.
+	Condition *filter.Explanation `json:"condition,omitempty"`
+
+	status Status
+}
+
+// watch is what an evaluator notes of a rule that it explains.
+type watch struct {
+	rule      *compiledRule
+	explainer *filter.Explainer
+	why       Why
+}
+
+// Explain makes the evaluator note, for each event from now on, how near it
+// comes to the conditions of the named rules; [Evaluator.Why] tells the result.
+// What was noted before is forgotten. Evaluation is slower while rules are
+// watched. Names of rules that are not loaded or not evaluated are no error.
+func (ev *Evaluator) Explain(rules ...string) error {
+	ev.watches = nil
+	for _, name := range rules {
+		status, reason := ev.engine.Status(name)
+		w := &watch{why: Why{Rule: name, Status: status.String(), Reason: reason, status: status}}
+		r := ev.engine.status[name].rule
+		if r != nil {
+			w.why.Pos = r.Pos
+		}
+		if s := ev.sourceOf(r); s != nil && status == Evaluated {
+			i := slices.IndexFunc(s.all, func(c *compiledRule) bool { return c.rule == r })
+			if i < 0 {
+				continue
+			}
+			w.rule = s.all[i]
+			var err error
+			if w.explainer, err = filter.NewExplainer(s.fields, r.Expr); err != nil {
+				return fmt.Errorf("explaining rule %q: %w", name, err)
+			}
+		}
+		ev.watches = append(ev.watches, w)
+	}
+	return nil
+}
+
+// Why returns what became of a rule that [Evaluator.Explain] named. Of other
+// rules it knows the status only.
+func (ev *Evaluator) Why(rule string) *Why {
+	for _, w := range ev.watches {
+		if w.why.Rule == rule {
+			why := w.why
+			if w.explainer != nil {
+				why.Condition = w.explainer.Result()
+			}
+			return &why
+		}
+	}
+	status, reason := ev.engine.Status(rule)
+	return &Why{Rule: rule, Status: status.String(), Reason: reason, status: status}
+}
+
+// observe lets the watched rules of a source look at an event, for which the
+// rules in alerted did alert.
+func (ev *Evaluator) observe(s *source, m *filter.Machine, e any, alerted []*compiledRule) {
+	for _, w := range ev.watches {
+		if w.rule == nil || w.rule.rule.Source != s.name {
+			continue
+		}
+		w.explainer.Observe(e)
+		switch {
+		case slices.Contains(alerted, w.rule):
+			w.why.Alerts++
+		case len(alerted) > 0 && m.Eval(w.rule.cond):
+			w.why.Shadowed++
+			if by := alerted[0].rule.Name; !slices.Contains(w.why.By, by) {
+				w.why.By = append(w.why.By, by)
+			}
+		}
+	}
+}
+
+// String says in plain text why the rule did not alert. It has no line end at
+// its end.
+func (w *Why) String() string {
+	switch {
+	case w.Alerts > 0:
+		return fmt.Sprintf("rule %q did alert", w.Rule)
+	case w.status == NotLoaded:
+		return fmt.Sprintf("rule %q is not loaded: no rules file defines it", w.Rule)
+	case w.status == Disabled:
+		return fmt.Sprintf("rule %q is disabled (%s)", w.Rule, w.Pos)
+	case w.status == BelowPriority:
+		return fmt.Sprintf("rule %q is below the minimum priority (%s)", w.Rule, w.Pos)
+	case w.status == Unsupported:
+		return fmt.Sprintf("rule %q is not supported by the built-in engine: %s (%s)", w.Rule, w.Reason, w.Pos)
+	case w.Shadowed > 0:
+		times := "once"
+		if w.Shadowed > 1 {
+			times = fmt.Sprintf("%d times", w.Shadowed)
+		}
+		var by []string
+		for _, n := range w.By {
+			by = append(by, fmt.Sprintf("%q", n))
+		}
+		return fmt.Sprintf("the condition of rule %q was true %s, but rule %s matched first: with rule_matching first, only the first rule that was loaded alerts",
+			w.Rule, times, strings.Join(by, ", "))
+	case w.Condition != nil:
+		return w.Condition.String()
+	}
+	return fmt.Sprintf("no event was evaluated for rule %q", w.Rule)
+}
