@@ -8,21 +8,20 @@ import (
 	"io"
 	"strings"
 	"time"
-
-	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
 // Event is one audit event: what an API server did for one request, as of one
-// stage of it. It is not safe for concurrent use: reading its fields uses
-// scratch space that it holds.
+// stage of it. It does not change, and is safe for concurrent use.
 type Event struct {
 	Num   uint64    // the event's number, for evt.num: 1 for the first of a reader or a handler
 	Time  time.Time // its stageTimestamp
 	First time.Time // the time of the first event of the same reader or handler
 
-	tree    *tree
-	scratch []filter.Value // the lists that were read
+	tree *tree
 }
+
+// EventTime returns e.Time: when the event happened, for alerts.
+func (e *Event) EventTime() time.Time { return e.Time }
 
 // JSON returns the event without space between its parts.
 func (e *Event) JSON() string { return e.tree.text }

@@ -26,24 +26,13 @@ func (e *Event) setText(v *filter.Value, n int32) bool {
 	return true
 }
 
-// A list collects the values of a list field in the event's scratch space.
-type list struct {
-	e     *Event
-	start int
+// add adds a value to a list, in memory that the caller of the getter owns.
+func add(v *filter.Value, s string) {
+	v.List = append(v.List, filter.Value{Str: s})
 }
 
-func (e *Event) list() list { return list{e, len(e.scratch)} }
-
-func (l *list) add(s string) {
-	l.e.scratch = append(l.e.scratch, filter.Value{Str: s})
-}
-
-// into sets v to what was collected. A field without any value has none.
-func (l *list) into(v *filter.Value) bool {
-	all := l.e.scratch
-	v.List = all[l.start:len(all):len(all)]
-	return len(v.List) > 0
-}
+// nonEmpty tells whether a list has a value. A list field without any has none.
+func nonEmpty(v *filter.Value) bool { return len(v.List) > 0 }
 
 // walk calls f for each value that a path leads to, and for each that it does
 // not lead to, with -1. At an array it goes on with all elements, or with the
@@ -82,13 +71,12 @@ func (e *Event) walk(n int32, i index, path []string, f func(n int32)) bool {
 func values(path ...string) func(i index) getter {
 	return func(i index) getter {
 		return func(e *Event, v *filter.Value) bool {
-			l := e.list()
 			e.walk(0, i, path, func(n int32) {
 				if n >= 0 {
-					l.add(e.tree.string(n))
+					add(v, e.tree.string(n))
 				}
 			})
-			return l.into(v)
+			return nonEmpty(v)
 		}
 	}
 }
@@ -98,15 +86,14 @@ func ruleValues(member string) func(i index) getter {
 	path := []string{"requestObject", "rules", member}
 	return func(i index) getter {
 		return func(e *Event, v *filter.Value) bool {
-			l := e.list()
 			e.walk(0, i, path, func(n int32) {
 				if e.tree.kind(n) == array {
 					for c := e.tree.nodes[n].child; c != 0; c = e.tree.nodes[c].next {
-						l.add(e.tree.string(c))
+						add(v, e.tree.string(c))
 					}
 				}
 			})
-			return l.into(v)
+			return nonEmpty(v)
 		}
 	}
 }
@@ -117,7 +104,7 @@ func first(get getter) getter {
 		if !get(e, v) {
 			return false
 		}
-		v.Str, v.List = v.List[0].Str, nil
+		v.Str, v.List = v.List[0].Str, v.List[:0]
 		return true
 	}
 }
@@ -157,7 +144,6 @@ func subjectNames(kind string, namespaced bool) getter {
 		if t.kind(subjects) != array {
 			return false
 		}
-		l := e.list()
 		for s := t.nodes[subjects].child; s != 0; s = t.nodes[s].next {
 			k, name, ns := t.get(s, "kind"), t.get(s, "name"), t.get(s, "namespace")
 			if k < 0 || name < 0 || t.string(k) != kind {
@@ -165,12 +151,12 @@ func subjectNames(kind string, namespaced bool) getter {
 			}
 			switch {
 			case !namespaced:
-				l.add(t.string(name))
+				add(v, t.string(name))
 			case ns >= 0:
-				l.add(t.string(ns) + ":" + t.string(name))
+				add(v, t.string(ns)+":"+t.string(name))
 			}
 		}
-		return l.into(v)
+		return nonEmpty(v)
 	}
 }
 
@@ -188,15 +174,15 @@ func anyContainerPrivileged(e *Event, v *filter.Value) bool {
 func containerStrings(list, member string, i index, change func(string) string) getter {
 	path := []string{"requestObject", "spec", list, member}
 	return func(e *Event, v *filter.Value) bool {
-		l, all := e.list(), true
+		all := true
 		found := e.walk(0, i, path, func(n int32) {
 			if n < 0 {
 				all = false
 				return
 			}
-			l.add(change(e.tree.string(n)))
+			add(v, change(e.tree.string(n)))
 		})
-		return found && all && l.into(v)
+		return found && all && nonEmpty(v)
 	}
 }
 
@@ -221,7 +207,7 @@ func containerWords(member string) func(list string, i index) getter {
 	return func(list string, i index) getter {
 		path := []string{"requestObject", "spec", list, member}
 		return func(e *Event, v *filter.Value) bool {
-			t, l, right := e.tree, e.list(), true
+			t, right := e.tree, true
 			e.walk(0, i, path, func(n int32) {
 				if n < 0 {
 					return
@@ -242,9 +228,9 @@ func containerWords(member string) func(list string, i index) getter {
 					}
 					words.WriteString(t.string(c))
 				}
-				l.add(words.String())
+				add(v, words.String())
 			})
-			return right && l.into(v)
+			return right && nonEmpty(v)
 		}
 	}
 }
@@ -254,7 +240,7 @@ func containerWords(member string) func(list string, i index) getter {
 func containerHostPorts(list string, i index) getter {
 	path := []string{"requestObject", "spec", list, "ports"}
 	return func(e *Event, v *filter.Value) bool {
-		t, l, right := e.tree, e.list(), true
+		t, right := e.tree, true
 		e.walk(0, i, path, func(n int32) {
 			if n < 0 {
 				return
@@ -269,11 +255,11 @@ func containerHostPorts(list string, i index) getter {
 					port = t.get(c, "containerPort")
 				}
 				if port >= 0 {
-					l.add(t.string(port))
+					add(v, t.string(port))
 				}
 			}
 		})
-		return right && l.into(v)
+		return right && nonEmpty(v)
 	}
 }
 
@@ -289,15 +275,14 @@ func effective(member string) func(list string, i index) getter {
 			if n := e.tree.get(0, "requestObject", "spec", member); n >= 0 {
 				ofPod = e.tree.string(n)
 			}
-			l := e.list()
 			found := e.walk(0, i, path, func(n int32) {
 				if n < 0 {
-					l.add(ofPod)
+					add(v, ofPod)
 					return
 				}
-				l.add(e.tree.string(n))
+				add(v, e.tree.string(n))
 			})
-			return found && l.into(v)
+			return found && nonEmpty(v)
 		}
 	}
 }
@@ -325,18 +310,18 @@ func volumeHostPath(key string) getter {
 func volumeTypes(i index) getter {
 	path := []string{"requestObject", "spec", "volumes", ""}
 	return func(e *Event, v *filter.Value) bool {
-		t, l := e.tree, e.list()
+		t := e.tree
 		e.walk(0, i, path, func(n int32) {
 			if t.kind(n) != object {
 				return
 			}
 			for c := t.nodes[n].child; c != 0; c = t.nodes[c].next {
 				if t.nodes[c].key != "name" {
-					l.add(t.nodes[c].key)
+					add(v, t.nodes[c].key)
 				}
 			}
 		})
-		return l.into(v)
+		return nonEmpty(v)
 	}
 }
 

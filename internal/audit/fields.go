@@ -64,11 +64,10 @@ func texts(name string, path ...string) fieldDef {
 			if e.tree.kind(n) != array {
 				return false
 			}
-			l := e.list()
 			for c := e.tree.nodes[n].child; c != 0; c = e.tree.nodes[c].next {
-				l.add(e.tree.string(c))
+				add(v, e.tree.string(c))
 			}
-			return l.into(v)
+			return nonEmpty(v)
 		}
 	}}
 }

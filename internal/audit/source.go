@@ -4,6 +4,8 @@ package audit
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +29,7 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 	def, ok := byName[name]
 	if !ok {
 		err := fmt.Errorf("unknown field %q of source %s", name, SourceName)
-		if near := nearest(name); near != "" {
+		if near := filter.Nearest(name, slices.Collect(maps.Keys(byName))); near != "" {
 			err = fmt.Errorf("%w: did you mean %s?", err, near)
 		}
 		return nil, err
@@ -69,35 +71,3 @@ var byName = func() map[string]*fieldDef {
 	}
 	return m
 }()
-
-// nearest returns the field whose name is most like name, or "".
-func nearest(name string) string {
-	best, bestDistance := "", len(name)/2+1
-	for i := range fieldDefs {
-		if d := distance(name, fieldDefs[i].name); d < bestDistance {
-			best, bestDistance = fieldDefs[i].name, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two strings, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}

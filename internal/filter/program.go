@@ -144,7 +144,7 @@ func (m *Machine) check(c *check) bool {
 		return ok && matchFields(c.op, c.typ, c.list, v, r)
 	}
 	switch {
-	case c.any:
+	case c.any, c.list && c.op == OpIntersects:
 		for i := range v.List {
 			if c.want.match(&v.List[i]) {
 				return true
