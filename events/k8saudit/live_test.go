@@ -5,12 +5,19 @@ package k8saudit_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/falcotest/go-falcotest/events"
 	_ "github.com/falcotest/go-falcotest/events/k8saudit"
@@ -75,17 +82,137 @@ func names() []string {
 	return names
 }
 
+// update makes TestLive write what it sees into testdata/recorded.
+var update = flag.Bool("update", false, "record the audit events of all actions anew")
+
+// Each action fires its rule on a real API server, by an alert that shows
+// which run it is of, and leaves nothing behind.
 func TestLive(t *testing.T) {
 	c := startLive(t)
+	e := upstream(t)
+	before := c.objects(t)
 	for i, name := range names() {
 		t.Run(name, func(t *testing.T) {
 			id := fmt.Sprintf("live-%d", i)
+			if *update {
+				id = recording
+			}
+			from := len(c.of(id))
 			if err := newHelper(c.Kubeconfig()).run(t, name, id); err != nil {
 				t.Fatal(err)
 			}
-			for _, e := range c.of(id) {
-				t.Log(e, strings.Contains(e.JSON(), "falcotest-"+id))
+			of := c.of(id)[from:]
+			rule := ruleOf(t, e, name)
+			alerts := judge(e, rule, of)
+			if len(alerts) == 0 {
+				t.Errorf("rule %q does not fire for these:", rule)
+				for _, event := range of {
+					t.Log(event)
+				}
+			}
+			for _, a := range alerts {
+				if !strings.Contains(a.Output, id) {
+					t.Errorf("the alert does not show which run it is of: %s", a.Output)
+				}
+			}
+			if *update {
+				if err := os.WriteFile(recordedFile(name), scrub(t, of), 0o644); err != nil {
+					t.Fatal(err)
+				}
 			}
 		})
+	}
+	if d := cmp.Diff(before, c.objects(t)); d != "" {
+		t.Errorf("what is in the cluster (-before +after):\n%s", d)
+	}
+	if n := c.Counts(); n.Refused != 0 || n.Broken != 0 {
+		t.Errorf("counts %+v", n)
+	}
+}
+
+// objects lists all that is in the cluster, but for events and leases.
+func (c *liveCluster) objects(t testing.TB) []string {
+	t.Helper()
+	d, err := discovery.NewDiscoveryClientForConfig(c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := dynamic.NewForConfig(c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := d.ServerPreferredResources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var objects []string
+	for _, list := range discovery.FilteredBy(discovery.SupportsAllVerbs{Verbs: []string{"list"}}, kinds) {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.APIResources {
+			if r.Name == "events" || r.Name == "leases" || r.Name == "componentstatuses" {
+				continue
+			}
+			all, err := client.Resource(gv.WithResource(r.Name)).List(t.Context(), metav1.ListOptions{})
+			if err != nil {
+				t.Fatalf("listing %s: %v", r.Name, err)
+			}
+			for _, o := range all.Items {
+				objects = append(objects, gv.WithResource(r.Name).GroupResource().String()+" "+o.GetNamespace()+"/"+o.GetName())
+			}
+		}
+	}
+	slices.Sort(objects)
+	return objects
+}
+
+// With FALCOTEST_KEEP=1, what was created stays, with labels to find it by.
+func TestLiveKeep(t *testing.T) {
+	c := startLive(t)
+	t.Setenv("FALCOTEST_KEEP", "1")
+	if err := newHelper(c.Kubeconfig()).run(t, "k8saudit.K8sConfigMapCreated", "kept"); err != nil {
+		t.Fatal(err)
+	}
+	client, err := dynamic.NewForConfig(c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).
+		List(t.Context(), metav1.ListOptions{LabelSelector: "falcotest.io/id=kept"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(maps.Items) != 1 {
+		t.Fatalf("%d configmaps, want 1", len(maps.Items))
+	}
+	want := map[string]string{
+		"app.kubernetes.io/part-of": "falcotest",
+		"falcotest.io/rule":         "K8sConfigMapCreated",
+		"falcotest.io/id":           "kept",
+	}
+	if d := cmp.Diff(want, maps.Items[0].GetLabels()); d != "" {
+		t.Errorf("labels (-want +got):\n%s", d)
+	}
+}
+
+// A second run under the same id finds its objects there already, says so, and
+// does not delete what is not its own.
+func TestLiveFailure(t *testing.T) {
+	c := startLive(t)
+	const name = "k8saudit.K8sConfigMapCreated"
+	t.Setenv("FALCOTEST_KEEP", "1")
+	if err := newHelper(c.Kubeconfig()).run(t, name, "twice"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FALCOTEST_KEEP", "")
+	err := newHelper(c.Kubeconfig()).run(t, name, "twice")
+	const want = `creating configmaps/falcotest-twice in namespace default, object 1 of 1 of yaml/k8s-config-map-created.yaml: configmaps "falcotest-twice" already exists`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+	if !slices.ContainsFunc(c.objects(t), func(o string) bool { return o == "configmaps default/falcotest-twice" }) {
+		t.Error("the first run's object is gone")
 	}
 }
