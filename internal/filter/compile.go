@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,6 +236,8 @@ func (c *Compiler) checkFields(e *Expr, ck check, r *Result) (int32, error) {
 	switch {
 	case ck.op == OpPMatch || ck.op == OpRegex:
 		return 0, errorAt(e.Text, e.Right.Off, "operator '%s' takes no field on the right", e.Op)
+	case ls.name == "evt.type" || ls.name == "syscall.type":
+		return 0, errorAt(e.Text, e.Right.Off, "%s cannot be compared with a field: Falco must know which events to listen to", e.Left)
 	case ls.typ == IPNet:
 		return 0, errorAt(e.Text, e.Right.Off, "%s takes no field on the right", e.Left)
 	case c.noRight(ck.left):
@@ -303,9 +306,15 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 	}
 	switch {
 	case len(e.Right.Values) == 0:
-		ck.want = negated{always{}}
+		ck.want = never
+	case s.any && (ck.op == OpIn || ck.op == OpIntersects) && !isString(s.typ) && s.typ != Port && s.typ != IPNet:
+		// fd.ip and proc.apid: Falco 0.43 compares values of length zero here,
+		// so that the check is never true.
+		ck.want = never
+		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Off, "Falco 0.43 never finds %s in a list", e.Left).
+			hint("write %s = … for each value, with 'or' between them", e.Left))
 	case isString(s.typ):
-		m, err := c.stringMatcher(e, ck.op, strs)
+		m, err := c.stringMatcher(e, ck.op, strs, r)
 		if err != nil {
 			return 0, err
 		}
@@ -344,7 +353,7 @@ func (c *Compiler) field(i int32) *Field {
 	return s.field
 }
 
-func (c *Compiler) stringMatcher(e *Expr, op Op, values []string) (matcher, error) {
+func (c *Compiler) stringMatcher(e *Expr, op Op, values []string, r *Result) (matcher, error) {
 	s := values[0]
 	switch op {
 	case OpEq:
@@ -364,7 +373,9 @@ func (c *Compiler) stringMatcher(e *Expr, op Op, values []string) (matcher, erro
 	case OpRegex:
 		re, err := c.regexp(s)
 		if err != nil {
-			return nil, errorAt(e.Text, e.Right.offs[0], "%w", err)
+			r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[0], "the regex '%s' never matches: %v", s, err).
+				hint("Falco reads RE2's POSIX syntax: write [0-9] for \\d, [[:space:]] for \\s"))
+			return never, nil
 		}
 		return strRegex{re}, nil
 	case OpIn, OpIntersects:
@@ -382,24 +393,20 @@ func (c *Compiler) stringMatcher(e *Expr, op Op, values []string) (matcher, erro
 	return strOrder{op, s}, nil
 }
 
-// maxRegex is how long a regular expression may be; RE2 itself is bounded in
-// time, but not in what compiling costs.
-const maxRegex = 1 << 10
-
+// regexp compiles a regular expression, which has to match the whole value:
+// Falco anchors it at both ends. It is RE2's POSIX syntax, without \d and the
+// like. Falco loads what is no regular expression, too, and never matches it.
 func (c *Compiler) regexp(s string) (*regexp.Regexp, error) {
 	if re := c.res[s]; re != nil {
 		return re, nil
 	}
-	if len(s) > maxRegex {
-		return nil, fmt.Errorf("the regular expression is longer than %d bytes", maxRegex)
-	}
-	re, err := regexp.CompilePOSIX(s)
+	parsed, err := syntax.Parse(s, syntax.POSIX)
 	if err != nil {
-		// Falco's RE2 takes \d and the like although it is asked for POSIX.
-		re, err = regexp.Compile(s)
+		return nil, err
 	}
+	re, err := regexp.Compile(`\A(?:` + parsed.String() + `)\z`)
 	if err != nil {
-		return nil, fmt.Errorf("'%s' is no regular expression: %w", s, err)
+		return nil, err
 	}
 	c.res[s] = re
 	return re, nil

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"unsafe"
 )
 
 // matcher is the right side of a check: it tells whether a value of the left
@@ -71,10 +70,10 @@ func (m floatOrder) match(v *Value) bool  { return ordered(m.op, compare(v.Float
 func (m addrEq) match(v *Value) bool      { return v.Addr == netip.Addr(m) }
 func (m negated) match(v *Value) bool     { return !m.m.match(v) }
 
-// match runs the expression over the string's bytes where they lie.
-func (m strRegex) match(v *Value) bool {
-	return m.re.Match(unsafe.Slice(unsafe.StringData(v.Str), len(v.Str)))
-}
+func (m strRegex) match(v *Value) bool { return m.re.MatchString(v.Str) }
+
+// never is no value.
+var never = negated{always{}}
 
 func (m numSet) match(v *Value) bool {
 	for _, n := range m {

@@ -64,19 +64,20 @@ func parseValue(t Type, op Op, s string) (v Value, net netip.Prefix, err error) 
 }
 
 // parseNumber reads decimal numbers. As in Falco, a value that does not fit is
-// cut to the type's width, and the unsigned types take a minus sign. Unlike in
-// Falco, hexadecimal numbers are understood too.
+// cut to the type's width, and the unsigned types take a minus sign.
+// Hexadecimal numbers are part of Falco's grammar, but no field accepts them.
 func parseNumber(t Type, s string) (int64, error) {
 	digits := strings.TrimLeft(s, " \t\n\v\f\r")
 	negative := strings.HasPrefix(digits, "-")
 	if negative || strings.HasPrefix(digits, "+") {
 		digits = digits[1:]
 	}
-	base := 10
 	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' {
-		base, digits = 16, digits[2:]
+		if n, err := strconv.ParseUint(digits[2:], 16, 64); err == nil {
+			return 0, fmt.Errorf("'%s' is not a valid number: Falco reads decimal numbers only, write %d", s, n)
+		}
 	}
-	u, err := strconv.ParseUint(digits, base, 64)
+	u, err := strconv.ParseUint(digits, 10, 64)
 	if errors.Is(err, strconv.ErrRange) {
 		u, err = math.MaxUint64, nil
 	}
