@@ -59,15 +59,25 @@ func (n *NearMiss) write(b *strings.Builder) {
 		what = n.Event
 	}
 	fmt.Fprintf(b, "closest event: %s, %d of %s true", what, n.True, count(n.Parts, "part"))
+	excluder := ""
 	if n.Excluded {
-		b.WriteString("\n  excluded by " + n.excluder())
+		excluder = n.excluder()
+		// The 'not' of a single check is part of it.
+		if strings.HasPrefix(excluder, "a 'not'") && len(n.Clauses) == 1 {
+			excluder = ""
+		}
+	}
+	if excluder != "" {
+		b.WriteString("\n  excluded by " + excluder)
 	}
 	for _, c := range n.Clauses {
-		mark := "✗"
-		if c.True {
+		text, mark := c.Text, "✗"
+		if n.Excluded && excluder == "" && c.True {
+			text = "not " + text
+		} else if c.True {
 			mark = "✓"
 		}
-		fmt.Fprintf(b, "\n  %s  %s  %s", c.Text, mark, c.actualText())
+		fmt.Fprintf(b, "\n  %s  %s  %s", text, mark, c.actualText())
 		where := c.where(n.Excluded)
 		if n.Alternatives > 1 && !n.Excluded {
 			where = append(where, fmt.Sprintf("nearest of %d alternatives", n.Alternatives))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/filter/filtertest"
 )
 
 // BenchmarkLoad loads and compiles all 93 upstream rules, files in memory.
@@ -20,7 +21,7 @@ func BenchmarkLoad(b *testing.B) {
 		}
 		files = append(files, File{name, data})
 	}
-	opts := Options{Sources: []filter.Source{syscallSource(b)}}
+	opts := Options{Sources: []filter.Source{filtertest.Syscalls(b)}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := LoadFiles(context.Background(), files, opts); err != nil {

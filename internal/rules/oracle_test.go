@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/filter/filtertest"
 )
 
 // described is what `falco -L -o json_output=true` says of rules.
@@ -40,7 +41,7 @@ type described struct {
 
 func readOracle(t *testing.T, name string) (d described) {
 	t.Helper()
-	data, err := os.ReadFile(shared(t, name))
+	data, err := os.ReadFile(filtertest.Data(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +65,8 @@ func TestOracle(t *testing.T) {
 		rules  int
 		extra  []string
 	}{
-		{"oracle/describe-upstream-rules.json", upstream, syscallSource, 93, []string{containerFields}},
-		{"oracle/describe-k8s_audit-rules.json", func(t testing.TB) []string { return []string{shared(t, "rules/k8s_audit_rules.yaml")} }, auditSource, 48, nil},
+		{"oracle/describe-upstream-rules.json", upstream, func(t testing.TB) filter.Source { return filtertest.Syscalls(t) }, 93, []string{containerFields}},
+		{"oracle/describe-k8s_audit-rules.json", func(t testing.TB) []string { return []string{filtertest.Data(t, "rules/k8s_audit_rules.yaml")} }, func(t testing.TB) filter.Source { return filtertest.Table(t, "k8s_audit", "fields-k8s_audit.md") }, 48, nil},
 	} {
 		t.Run(tt.oracle, func(t *testing.T) {
 			want := readOracle(t, tt.oracle)
@@ -131,5 +132,13 @@ func TestOracle(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func upstream(t testing.TB) []string {
+	return []string{
+		filtertest.Data(t, "rules/falco_rules.yaml"),
+		filtertest.Data(t, "rules/falco-incubating_rules.yaml"),
+		filtertest.Data(t, "rules/falco-sandbox_rules.yaml"),
 	}
 }
