@@ -5,15 +5,17 @@
 package syscall
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/helper"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // readSensitiveFile opens a file that the rules call sensitive_files for
@@ -49,31 +51,42 @@ func readByte(name string) error {
 	return nil
 }
 
-// uniquePattern is a pattern for os.CreateTemp and os.MkdirTemp that carries
-// the id of this run, so that an alert which prints the path can be attributed
-// to it.
-func uniquePattern() string {
-	if id := helper.ID(); id != "" {
-		return "falcotest-" + id + "-*"
+// uniqueName is a file name that nobody else has. It carries the id of this run,
+// so that an alert which prints the path can be attributed to it.
+func uniqueName() string {
+	name := "falcotest-"
+	if id := os.Getenv("FALCOTEST_ID"); id != "" {
+		name += id + "-"
 	}
-	return "falcotest-*"
+	return name + strings.ToLower(rand.Text()[:8])
 }
 
-// tempDir makes an empty directory that every user may enter, and removes it
-// with all that it holds when the action completes. It is in the action's own
-// folder, where there is one, so that it is removed also when the action is
-// killed.
+// undo sees that what is about to be made at a path of its own is removed when
+// the action completes and, by a helper that keeps a journal, also when it is
+// killed. Call it before making it.
+func undo(h events.Helper, path string) error {
+	if journaling, ok := h.(interface{ Undo(journal.Op) error }); ok {
+		return journaling.Undo(journal.Op{Kind: journal.RemoveTree, Path: path})
+	}
+	h.Cleanup(func() { os.RemoveAll(path) }, "remove", path)
+	return nil
+}
+
+// tempDir makes an empty directory that every user may enter, among temporary
+// files, and removes it with all that it holds when the action completes.
 func tempDir(h events.Helper) (string, error) {
-	return tempDirIn(h, helper.Folder())
+	return tempDirIn(h, os.TempDir())
 }
 
 func tempDirIn(h events.Helper, parent string) (string, error) {
-	dir, err := os.MkdirTemp(parent, uniquePattern())
-	if err != nil {
+	dir := filepath.Join(parent, uniqueName())
+	if err := undo(h, dir); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making a directory: %w", err)
 	}
-	h.Cleanup(func() { os.RemoveAll(dir) }, "remove", dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
 		return "", fmt.Errorf("opening a directory to every user: %w", err)
 	}
 	return dir, nil
@@ -83,12 +96,17 @@ func tempDirIn(h events.Helper, parent string) (string, error) {
 // O_CREAT and O_RDWR, writes a line to it, and removes it when the action
 // completes.
 func createIn(h events.Helper, dir string) (string, error) {
-	f, err := os.CreateTemp(dir, uniquePattern())
+	return create(h, filepath.Join(dir, uniqueName()))
+}
+
+func create(h events.Helper, name string) (string, error) {
+	if err := undo(h, name); err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", err
 	}
-	name := f.Name()
-	h.Cleanup(func() { os.Remove(name) }, "remove", name)
 	_, err = f.WriteString("# made by falcotest\n")
 	return name, errors.Join(err, f.Close())
 }
@@ -119,11 +137,20 @@ func ownDir(h events.Helper, dir string) error {
 	if err := ownDir(h, filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil // made by somebody else in the meantime, who keeps it
-		}
+	if err := undoEmpty(h, dir); err != nil {
 		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// undoEmpty is undo for a directory that others may be using too: it is removed
+// once it is empty.
+func undoEmpty(h events.Helper, dir string) error {
+	if journaling, ok := h.(interface{ Undo(journal.Op) error }); ok {
+		return journaling.Undo(journal.Op{Kind: journal.Remove, Path: dir})
 	}
 	h.Cleanup(func() { os.Remove(dir) }, "remove", dir)
 	return nil

@@ -5,6 +5,7 @@
 package syscall
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -196,7 +197,12 @@ func nearMisses() []nearMiss {
 			}},
 		{rule: "Drop and execute new binary in container", excuse: "the program is the image's", options: inContainer,
 			action: func(h events.Helper) error {
-				return exec.Command(h.ExePath(), "-test.list", "^$").Run()
+				// The copy does nothing, and says so by its exit status.
+				err := exec.Command(h.ExePath(), "-test.list", "^$").Run()
+				if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+					return nil
+				}
+				return err
 			}},
 		{rule: "Disallowed SSH Connection Non Standard Port", excuse: "the address is a private one",
 			action: func(h events.Helper) error {

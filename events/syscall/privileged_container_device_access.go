@@ -32,10 +32,6 @@ func PrivilegedContainerDeviceAccess(h events.Helper) error {
 			}
 		}
 	}
-	f, err := os.CreateTemp("/dev", "sd-"+uniquePattern())
-	if err != nil {
-		return err
-	}
-	h.Cleanup(func() { os.Remove(f.Name()) }, "remove", f.Name())
-	return f.Close()
+	_, err := create(h, "/dev/sd-"+uniqueName())
+	return err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(ReadSensitiveFileTrustedAfterStartup)
+var _ = events.Register(ReadSensitiveFileTrustedAfterStartup, events.WithDuration(5200*time.Millisecond))
 
 // ReadSensitiveFileTrustedAfterStartup reads /etc/shadow, or a file of
 // /etc/pam.d, from a web server that has been running for more than five

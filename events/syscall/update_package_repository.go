@@ -50,10 +50,10 @@ func UpdatePackageRepository(h events.Helper) error {
 // moveTo renames a file of its own to a path where it does not stay: where the
 // kernel does not refuse it, the file is removed when the action completes.
 func moveTo(h events.Helper, from, to string) error {
-	err := os.Rename(from, to)
-	if err == nil {
-		h.Cleanup(func() { os.Remove(to) }, "remove", to)
+	if err := undo(h, to); err != nil {
+		return err
 	}
+	err := os.Rename(from, to)
 	return attempted(h, "moving a file to "+filepath.Dir(to), err,
 		unix.EACCES, unix.EPERM, unix.EXDEV, unix.EROFS, unix.ENOENT)
 }

@@ -13,7 +13,6 @@ import (
 	std "syscall"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/helper"
 )
 
 // becomeSystemUser gives this process, all threads, the ids of one of the
@@ -23,12 +22,6 @@ func becomeSystemUser(h events.Helper) error {
 	name, uid, gid, err := systemUser()
 	if err != nil {
 		return err
-	}
-	// What this process spawns from now on, that user puts into the folder.
-	if folder := helper.Folder(); folder != "" {
-		if err := os.Chmod(folder, 0o1777); err != nil {
-			return fmt.Errorf("opening the action's folder to %s: %w", name, err)
-		}
 	}
 	if err := std.Setgroups([]int{gid}); err != nil {
 		return fmt.Errorf("giving up supplementary groups: %w", err)
