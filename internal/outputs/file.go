@@ -8,163 +8,203 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/url"
 	"os"
-	"time"
+	"path/filepath"
 )
 
-// How often a file is looked at for more.
-const (
-	lookWhilePending = 2 * time.Millisecond
-	lookWhileIdle    = 100 * time.Millisecond
-)
+// fileSource follows a file that a Falco appends JSON lines to (file_output),
+// through rotation by renaming and by truncating.
+type fileSource struct {
+	url    *url.URL
+	path   string
+	hub    *hub
+	cancel context.CancelFunc
+	done   chan struct{}
 
-// openFile follows a file of JSON lines from its present end: Falco's
-// file_output, or its standard output redirected. A file that is replaced or
-// truncated is read from its start.
-func (s *Subscription) openFile(life context.Context, u *url.URL, opts Options) error {
-	if u.Host != "" || u.Path == "" {
-		return errors.New("want file:///path/of/file, with three slashes")
+	f      *os.File // nil while the file does not exist
+	offset int64
+	line   []byte // what has been read of a line whose end has not come
+	skip   bool   // the line is too long: drop it up to its end
+	fault  string // the last error told, so that it is told once
+}
+
+func openFile(u *url.URL, h *hub) (*fileSource, error) {
+	s := &fileSource{url: u, path: filepath.FromSlash(u.Path), hub: h, done: make(chan struct{})}
+	f, err := os.Open(s.path)
+	switch {
+	case err == nil:
+		info, err := f.Stat()
+		if err == nil && info.IsDir() {
+			err = errors.New("it is a folder; the URL must name the file of file_output.filename")
+		}
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("following the alerts in %s: %w", s.path, err)
+		}
+		// What is in it now is older than this run, up to the last whole line.
+		s.f = f
+		if s.offset, err = lastLine(f, info.Size(), int64(h.opts.MaxAlert)); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("following the alerts in %s: %w", s.path, err)
+		}
+	case errors.Is(err, os.ErrNotExist):
+		// Falco makes it with its first alert.
+		if _, err := os.Stat(filepath.Dir(s.path)); err != nil {
+			return nil, fmt.Errorf("following the alerts in %s: its folder: %w", s.path, err)
+		}
+	default:
+		return nil, fmt.Errorf("following the alerts in %s: %w", s.path, err)
 	}
-	f, err := os.Open(u.Path)
-	if err != nil {
-		return fmt.Errorf("%w: is Falco's file_output enabled, with json_output: true?", err)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	h.emit(Event{Kind: Connected})
+	go s.run(ctx)
+	return s, nil
+}
+
+// lastLine is the offset after the last newline, looked for in the last limit
+// bytes: a line being written as this run starts is read whole.
+func lastLine(f *os.File, size, limit int64) (int64, error) {
+	const block = 64 << 10
+	for end := size; end > 0 && size-end < limit; {
+		n := min(end, block)
+		b := make([]byte, n)
+		if _, err := f.ReadAt(b, end-n); err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
+			return end - n + int64(i) + 1, nil
+		}
+		end -= n
 	}
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		f.Close()
-		return fmt.Errorf("%s is not a regular file", u.Path)
+	if size > limit {
+		return size, nil
 	}
-	if _, err := f.Seek(0, io.SeekEnd); err != nil {
-		f.Close()
-		return err
-	}
-	t := &tail{s: s, path: u.Path, f: f, limit: opts.maxBody()}
-	s.done.Add(1)
-	go func() {
-		defer s.done.Done()
-		defer func() { t.f.Close() }()
-		t.follow(life)
-	}()
+	return 0, nil
+}
+
+func (s *fileSource) address() string { return s.url.String() }
+func (s *fileSource) version() string { return "" }
+
+func (s *fileSource) close() error {
+	s.cancel()
+	<-s.done
 	return nil
 }
 
-type tail struct {
-	s     *Subscription
-	path  string
-	f     *os.File
-	limit int
-	part  []byte // a line whose end has not been written yet
-	skip  bool   // the rest of a line that is too long
-}
-
-func (t *tail) follow(life context.Context) {
-	buf := make([]byte, 64<<10)
+func (s *fileSource) run(ctx context.Context) {
+	defer close(s.done)
+	defer func() {
+		if s.f != nil {
+			s.f.Close()
+		}
+	}()
 	for {
-		n, err := t.f.Read(buf)
-		t.take(buf[:n])
-		if n > 0 {
-			continue
-		}
-		if err != nil && err != io.EOF {
-			t.s.gap(fmt.Errorf("reading %s: %w", t.path, err))
-		}
-		if t.rotated() {
-			continue
-		}
-		every := lookWhileIdle
-		if t.s.pending.Load() > 0 {
-			every = lookWhilePending
-		}
-		timer := time.NewTimer(every)
-		select {
-		case <-timer.C:
-		case <-t.s.wake:
-			timer.Stop()
-		case <-life.Done():
-			timer.Stop()
+		s.look()
+		if !s.hub.pace.wait(ctx) {
 			return
 		}
 	}
 }
 
-// rotated goes over to the file that has taken the path, or back to the start
-// of one that was truncated. It tells whether there is something to read.
-func (t *tail) rotated() bool {
-	open, err := t.f.Stat()
-	if err != nil {
-		return false
+// look reads what is new.
+func (s *fileSource) look() {
+	info, err := os.Stat(s.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.complain(err)
+		return
 	}
-	at, err := t.f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return false
-	}
-	if open.Size() < at {
-		t.lost("was truncated")
-		t.f.Seek(0, io.SeekStart)
-		return true
-	}
-	now, err := os.Stat(t.path)
-	if err != nil || os.SameFile(open, now) {
-		return false
-	}
-	next, err := os.Open(t.path)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			t.s.gap(fmt.Errorf("following %s: %w", t.path, err))
+	if s.f != nil {
+		s.read()
+		if err != nil {
+			return // moved away, and not made again yet: it may still grow
 		}
-		return false
+		mine, err := s.f.Stat()
+		if err == nil && os.SameFile(mine, info) {
+			return
+		}
+		// Another file has its name. What was written before the change has
+		// been read above; what came between the two looks is read now.
+		s.read()
+		if len(s.line) > 0 {
+			s.hub.lost("%s was rotated in the middle of a line of %d bytes", s.path, len(s.line))
+		}
+		s.f.Close()
+		s.f, s.offset, s.line, s.skip = nil, 0, nil, false
 	}
-	// The old file may have grown between the last read and its replacement.
-	if rest, err := io.ReadAll(t.f); err == nil {
-		t.take(rest)
+	if err != nil {
+		return
 	}
-	t.lost("was rotated")
-	t.f.Close()
-	t.f = next
-	return true
+	f, err := os.Open(s.path)
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			s.complain(err)
+		}
+		return
+	}
+	s.f = f
+	s.read()
 }
 
-// lost drops a line whose end will not come.
-func (t *tail) lost(why string) {
-	if len(t.part) > 0 || t.skip {
-		t.s.gap(fmt.Errorf("%s %s in the middle of an alert", t.path, why))
+func (s *fileSource) complain(err error) {
+	if err.Error() != s.fault {
+		s.fault = err.Error()
+		s.hub.lost("following the alerts in %s: %w", s.path, err)
 	}
-	t.part, t.skip = nil, false
 }
 
-func (t *tail) take(b []byte) {
+// read reads to the end of the open file.
+func (s *fileSource) read() {
+	info, err := s.f.Stat()
+	if err != nil {
+		s.complain(err)
+		return
+	}
+	if info.Size() < s.offset {
+		s.hub.lost("%s was truncated; lines may have been lost", s.path)
+		s.offset, s.line, s.skip = 0, nil, false
+	}
+	var buf [64 << 10]byte
+	for {
+		n, err := s.f.ReadAt(buf[:], s.offset)
+		s.offset += int64(n)
+		s.feed(buf[:n])
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.complain(err)
+			}
+			return
+		}
+	}
+}
+
+// feed takes bytes of the file and hands over the alerts of whole lines.
+func (s *fileSource) feed(b []byte) {
 	for len(b) > 0 {
-		line, rest, complete := bytes.Cut(b, []byte{'\n'})
-		b = rest
-		if !t.skip {
-			t.part = append(t.part, line...)
+		end := bytes.IndexByte(b, '\n')
+		part := b
+		if end >= 0 {
+			part = b[:end]
 		}
-		if len(t.part) > t.limit {
-			t.s.gap(fmt.Errorf("a line of %s is longer than %d bytes", t.path, t.limit))
-			t.part, t.skip = nil, true
+		if !s.skip && len(s.line)+len(part) > s.hub.opts.MaxAlert {
+			s.hub.lost("a line of %s is longer than %d bytes", s.path, s.hub.opts.MaxAlert)
+			s.skip, s.line = true, nil
 		}
-		if !complete {
+		if !s.skip {
+			s.line = append(s.line, part...)
+		}
+		if end < 0 {
 			return
 		}
-		if !t.skip {
-			t.line(t.part)
+		if line := bytes.TrimSpace(s.line); !s.skip && len(line) > 0 {
+			if a, err := ParseJSON(line); err != nil {
+				s.hub.lost("a line of %s cannot be read: %w", s.path, err)
+			} else {
+				s.hub.received(a)
+			}
 		}
-		t.part, t.skip = t.part[:0], false
+		s.line, s.skip = s.line[:0], false
+		b = b[end+1:]
 	}
-}
-
-// line takes one line. Lines that are not JSON objects are Falco's own log, in
-// a redirected standard output.
-func (t *tail) line(b []byte) {
-	b = bytes.TrimSpace(b)
-	if len(b) == 0 || b[0] != '{' {
-		return
-	}
-	a, err := ParseJSON(b)
-	if err != nil {
-		t.s.gap(fmt.Errorf("a line of %s is no alert: %w", t.path, err))
-		return
-	}
-	t.s.deliver(a)
 }

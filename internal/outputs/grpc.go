@@ -9,17 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/falcosecurity/client-go/pkg/api/outputs"
 	"github.com/falcosecurity/client-go/pkg/api/version"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -28,290 +29,391 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 )
 
-// Falco answers a subscriber's request with all that it has queued and then
-// waits for the next: alerts come no faster than they are asked for.
 const (
-	askWhilePending = time.Millisecond
-	askWhileIdle    = 250 * time.Millisecond
+	// connectTimeout bounds each attempt to reach a Falco.
+	connectTimeout = 10 * time.Second
+	// preflightTimeout bounds the TLS handshake and the server's first words.
+	preflightTimeout = 2 * time.Second
+	// probeInterval is how often a Falco is asked whether it still lives while
+	// an action is pending, and probeTimeout how long it may take to answer. A
+	// connection whose other end has silently gone looks idle otherwise. HTTP/2
+	// pings would do, but a Falco's gRPC library takes them for abuse.
+	probeInterval = time.Second
+	probeTimeout  = 5 * time.Second
+	// The wait before a broken connection is tried again doubles between these.
+	firstBackoff, lastBackoff = 10 * time.Millisecond, time.Second
 )
 
-// How long a lost connection is tried again before each next attempt.
-const (
-	backoffLeast = 20 * time.Millisecond
-	backoffMost  = 2 * time.Second
-)
+// grpcSource reads the gRPC outputs API of Falco 0.43 and older. That API is
+// one queue for all subscribers, sent only in answer to requests: for each
+// request the server sends all that is queued, then reads the next.
+type grpcSource struct {
+	url      *url.URL
+	hub      *hub
+	conn     *grpc.ClientConn
+	outputs  outputs.ServiceClient
+	versions version.ServiceClient
+	cancel   context.CancelFunc
+	done     chan struct{}
 
-func (s *Subscription) openGRPC(ctx, life context.Context, u *url.URL, opts Options) error {
-	creds := insecure.NewCredentials()
-	target := "passthrough:///" + u.Path
-	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", u.Path)
-	}
-	if u.Scheme == "unix" {
-		if u.Path == "" || u.Host != "" {
-			return errors.New("want unix:///path/of/falco.sock, with three slashes")
-		}
-		if err := checkSocket(ctx, u.Path); err != nil {
-			return err
-		}
-	} else {
-		config, err := mutualTLS(u)
-		if err != nil {
-			return err
-		}
-		if err := checkTLS(ctx, u.Host, config); err != nil {
-			return err
-		}
-		creds = credentials.NewTLS(config)
-		target = "passthrough:///" + u.Host
-		dialer = func(ctx context.Context, address string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", address)
-		}
-	}
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dialer),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
-	if err != nil {
-		return err
-	}
-	about, err := version.NewServiceClient(conn).Version(ctx, &version.Request{})
-	switch status.Code(err) {
-	case codes.OK:
-		s.Version = about.GetVersion()
-	case codes.Unimplemented:
-		// A Falco too old to tell, or not a Falco: the subscription decides.
-	default:
-		conn.Close()
-		return explain(err)
-	}
-	stream, err := subscribe(ctx, life, conn, opts.WaitHeader)
-	if err != nil {
-		conn.Close()
-		return explain(err)
-	}
-	s.done.Add(1)
-	go func() {
-		defer s.done.Done()
-		defer conn.Close()
-		s.keepReceiving(life, conn, stream, opts.WaitHeader)
-	}()
-	return nil
+	mu  sync.Mutex
+	ver string
 }
 
-// subscribe opens a stream that lives as long as life and makes the first
-// request. Where the server says so, the subscription is in place on return.
-func subscribe(ctx, life context.Context, conn *grpc.ClientConn, waitHeader bool) (outputs.Service_SubClient, error) {
-	stream, err := outputs.NewServiceClient(conn).Sub(life)
+func openGRPC(ctx context.Context, u *url.URL, h *hub) (*grpcSource, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	s := &grpcSource{url: u, hub: h, done: make(chan struct{})}
+	creds, err := s.preflight(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the Falco at %s: %w", s.place(), err)
+	}
+	target := "passthrough:///" + u.Host
+	if u.Scheme == "unix" {
+		target = "unix://" + u.Path
+	}
+	s.conn, err = grpc.NewClient(target,
+		grpc.WithTransportCredentials(creds),
+		grpc.WithNoProxy(),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(h.opts.MaxAlert),
+			grpc.ForceCodec(codec{}),
+		),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 2, Jitter: 0.2, MaxDelay: lastBackoff},
+			MinConnectTimeout: connectTimeout,
+		}),
+		// A stream is read as fast as its handlers allow; large windows let a
+		// burst pass without waiting for acknowledgements.
+		grpc.WithInitialWindowSize(1<<20),
+		grpc.WithInitialConnWindowSize(1<<20),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the Falco at %s: %w", s.place(), err)
+	}
+	s.outputs = outputs.NewServiceClient(s.conn)
+	s.versions = version.NewServiceClient(s.conn)
+	if err := s.greet(ctx, false); err != nil {
+		s.conn.Close()
+		return nil, fmt.Errorf("asking the Falco at %s for its version: %w", s.place(), explain(err))
+	}
+	old, err := s.discard(ctx)
+	if err != nil {
+		s.conn.Close()
+		return nil, fmt.Errorf("asking the Falco at %s for its alerts: %w", s.place(), explain(err))
+	}
+	if old > 0 {
+		h.opts.Logf("discarded %d alerts that were queued at %s before this run", old, s.place())
+	}
+	run, stop := context.WithCancel(context.Background())
+	s.cancel = stop
+	go s.run(run)
+	return s, nil
+}
+
+func (s *grpcSource) place() string { return endpoint(s.url) }
+
+func (s *grpcSource) address() string { return s.url.String() }
+
+func (s *grpcSource) version() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ver
+}
+
+func (s *grpcSource) close() error {
+	s.cancel()
+	<-s.done
+	return s.conn.Close()
+}
+
+// preflight makes the credentials and tries the connection without gRPC, whose
+// errors do not tell the reasons apart.
+func (s *grpcSource) preflight(ctx context.Context) (credentials.TransportCredentials, error) {
+	var d net.Dialer
+	if s.url.Scheme == "unix" {
+		c, err := d.DialContext(ctx, "unix", s.url.Path)
+		if err != nil {
+			return nil, explain(err)
+		}
+		return insecure.NewCredentials(), c.Close()
+	}
+	conf, err := clientTLS(s.url)
 	if err != nil {
 		return nil, err
 	}
-	if err := stream.Send(&outputs.Request{}); err != nil && !errors.Is(err, io.EOF) {
+	c, err := d.DialContext(ctx, "tcp", s.url.Host)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(preflightTimeout))
+	probe := conf.Clone()
+	probe.NextProtos = []string{"h2"}
+	t := tls.Client(c, probe)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, explain(err)
+	}
+	// In TLS 1.3 a server refuses the client's certificate after the
+	// handshake; what it says first, as HTTP/2 settings or an alert, tells.
+	if _, err := t.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, explain(err)
+	}
+	return credentials.NewTLS(conf), nil
+}
+
+// clientTLS reads the files that the URL names.
+func clientTLS(u *url.URL) (*tls.Config, error) {
+	q := u.Query()
+	conf := &tls.Config{ServerName: q.Get("servername"), MinVersion: tls.VersionTLS12}
+	if conf.ServerName == "" {
+		conf.ServerName = u.Hostname()
+	}
+	if q.Get("cert") == "" || q.Get("key") == "" {
+		return nil, errors.New("a Falco on the network requires a client certificate: add ?cert=FILE&key=FILE&ca=FILE to the URL")
+	}
+	pair, err := keyPair(q.Get("cert"), q.Get("key"))
+	if err != nil {
 		return nil, err
 	}
-	if waitHeader {
-		if _, err := stream.Header(); err != nil {
+	conf.Certificates = []tls.Certificate{pair}
+	if ca := q.Get("ca"); ca != "" {
+		if conf.RootCAs, err = authorities(ca); err != nil {
 			return nil, err
 		}
 	}
-	return stream, ctx.Err()
+	return conf, nil
 }
 
-// keepReceiving receives until life ends, subscribing again whenever the stream
-// breaks. Each break is a gap: what was queued for the old stream is lost.
-func (s *Subscription) keepReceiving(life context.Context, conn *grpc.ClientConn, stream outputs.Service_SubClient, waitHeader bool) {
-	wait := backoffLeast
-	for {
-		received, err := s.receive(life, stream)
-		if life.Err() != nil {
-			return
-		}
-		s.gap(fmt.Errorf("the connection to %s broke: %w", s.URL, explain(err)))
-		if received {
-			wait = backoffLeast
-		}
-		for {
-			t := time.NewTimer(wait)
-			select {
-			case <-t.C:
-			case <-life.Done():
-				t.Stop()
-				return
-			}
-			wait = min(2*wait, backoffMost)
-			if stream, err = subscribe(life, life, conn, waitHeader); err == nil {
-				break
-			}
-		}
-	}
-}
-
-// receive delivers a stream's alerts until it breaks.
-func (s *Subscription) receive(life context.Context, stream outputs.Service_SubClient) (received bool, err error) {
-	ended := make(chan struct{})
-	asked := make(chan struct{})
-	go func() {
-		defer close(asked)
-		s.ask(stream, ended)
-	}()
-	defer func() {
-		close(ended)
-		<-asked
-	}()
-	for {
-		r, err := stream.Recv()
-		if err != nil {
-			return received, err
-		}
-		received = true
-		s.deliver(fromResponse(r))
-	}
-}
-
-// ask requests alerts until the stream has ended: often while an action is
-// pending, seldom otherwise.
-func (s *Subscription) ask(stream outputs.Service_SubClient, ended <-chan struct{}) {
-	for {
-		every := askWhileIdle
-		if s.pending.Load() > 0 {
-			every = askWhilePending
-		}
-		t := time.NewTimer(every)
-		select {
-		case <-t.C:
-		case <-s.wake:
-			t.Stop()
-		case <-ended:
-			t.Stop()
-			return
-		}
-		if stream.Send(&outputs.Request{}) != nil {
-			return // the reason comes from Recv
-		}
-	}
-}
-
-func fromResponse(r *outputs.Response) *alert.Alert {
-	fields := make(map[string]any, len(r.GetOutputFields()))
-	for name, v := range r.GetOutputFields() {
-		fields[name] = v
-	}
-	source := r.GetSource()
-	if source == "" {
-		source = strings.ToLower(r.GetSourceDeprecated().String())
-	}
-	return &alert.Alert{
-		Time:     r.GetTime().AsTime(),
-		Rule:     r.GetRule(),
-		Priority: alert.Priority(r.GetPriority()),
-		Source:   source,
-		Output:   r.GetOutput(),
-		Fields:   fields,
-		Hostname: r.GetHostname(),
-		Tags:     r.GetTags(),
-	}
-}
-
-// checkSocket says what is wrong with a socket better than gRPC does.
-func checkSocket(ctx context.Context, path string) error {
-	fi, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: is Falco running, with grpc.enabled and grpc.bind_address: unix://%s?", err, path)
-	case err != nil:
-		return err
-	case fi.Mode()&fs.ModeSocket == 0:
-		return fmt.Errorf("%s is not a socket", path)
-	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: Falco's socket belongs to root; run as root, or let your user into it", err)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: the Falco that made this socket has gone", err)
-	case err != nil:
-		return err
-	}
-	return c.Close()
-}
-
-// mutualTLS reads the files that a grpcs URL names: cert, key, ca, and the
-// server's name where it is not the host.
-func mutualTLS(u *url.URL) (*tls.Config, error) {
-	q := u.Query()
-	for _, name := range []string{"cert", "key", "ca"} {
-		if q.Get(name) == "" {
-			return nil, fmt.Errorf("the URL lacks %s=FILE: Falco's gRPC server on the network requires mutual TLS (grpcs://host:5060?cert=FILE&key=FILE&ca=FILE)", name)
-		}
-	}
-	if u.Port() == "" {
-		return nil, errors.New("the URL lacks a port (Falco's default is 5060)")
-	}
-	pair, err := tls.LoadX509KeyPair(q.Get("cert"), q.Get("key"))
+func keyPair(cert, key string) (tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("reading the client's certificate and key: %w", err)
+		return pair, fmt.Errorf("loading the certificate %s with the key %s: %w", cert, key, err)
 	}
-	pool, err := authorities(q.Get("ca"))
-	if err != nil {
-		return nil, err
+	if leaf := pair.Leaf; leaf != nil {
+		if now := time.Now(); now.After(leaf.NotAfter) {
+			return pair, fmt.Errorf("the certificate %s expired at %s", cert, leaf.NotAfter.Format(time.RFC3339))
+		} else if now.Before(leaf.NotBefore) {
+			return pair, fmt.Errorf("the certificate %s is not valid before %s", cert, leaf.NotBefore.Format(time.RFC3339))
+		}
 	}
-	name := q.Get("servername")
-	if name == "" {
-		name = u.Hostname()
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, ServerName: name, MinVersion: tls.VersionTLS12}, nil
+	return pair, nil
 }
 
 func authorities(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate authority: %w", err)
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	if !pool.AppendCertsFromPEM(b) {
 		return nil, fmt.Errorf("reading the certificate authority: %s holds no certificate in PEM", file)
 	}
 	return pool, nil
 }
 
-// checkTLS makes one handshake of its own, whose error says what is wrong with
-// which certificate; over gRPC it would come as "unavailable".
-func checkTLS(ctx context.Context, host string, config *tls.Config) error {
-	config = config.Clone()
-	config.NextProtos = []string{"h2"}
-	d := tls.Dialer{Config: config}
-	c, err := d.DialContext(ctx, "tcp", host)
-	var (
-		unknown  x509.UnknownAuthorityError
-		invalid  x509.CertificateInvalidError
-		hostname x509.HostnameError
-		record   tls.RecordHeaderError
-	)
+// explain says what to do about an error of a connection, where that is known.
+func explain(err error) error {
+	hint := func(h string) error { return fmt.Errorf("%w: %s", err, h) }
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	var record tls.RecordHeaderError
 	switch {
-	case err == nil:
-		return c.Close()
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the server's certificate was not issued by the authority given as ca=: %w", err)
+		return hint("name the authority that signed the Falco's certificate by ca=FILE in the URL")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Errorf("the server's certificate has expired or is not valid yet: %w", err)
-	case errors.As(err, &hostname):
-		return fmt.Errorf("the server's certificate is for another name; add servername=NAME to the URL: %w", err)
+		return hint("the Falco's certificate has to be renewed")
+	case errors.As(err, &name):
+		return hint("name what the Falco's certificate is for by servername=NAME in the URL")
 	case errors.As(err, &record):
-		return fmt.Errorf("the server does not speak TLS: %w", err)
+		return hint("what listens there does not speak TLS")
+	case errors.Is(err, os.ErrNotExist):
+		return hint("is Falco running, with grpc.enabled: true and this grpc.bind_address? Falco 0.44 and later have no gRPC: use exec:, http:// or file://")
+	case errors.Is(err, os.ErrPermission):
+		return hint("this user may not use the socket: run the tests as its owner, or let Falco make it accessible")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return hint("nothing listens there: is Falco running, with grpc.enabled: true and this grpc.bind_address?")
+	}
+	text := err.Error()
+	for reason, h := range map[string]string{
+		"tls: expired certificate":                   "the Falco holds the certificate given by cert= for expired",
+		"tls: certificate expired":                   "the Falco holds the certificate given by cert= for expired",
+		"tls: unknown certificate authority":         "the Falco does not know the authority of the certificate given by cert=: it must be signed by the Falco's grpc.root_certs",
+		"tls: bad certificate":                       "the Falco refused the certificate given by cert=: it must be signed by the Falco's grpc.root_certs",
+		"tls: certificate required":                  "the Falco requires a certificate: give cert= and key=",
+		"tls: first record does not look like a TLS": "what listens there does not speak TLS",
+	} {
+		if strings.Contains(text, reason) {
+			return hint(h)
+		}
+	}
+	switch status.Code(err) {
+	case codes.Unimplemented:
+		return hint("something answers by gRPC there, but not as Falco's outputs and version services do")
+	case codes.Unavailable, codes.Internal, codes.Unknown:
+		if _, ok := status.FromError(err); ok {
+			return hint("something listens there, but does not speak gRPC as a Falco does")
+		}
+	case codes.DeadlineExceeded:
+		return hint("something listens there, but does not answer")
 	}
 	return err
 }
 
-// explain turns a status of gRPC into what it means for a user of Falco.
-func explain(err error) error {
-	switch status.Code(err) {
-	case codes.Unimplemented:
-		return fmt.Errorf("the server has no outputs service: it is not a Falco up to 0.43, or its grpc_output is not enabled (grpc_output.enabled: true): %w", err)
-	case codes.Unavailable:
-		return fmt.Errorf("the server went away, does not speak gRPC, or refused this client's certificate: %w", err)
-	case codes.Unauthenticated, codes.PermissionDenied:
-		return fmt.Errorf("the server refuses this client: %w", err)
+// greet asks for the version, which shows that a Falco is there.
+func (s *grpcSource) greet(ctx context.Context, wait bool) error {
+	res, err := s.versions.Version(ctx, &version.Request{}, grpc.WaitForReady(wait))
+	if err != nil {
+		return err
 	}
-	return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ver = res.GetVersion()
+	return nil
+}
+
+// discard reads what was queued before this run, so that it neither delays nor
+// deceives. It stops at the first alert that is newer than its own start.
+func (s *grpcSource) discard(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	start := time.Now()
+	stream, err := s.outputs.Get(ctx, &outputs.Request{})
+	if err != nil {
+		return 0, err
+	}
+	for n := 0; ; n++ {
+		res, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if res.GetTime().AsTime().After(start) || time.Since(start) > connectTimeout/2 {
+			return n, nil
+		}
+	}
+}
+
+// run keeps a stream open until the context ends.
+func (s *grpcSource) run(ctx context.Context) {
+	defer close(s.done)
+	wait := firstBackoff
+	for {
+		err := s.stream(ctx, func() { wait = firstBackoff })
+		if ctx.Err() != nil {
+			return
+		}
+		s.hub.opts.Logf("lost the connection to the Falco at %s: %v", s.place(), err)
+		s.hub.emit(Event{Kind: Disconnected, Err: fmt.Errorf("the connection to the Falco at %s broke: %w", s.place(), err)})
+		for {
+			t := time.NewTimer(wait)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return
+			}
+			wait = min(2*wait, lastBackoff)
+			try, cancel := context.WithTimeout(ctx, connectTimeout)
+			err := s.greet(try, true)
+			cancel()
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		s.hub.opts.Logf("connected again to the Falco at %s", s.place())
+	}
+}
+
+// stream subscribes and receives until something breaks.
+func (s *grpcSource) stream(ctx context.Context, connected func()) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sub, err := s.outputs.Sub(ctx)
+	if err != nil {
+		return err
+	}
+	if err := sub.Send(&outputs.Request{}); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	s.hub.emit(Event{Kind: Connected})
+	connected()
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	wg.Go(func() { // asks for alerts
+		for s.hub.pace.wait(ctx) {
+			if sub.Send(&outputs.Request{}) != nil {
+				return // Recv has the reason
+			}
+		}
+	})
+	wg.Go(func() { // asks whether the Falco lives
+		for s.probeLater(ctx) {
+			probe, done := context.WithTimeout(ctx, probeTimeout)
+			_, err := s.versions.Version(probe, &version.Request{})
+			done()
+			if err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("it does not answer: %w", err))
+				return
+			}
+		}
+	})
+	for {
+		res, err := sub.Recv()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("the Falco ended the stream")
+			}
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			return err
+		}
+		s.hub.received(FromResponse(res))
+	}
+}
+
+// probeLater waits until it is time for a probe.
+func (s *grpcSource) probeLater(ctx context.Context) bool {
+	t := time.NewTicker(probeInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if s.hub.pace.busy() {
+				return true
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// FromResponse reads an alert of the gRPC outputs API. Values of fields are
+// strings, as the API carries them.
+func FromResponse(res *outputs.Response) *alert.Alert {
+	a := &alert.Alert{
+		Rule:     res.GetRule(),
+		Priority: alert.Priority(res.GetPriority()),
+		Source:   res.GetSource(),
+		Output:   res.GetOutput(),
+		Hostname: res.GetHostname(),
+		Tags:     res.GetTags(),
+		Fields:   make(map[string]any, len(res.GetOutputFields())),
+	}
+	if t := res.GetTime(); t.IsValid() {
+		a.Time = t.AsTime()
+	}
+	for k, v := range res.GetOutputFields() {
+		a.Fields[k] = v
+	}
+	return a
 }

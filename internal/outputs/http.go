@@ -8,92 +8,150 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
-// openHTTP listens for what Falco's http_output posts: one alert in JSON each.
-// With https, cert= and key= name the server's files, and ca= the authority of
-// the clients' certificates, which are then required.
-func (s *Subscription) openHTTP(life context.Context, u *url.URL, opts Options) error {
-	if u.Port() == "" {
-		return errors.New("the URL lacks a port to listen on, e.g. http://127.0.0.1:2801 (0 picks a free one)")
-	}
-	l, err := net.Listen("tcp", u.Host)
-	if err != nil {
-		return err
-	}
-	if u.Scheme == "https" {
-		config, err := serverTLS(u)
-		if err != nil {
-			l.Close()
-			return err
-		}
-		l = tls.NewListener(l, config)
-	}
-	s.Address = l.Addr().String()
-	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.post(w, r, opts.maxBody()) }),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		ErrorLog:          nil,
-	}
-	s.done.Add(2)
-	go func() {
-		defer s.done.Done()
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.gap(fmt.Errorf("listening on %s: %w", s.Address, err))
-		}
-	}()
-	go func() {
-		defer s.done.Done()
-		<-life.Done()
-		server.Close()
-	}()
-	return nil
+const (
+	// maxConns bounds the connections of one listener. A Falco uses one.
+	maxConns = 256
+	// headerTimeout and bodyTimeout bound what a slow client may take.
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 30 * time.Second
+)
+
+// httpSource listens for Falco's HTTP output: one POST for each alert, its body
+// one JSON object. Falco sends one after the other and retries on a timeout,
+// so an alert may come twice.
+type httpSource struct {
+	url  *url.URL
+	hub  *hub
+	srv  *http.Server
+	done chan struct{}
+
+	active sync.RWMutex // held for reading by each request
 }
 
+func openHTTP(ctx context.Context, u *url.URL, h *hub) (*httpSource, error) {
+	var conf *tls.Config
+	if u.Scheme == "https" {
+		var err error
+		if conf, err = serverTLS(u); err != nil {
+			return nil, fmt.Errorf("listening for alerts at %s: %w", endpoint(u), err)
+		}
+	}
+	var lc net.ListenConfig
+	lis, err := lc.Listen(ctx, "tcp", u.Host)
+	if err != nil {
+		hint := ""
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			hint = ": another program listens there; port 0 chooses a free one"
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			hint = ": the URL names where this process listens, so an address of this machine"
+		case errors.Is(err, os.ErrPermission):
+			hint = ": choose a port above 1023"
+		}
+		return nil, fmt.Errorf("listening for alerts at %s: %w%s", endpoint(u), err, hint)
+	}
+	s := &httpSource{url: u, hub: h, done: make(chan struct{})}
+	at := *u
+	at.Host = lis.Addr().String()
+	s.url = &at
+	lis = netutil.LimitListener(lis, maxConns)
+	if conf != nil {
+		lis = tls.NewListener(lis, conf)
+	}
+	s.srv = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(io.Discard, "", 0), // handshakes of strangers
+	}
+	h.emit(Event{Kind: Connected})
+	go func() {
+		defer close(s.done)
+		if err := s.srv.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+			h.emit(Event{Kind: Disconnected, Err: fmt.Errorf("listening for alerts at %s: %w", endpoint(s.url), err)})
+		}
+	}()
+	return s, nil
+}
+
+// serverTLS reads the files that the URL names; with an authority, clients must
+// show a certificate that it signed.
 func serverTLS(u *url.URL) (*tls.Config, error) {
 	q := u.Query()
-	pair, err := tls.LoadX509KeyPair(q.Get("cert"), q.Get("key"))
-	if err != nil {
-		return nil, fmt.Errorf("reading the server's certificate and key, cert= and key= in the URL: %w", err)
+	if q.Get("cert") == "" || q.Get("key") == "" {
+		return nil, errors.New("HTTPS requires a certificate: add ?cert=FILE&key=FILE to the URL")
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	pair, err := keyPair(q.Get("cert"), q.Get("key"))
+	if err != nil {
+		return nil, err
+	}
+	conf := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if ca := q.Get("ca"); ca != "" {
-		if config.ClientCAs, err = authorities(ca); err != nil {
+		if conf.ClientCAs, err = authorities(ca); err != nil {
 			return nil, err
 		}
-		config.ClientAuth = tls.RequireAndVerifyClientCert
+		conf.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return config, nil
+	return conf, nil
 }
 
-// post takes one alert. What it cannot take is a gap: it may have been the
-// alert that an action waits for.
-func (s *Subscription) post(w http.ResponseWriter, r *http.Request, limit int) {
-	if r.Method != http.MethodPost {
-		http.Error(w, "post alerts in JSON, as Falco's http_output does", http.StatusMethodNotAllowed)
+// ServeHTTP takes one alert. Whatever should have been one and cannot be read
+// is told as lost.
+func (s *httpSource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.active.RLock()
+	defer s.active.RUnlock()
+	if p := s.url.Path; p != "" && p != "/" && r.URL.Path != p {
+		http.Error(w, "alerts are taken at "+p, http.StatusNotFound)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
+	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "alerts come by POST", http.StatusMethodNotAllowed)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.hub.opts.MaxAlert)))
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			s.gap(fmt.Errorf("an alert from %s is larger than %d bytes", r.RemoteAddr, limit))
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			s.hub.lost("an alert by HTTP from %s is larger than %d bytes", r.RemoteAddr, large.Limit)
 			http.Error(w, "the alert is too large", http.StatusRequestEntityTooLarge)
 			return
 		}
-		s.gap(fmt.Errorf("reading an alert from %s: %w", r.RemoteAddr, err))
+		s.hub.lost("an alert by HTTP from %s broke off after %d bytes: %w", r.RemoteAddr, len(body), err)
+		http.Error(w, "the alert broke off", http.StatusBadRequest)
 		return
 	}
 	a, err := ParseJSON(body)
 	if err != nil {
-		s.gap(fmt.Errorf("what %s posted is no alert: %w", r.RemoteAddr, err))
+		s.hub.lost("an alert by HTTP from %s cannot be read: %w", r.RemoteAddr, err)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	s.deliver(a)
+	s.hub.received(a)
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *httpSource) address() string { return s.url.String() }
+func (s *httpSource) version() string { return "" }
+
+func (s *httpSource) close() error {
+	err := s.srv.Close()
+	<-s.done
+	// Requests whose connections are closed now end at once.
+	s.active.Lock()
+	defer s.active.Unlock()
+	return err
 }

@@ -1,182 +1,403 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package outputs subscribes to the alerts of a Falco, whichever way it hands
-// them out: its gRPC outputs API, its HTTP output, or a file of JSON lines.
+// Package outputs receives the alerts of a Falco, by whatever way a URL names:
+// the gRPC outputs API on a unix socket or with mutual TLS, the HTTP output, or
+// the file output.
 //
-// A [Subscription] is drained from the moment it is opened. What it delivers is
-// one ordered stream of alerts and of events of the connection itself: whoever
-// reads it learns of a lost connection at the place in the stream where alerts
-// may be missing.
+// A [Subscription] hands its handler one ordered stream of [Event] values:
+// alerts, and between them what became of the connection, so that whoever waits
+// for an alert knows when one may have been lost. In one process all
+// subscriptions to one endpoint share one connection, which is read all the
+// time; processes on one endpoint take turns (internal/turns), because a
+// Falco's subscribers take each other's alerts.
 //
-// The package imports internal/alert. Alerts enter from the network or a file
-// and leave by the subscription's channel.
+// The package imports internal/alert and internal/turns and knows neither
+// actions nor verdicts; those are internal/judge.
 package outputs
 
 import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/turns"
 )
 
-// Item is one element of a subscription: exactly one of Alert and Gap is set.
-type Item struct {
-	Alert *alert.Alert
-	// Gap says that alerts may have been lost here, and why.
-	Gap error
-	At  time.Time // when it arrived
+// Kind is what an [Event] tells.
+type Kind int
+
+// The kinds of events.
+const (
+	// Received: an alert arrived.
+	Received Kind = iota + 1
+	// Connected: the way stands, for the first time or again.
+	Connected
+	// Disconnected: the way broke; it is being established again. Alerts that
+	// were under way may be lost.
+	Disconnected
+	// Lost: an alert was lost or could not be read, or the judge has gone.
+	Lost
+)
+
+var kindNames = [...]string{"none", "received", "connected", "disconnected", "lost"}
+
+// String returns the kind's name, e.g. "disconnected".
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return fmt.Sprintf("Kind(%d)", int(k))
+	}
+	return kindNames[k]
 }
 
-// Options configures a subscription.
+// Event is one thing that came over a subscription.
+type Event struct {
+	Kind  Kind
+	Alert *alert.Alert // of Received; shared, not to be changed
+	At    time.Time    // when this process learnt of it
+	Err   error        // why, of Disconnected and Lost
+}
+
+// Options change how [Open] subscribes. All have defaults.
 type Options struct {
-	// WaitHeader: the server confirms a subscription by its header, as the
-	// built-in engine's does. Falco sends none before its first alert.
-	WaitHeader bool
-	// MaxBody bounds one alert over HTTP and one line of a file, in bytes.
-	// Zero means 4 MiB.
-	MaxBody int
+	// Logf is told what a person may want to know: waiting for a turn,
+	// connections that break and come back. Default: nobody is told.
+	Logf func(format string, args ...any)
+	// Who names this process to others that wait for their turn, e.g. the
+	// package under test.
+	Who string
+	// Private says that no other process uses the endpoint: no turns are taken.
+	Private bool
+	// MaxAlert bounds the size of one alert in bytes. Default: 16 MiB.
+	MaxAlert int
 }
 
-func (o Options) maxBody() int {
-	if o.MaxBody > 0 {
-		return o.MaxBody
-	}
-	return 4 << 20
-}
+// DefaultMaxAlert is how large one alert may be by default, in bytes.
+const DefaultMaxAlert = 16 << 20
 
-// Subscription is an open subscription. Its methods are safe for concurrent
-// use; the channel is for one reader.
+// Subscription is one reader of an endpoint's alerts. Its methods are safe for
+// concurrent use.
 type Subscription struct {
-	// URL is the endpoint, without secrets.
-	URL string
-	// Version is the judge's version, or "" where the way does not tell.
-	Version string
-	// Address is where an HTTP subscription listens, with its port resolved.
-	Address string
-
-	items   *buffer
+	hub     *hub
 	pending atomic.Int64
-	wake    chan struct{}
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
+
+	// guarded by hub.mu
+	handle func(Event)
+	closed bool
 }
 
-// Open subscribes to a Falco by URL: unix:, grpcs:, http:, https: or file:.
-// The context bounds the opening; the subscription lives until Close.
+// source is one way of receiving alerts. It calls its hub's emit, until close
+// returns.
+type source interface {
+	address() string // the URL, with what the system chose filled in
+	version() string // of the Falco, "" if unknown
+	close() error
+}
+
+// hub shares one source among the subscriptions of this process.
+type hub struct {
+	key  string
+	opts Options
+	pace *pace
+	src  source
+	turn *turns.Turn
+
+	opening chan struct{} // closed when src is set, or err
+	err     error
+
+	mu    sync.Mutex // also orders the events
+	subs  map[*Subscription]struct{}
+	state Event // the last Connected or Disconnected
+}
+
+var hubs = struct {
+	sync.Mutex
+	byKey map[string]*hub
+	// closing has a channel for each endpoint that is just being closed, for
+	// those who wait to open it again.
+	closing map[string]chan struct{}
+}{byKey: map[string]*hub{}, closing: map[string]chan struct{}{}}
+
+// Open subscribes to the alerts of the Falco that the URL names:
+//
+//	unix:///run/falco/falco.sock                       gRPC on a unix socket
+//	grpcs://host:5060?cert=F&key=F&ca=F&servername=N   gRPC with mutual TLS
+//	http://127.0.0.1:2801/path                         listen for the HTTP output
+//	https://host:2801?cert=F&key=F&ca=F                the same with TLS; with ca, mutual
+//	file:///var/log/falco.json                         follow the file output
+//
+// It returns when the way stands: for gRPC, when the version service answered
+// and the alerts queued before have been discarded; for HTTP, when the address
+// is bound (port 0 chooses one, see [Subscription.Address]); for files, from
+// now on, whether or not the file exists yet.
+//
+// The context bounds opening, including the wait for other processes that use
+// the endpoint, and not the subscription. Errors say what to do.
 func Open(ctx context.Context, rawURL string, opts Options) (*Subscription, error) {
-	u, err := url.Parse(rawURL)
+	u, err := parse(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("subscribing to a Falco: %w", err)
+		return nil, err
 	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Subscription{URL: u.Redacted(), items: newBuffer(), wake: make(chan struct{}, 1), cancel: cancel}
-	if u.RawQuery != "" {
-		bare := *u
-		bare.RawQuery = ""
-		s.URL = bare.Redacted()
+	if opts.Logf == nil {
+		opts.Logf = func(string, ...any) {}
 	}
-	switch u.Scheme {
-	case "unix", "grpcs":
-		err = s.openGRPC(ctx, life, u, opts)
-	case "http", "https":
-		err = s.openHTTP(life, u, opts)
-	case "file":
-		err = s.openFile(life, u, opts)
-	default:
-		err = fmt.Errorf("the scheme %q is none of unix, grpcs, http, https, file", u.Scheme)
+	if opts.MaxAlert <= 0 {
+		opts.MaxAlert = DefaultMaxAlert
 	}
-	if err != nil {
-		cancel()
-		s.done.Wait()
-		s.items.close()
-		return nil, fmt.Errorf("subscribing to %s: %w", s.URL, err)
+	key := u.String()
+	if strings.HasSuffix(u.Host, ":0") { // a port of its own each time
+		key = ""
+		opts.Private = true
 	}
-	return s, nil
-}
-
-// Items delivers alerts and gaps, in order of arrival. It is closed by Close.
-func (s *Subscription) Items() <-chan Item { return s.items.out }
-
-// Pending says that one action more (+1) or less (-1) waits for its alerts:
-// while any does, alerts are asked for without delay.
-func (s *Subscription) Pending(delta int) {
-	s.pending.Add(int64(delta))
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Close ends the subscription and waits for its goroutines.
-func (s *Subscription) Close() error {
-	s.cancel()
-	s.done.Wait()
-	s.items.close()
-	return nil
-}
-
-func (s *Subscription) deliver(a *alert.Alert) { s.items.put(Item{Alert: a, At: time.Now()}) }
-
-func (s *Subscription) gap(err error) { s.items.put(Item{Gap: err, At: time.Now()}) }
-
-// buffer is a channel without a bound, so that the judge is drained however
-// slow the reader is: a Falco whose subscriber does not keep up drops alerts.
-type buffer struct {
-	out  chan Item
-	mu   sync.Mutex
-	more []Item
-	wake chan struct{}
-	quit chan struct{}
-	done chan struct{}
-}
-
-func newBuffer() *buffer {
-	b := &buffer{out: make(chan Item), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	go b.run()
-	return b
-}
-
-func (b *buffer) put(i Item) {
-	b.mu.Lock()
-	b.more = append(b.more, i)
-	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (b *buffer) run() {
-	defer close(b.done)
-	defer close(b.out)
 	for {
-		b.mu.Lock()
-		items := b.more
-		b.more = nil
-		b.mu.Unlock()
-		for _, i := range items {
+		h, mine, closing := lookUp(key, opts)
+		switch {
+		case closing != nil:
 			select {
-			case b.out <- i:
-			case <-b.quit:
-				return
+			case <-closing:
+			case <-ctx.Done():
+				return nil, fmt.Errorf("waiting for an earlier subscription to %s to end: %w", rawURL, ctx.Err())
+			}
+			continue
+		case mine:
+			h.open(ctx, u)
+		default:
+			select {
+			case <-h.opening:
+			case <-ctx.Done():
+				return nil, fmt.Errorf("waiting for another subscription to open %s: %w", rawURL, ctx.Err())
 			}
 		}
-		if len(items) > 0 {
-			continue
+		if h.err != nil {
+			if !mine && ctx.Err() == nil {
+				continue // it was another's context that ended, perhaps
+			}
+			return nil, h.err
 		}
-		select {
-		case <-b.wake:
-		case <-b.quit:
-			return
+		if s := h.join(); s != nil {
+			return s, nil
+		}
+		// It closed meanwhile.
+	}
+}
+
+// lookUp returns the endpoint's hub, made by this call when mine is true, or a
+// channel to wait for when the endpoint is just being closed.
+func lookUp(key string, opts Options) (h *hub, mine bool, closing chan struct{}) {
+	hubs.Lock()
+	defer hubs.Unlock()
+	if key != "" {
+		if c := hubs.closing[key]; c != nil {
+			return nil, false, c
+		}
+		if h := hubs.byKey[key]; h != nil {
+			return h, false, nil
+		}
+	}
+	h = &hub{
+		key:     key,
+		opts:    opts,
+		pace:    newPace(),
+		opening: make(chan struct{}),
+		subs:    map[*Subscription]struct{}{},
+	}
+	if key != "" {
+		hubs.byKey[key] = h
+	}
+	return h, true, nil
+}
+
+// open takes the turn and opens the source. When it fails, the hub is gone.
+func (h *hub) open(ctx context.Context, u *url.URL) {
+	defer close(h.opening)
+	h.err = func() error {
+		if !h.opts.Private {
+			turn, err := turns.Take(ctx, endpoint(u), turns.Options{Logf: h.opts.Logf, Who: h.opts.Who})
+			if err != nil {
+				return err
+			}
+			h.turn = turn
+		}
+		var err error
+		switch u.Scheme {
+		case "unix", "grpcs":
+			h.src, err = openGRPC(ctx, u, h)
+		case "http", "https":
+			h.src, err = openHTTP(ctx, u, h)
+		case "file":
+			h.src, err = openFile(u, h)
+		}
+		return err
+	}()
+	if h.err != nil {
+		h.turn.Release()
+		hubs.Lock()
+		if h.key != "" {
+			delete(hubs.byKey, h.key)
+		}
+		hubs.Unlock()
+	}
+}
+
+// join adds a subscription, or returns nil when the hub has closed.
+func (h *hub) join() *Subscription {
+	hubs.Lock()
+	defer hubs.Unlock()
+	if h.key != "" && hubs.byKey[h.key] != h {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &Subscription{hub: h}
+	h.subs[s] = struct{}{}
+	return s
+}
+
+// emit hands an event to all subscriptions. Sources call it.
+func (h *hub) emit(ev Event) {
+	if ev.At.IsZero() {
+		ev.At = time.Now()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ev.Kind == Connected || ev.Kind == Disconnected {
+		h.state = ev
+	}
+	for s := range h.subs {
+		if s.handle != nil {
+			s.handle(ev)
 		}
 	}
 }
 
-func (b *buffer) close() {
-	close(b.quit)
-	<-b.done
+func (h *hub) received(a *alert.Alert) { h.emit(Event{Kind: Received, Alert: a}) }
+
+func (h *hub) lost(format string, args ...any) {
+	h.emit(Event{Kind: Lost, Err: fmt.Errorf(format, args...)})
+}
+
+// Handle sets what gets the events, in order and one at a time: first the state
+// of the connection, then all that comes. The handler must not block, nor call
+// Close. Events that came before are not repeated.
+func (s *Subscription) Handle(f func(Event)) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.handle = f
+	if s.hub.state.Kind != 0 {
+		f(s.hub.state)
+	}
+}
+
+// Inject adds an event of the caller's to the stream of all subscriptions of
+// the endpoint, e.g. that the Falco behind it has ended.
+func (s *Subscription) Inject(ev Event) { s.hub.emit(ev) }
+
+// Pending tells that so many more (or, negative, fewer) actions wait for their
+// alerts. While any does, an alert waits at most 2 ms for being asked for;
+// otherwise up to 250 ms, so that nothing is busy for nothing.
+func (s *Subscription) Pending(delta int) {
+	s.pending.Add(int64(delta))
+	s.hub.pace.add(int64(delta))
+}
+
+// Version is the version of the Falco at the other end, or "" where the way
+// does not tell.
+func (s *Subscription) Version() string { return s.hub.src.version() }
+
+// Address is the URL in use; unlike the one given to [Open] it has the port
+// that the system chose.
+func (s *Subscription) Address() string { return s.hub.src.address() }
+
+// Close ends the subscription; after it the handler is not called any more.
+// The last one of an endpoint closes the connection and passes the turn on.
+func (s *Subscription) Close() error {
+	h := s.hub
+	hubs.Lock()
+	h.mu.Lock()
+	if s.closed {
+		h.mu.Unlock()
+		hubs.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.handle = nil
+	delete(h.subs, s)
+	last := len(h.subs) == 0
+	h.mu.Unlock()
+	h.pace.add(-s.pending.Swap(0))
+	var done chan struct{}
+	if last && h.key != "" {
+		done = make(chan struct{})
+		hubs.closing[h.key] = done
+		delete(hubs.byKey, h.key)
+	}
+	hubs.Unlock()
+	if !last {
+		return nil
+	}
+	err := h.src.close()
+	h.turn.Release()
+	if done != nil {
+		hubs.Lock()
+		delete(hubs.closing, h.key)
+		hubs.Unlock()
+		close(done)
+	}
+	return err
+}
+
+// parse reads a URL and refuses what [Open] cannot open.
+func parse(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the URL of the Falco: %w", err)
+	}
+	wrong := func(format string, args ...any) (*url.URL, error) {
+		return nil, fmt.Errorf("the URL %q of the Falco: "+format, append([]any{rawURL}, args...)...)
+	}
+	allowed := map[string]bool{}
+	switch u.Scheme {
+	case "unix", "file":
+		if u.Host != "" {
+			return wrong("a path must follow %s://, so three slashes: %s:///%s%s", u.Scheme, u.Scheme, u.Host, u.Path)
+		}
+		if u.Path == "" || u.Path == "/" {
+			return wrong("it names no file")
+		}
+	case "grpcs", "https":
+		for _, k := range []string{"cert", "key", "ca"} {
+			allowed[k] = true
+		}
+		if u.Scheme == "grpcs" {
+			allowed["servername"] = true
+		}
+		fallthrough
+	case "http":
+		if u.Port() == "" {
+			return wrong("it names no port")
+		}
+		if u.User != nil {
+			return wrong("user names have no meaning here")
+		}
+	case "grpc":
+		return wrong("Falco serves gRPC on a network with mutual TLS only: use grpcs://")
+	default:
+		return wrong("unknown scheme %q: want unix, grpcs, http, https or file", u.Scheme)
+	}
+	for k := range u.Query() {
+		if !allowed[k] {
+			return wrong("unknown parameter %q", k)
+		}
+	}
+	return u, nil
+}
+
+// endpoint is what distinguishes the alerts that processes could take from each
+// other: the place, without the caller's certificates.
+func endpoint(u *url.URL) string {
+	return u.Scheme + "://" + u.Host + u.Path
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/falcosecurity/client-go/pkg/api/outputs"
 	"github.com/falcosecurity/client-go/pkg/api/schema"
-	"github.com/golang/protobuf/ptypes/timestamp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 )
@@ -27,7 +27,7 @@ func Response(a *alert.Alert) *outputs.Response {
 		OutputFields: make(map[string]string, len(a.Fields)),
 	}
 	if !a.Time.IsZero() {
-		res.Time = &timestamp.Timestamp{Seconds: a.Time.Unix(), Nanos: int32(a.Time.Nanosecond())}
+		res.Time = timestamppb.New(a.Time)
 	}
 	for name, value := range a.Fields {
 		res.OutputFields[text(name)] = text(fieldText(value))

@@ -42,8 +42,8 @@ type Options struct {
 	TLS *tls.Config
 	// Version answers the version service.
 	Version *version.Response
-	// Limit is how many alerts are kept for subscribers that have not read them
-	// yet. Default: [DefaultLimit].
+	// Limit is about how many alerts are kept for subscribers that have not read
+	// them yet. Default: [DefaultLimit].
 	Limit int
 }
 
@@ -54,7 +54,7 @@ type Options struct {
 // when all others have left, also gets those that nobody has read; a
 // subscription therefore misses nothing between Publish and its first request.
 //
-// Memory is bounded: once more than the limit is kept, the oldest alerts go,
+// Memory is bounded: once more than the limit and a quarter is kept, the oldest go,
 // and the stream of a subscriber that had not read them ends with the status
 // DATA_LOSS, so that the loss does not go unnoticed.
 type Server struct {
@@ -159,7 +159,7 @@ func (s *Server) trim() {
 		keep = over
 	}
 	// Moving the rest down each time would cost more than it frees.
-	if n := keep - s.base; n > 0 && (n >= len(s.log)/2 || n > s.limit/4 || len(s.log) > s.limit) {
+	if n := keep - s.base; n > 0 && (n >= len(s.log)/2 || n > s.limit/4) {
 		s.log = append(s.log[:0:0], s.log[n:]...)
 		s.base = keep
 	}
