@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/falcotest/go-falcotest/events"
-	_ "github.com/falcotest/go-falcotest/events/k8saudit"
+	"github.com/falcotest/go-falcotest/events/k8saudit"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/kube"
 )
@@ -214,5 +214,70 @@ func TestLiveFailure(t *testing.T) {
 	}
 	if !slices.ContainsFunc(c.objects(t), func(o string) bool { return o == "configmaps default/falcotest-twice" }) {
 		t.Error("the first run's object is gone")
+	}
+}
+
+// When one of several objects cannot be created, those before it are deleted.
+func TestLivePartialFailure(t *testing.T) {
+	c := startLive(t)
+	before := c.objects(t)
+	h := newHelper(c.Kubeconfig())
+	err := k8saudit.Create(h, `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: first}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: second, namespace: kube-system}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: third, namespace: nowhere}
+`)
+	const want = `creating configmaps/third in namespace nowhere, object 3 of 3 of test.yaml: namespaces "nowhere" not found; created before it: secrets/second in namespace kube-system, now deleted; configmaps/first in namespace default, now deleted`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+	if d := cmp.Diff(before, c.objects(t)); d != "" {
+		t.Errorf("what is in the cluster (-before +after):\n%s", d)
+	}
+	err = k8saudit.Create(h, "kind: NoSuchKind\napiVersion: v1\nmetadata: {name: x}\n")
+	if err == nil || !strings.Contains(err.Error(), `reading the objects of test.yaml: `) || !strings.Contains(err.Error(), "NoSuchKind") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What the cluster forbids is a failure that says so.
+func TestLiveForbidden(t *testing.T) {
+	c := startLive(t)
+	for name, want := range map[string]string{
+		"k8saudit.CreatePrivilegedPod":        `creating pods/falcotest-nobody in namespace default, object 1 of 1 of yaml/create-privileged-pod.yaml: pods is forbidden: User "nobody" cannot create resource "pods"`,
+		"k8saudit.EphemeralContainersCreated": `pods is forbidden: User "nobody" cannot create resource "pods"`,
+		"k8saudit.DisallowedK8sUser":          `User "nobody" cannot create resource "certificatesigningrequests"`,
+	} {
+		h := newHelper(c.Kubeconfig())
+		nobody := "nobody"
+		h.flags.Impersonate = &nobody
+		if err := h.run(t, name, "nobody"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, want)
+		}
+	}
+}
+
+// A server that is killed meanwhile is a failure that says so.
+func TestLiveServerGone(t *testing.T) {
+	c := startLive(t)
+	h := newHelper(c.Kubeconfig())
+	if err := h.run(t, "k8saudit.K8sConfigMapCreated", "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	quiet(t)
+	h = newHelper(kubeconfigOf(t, c.Config().Host))
+	if err := h.run(t, "k8saudit.K8sConfigMapCreated", "gone"); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error %v", err)
 	}
 }

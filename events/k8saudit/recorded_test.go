@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	yaml "sigs.k8s.io/yaml"
+	"sigs.k8s.io/yaml"
 
 	"github.com/falcotest/go-falcotest/internal/audit"
 )
