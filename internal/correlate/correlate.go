@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package correlate tells which action an alert belongs to, and how surely.
+// Package correlate says which action an alert belongs to, and how surely.
 //
-// An alert that carries the id of one run of one action is that run's, and
-// nobody else's. Without an id it may be known by its process; failing that,
-// only the time and the rule's name speak for it, which is enough for an action
-// that runs alone on a machine where nobody else fires its rule.
-//
-// The package imports internal/alert. Runs and alerts enter, an attribution
-// leaves; nothing is kept.
+// Alerts of a Falco come from everything that happens on its host. [Set] holds
+// what is known of the actions that are under test; [Set.Attribute] names the
+// one that an alert belongs to, or none. The package imports internal/alert
+// alone; it starts nothing and keeps no time of its own.
 package correlate
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,26 +17,31 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 )
 
-// Strength is how surely an alert is a run's. Greater is surer.
+// Strength is how surely an alert belongs to an action. Larger is surer.
 type Strength int
 
-// The strengths.
+// The strengths, from none to the surest.
 const (
+	// None: nothing connects them.
 	None Strength = iota
-	// Time: the rule's name is right, and the alert's time and host are.
+	// Time: the rule is one that the action is expected to fire, the alert's
+	// time is within the action's window, it comes from this host, and no other
+	// action ran then.
 	Time
-	// Text: the id stands in a command line, a path or another text.
+	// Text: the action's id stands in a command line, a path, or another text
+	// of the alert.
 	Text
-	// Process: a process of the run's tree caused the alert.
+	// Process: a process of the action's tree is the alert's, or one of its
+	// ancestors.
 	Process
-	// Environment: the id stands in the environment of the process or of one
-	// of its ancestors, or where an object of Kubernetes carries it.
+	// Environment: the action's id is the value of FALCOTEST_ID in the
+	// environment of the alert's process or of an ancestor.
 	Environment
 )
 
-var names = [...]string{"", "time", "text", "process", "environment"}
+var names = [...]string{"none", "time", "text", "process", "environment"}
 
-// String returns the strength's name, "" for None.
+// String returns the strength's name, e.g. "environment".
 func (s Strength) String() string {
 	if s < 0 || int(s) >= len(names) {
 		return fmt.Sprintf("Strength(%d)", int(s))
@@ -49,103 +49,296 @@ func (s Strength) String() string {
 	return names[s]
 }
 
-// Parse reads a strength by its name; "" is Time, the least that counts.
-func Parse(s string) (Strength, error) {
+// ParseStrength reads the name of a strength, as FALCOTEST_MIN_CORRELATION has
+// it. The empty string is [Time], which accepts all.
+func ParseStrength(s string) (Strength, error) {
 	if s == "" {
 		return Time, nil
 	}
-	if i := slices.Index(names[:], strings.ToLower(s)); i > 0 {
-		return Strength(i), nil
+	for i, n := range names {
+		if i > 0 && strings.EqualFold(s, n) {
+			return Strength(i), nil
+		}
 	}
-	return None, fmt.Errorf("unknown correlation %q: want environment, process, text or time", s)
+	return None, fmt.Errorf("unknown correlation %q: want one of environment, process, text, time", s)
 }
 
-// Run is what is known of one run of an action.
-type Run struct {
-	ID      string
-	Matches func(rule string) bool // whether a rule is one that is expected
-	PIDs    map[int]bool           // its processes, on the host
-	Started time.Time
-	Ended   time.Time // zero while it runs
-	Host    string    // the host it runs on; "" when that cannot be compared
+// EnvID is the variable that carries an action's id.
+const EnvID = "FALCOTEST_ID"
+
+// ExtraFields are the fields that make a Falco's system call alerts exact, for
+// append_output in its configuration. Ancestors are named one by one: Falco
+// has no field for all of them.
+func ExtraFields() []string {
+	return []string{
+		"proc.env[" + EnvID + "]", "proc.aenv[" + EnvID + "]",
+		"proc.pid", "proc.ppid", "proc.sid", "proc.pgid",
+		"proc.apid[2]", "proc.apid[3]", "proc.apid[4]",
+		"proc.exepath", "proc.cmdline", "proc.pcmdline",
+	}
 }
 
-// Slack is by how much an alert's time may lie outside of its run's: the clocks
-// of a kernel and a process on one machine do not differ by more.
-const Slack = 50 * time.Millisecond
+// AppendOutput is what to add to a Falco's configuration for exact
+// correlation, as YAML.
+func AppendOutput() string {
+	var b strings.Builder
+	b.WriteString("append_output:\n  - match:\n      source: syscall\n    extra_fields:\n")
+	for _, f := range ExtraFields() {
+		fmt.Fprintf(&b, "      - %q\n", f)
+	}
+	return b.String()
+}
 
-// ids are those that child.NewID makes.
-var ids = regexp.MustCompile(`ft[a-z0-9]{14}`)
+// Action is what is known of one action under test.
+type Action struct {
+	ID string
+	// Rules says whether the action is expected to fire a rule; only alerts of
+	// such rules are attributed by time.
+	Rules func(rule string) bool
+	// PIDs are processes of the action's tree, as the kernel's first pid
+	// namespace numbers them.
+	PIDs []int
+	// Start and End are the action's window; a zero End is still open. Nothing
+	// is attributed by pids or time without a Start.
+	Start, End time.Time
+	// Alone says that no other action runs during the window, so that alerts
+	// may be attributed by time.
+	Alone bool
+}
 
-// envFields carry the id by itself.
-var envFields = []string{"proc.env[FALCOTEST_ID]", "proc.aenv[FALCOTEST_ID]"}
+// Set holds the actions that alerts may belong to. It is not safe for
+// concurrent use.
+type Set struct {
+	// Hosts are the names that alerts of this machine carry. Alerts of other
+	// hosts belong to an action only by its id. Attribute adds names that it
+	// learns from exact alerts.
+	Hosts map[string]bool
+	// Slack is how far the times of alerts may be off the action's window.
+	Slack time.Duration
 
-// pidFields are of processes; the id of a process outside of the tree is no
-// proof against the run: an ancestor may be the test itself.
-var pidFields = []string{"proc.pid", "proc.ppid", "proc.sid", "proc.pgid", "thread.tid",
-	"proc.apid[1]", "proc.apid[2]", "proc.apid[3]", "proc.apid[4]"}
+	actions map[string]*Action
+}
 
-// Of tells how surely an alert is a run's.
-func Of(a *alert.Alert, r *Run) Strength {
-	for _, name := range envFields {
-		if id, ok := a.Field(name); ok && id != "" {
-			if id == r.ID {
-				return Environment
+// NewSet returns a set for alerts of the named hosts.
+func NewSet(slack time.Duration, hosts ...string) *Set {
+	s := &Set{Hosts: map[string]bool{}, Slack: slack, actions: map[string]*Action{}}
+	for _, h := range hosts {
+		if h != "" {
+			s.Hosts[h] = true
+		}
+	}
+	return s
+}
+
+// Add adds an action. The caller may change it later, between calls of
+// Attribute.
+func (s *Set) Add(a *Action) { s.actions[a.ID] = a }
+
+// Remove forgets an action; its alerts that come late belong to none.
+func (s *Set) Remove(id string) { delete(s.actions, id) }
+
+// Match is the result of [Set.Attribute].
+type Match struct {
+	Action   *Action // nil: the alert belongs to none
+	Strength Strength
+	// Possible are the actions that the alert might belong to, by time, though
+	// that cannot be told: others run too. Set only when Action is nil.
+	Possible []*Action
+}
+
+// Attribute says which action an alert belongs to.
+//
+// The surest sign decides. An id that is no action's of the set makes the alert
+// a foreign one, whatever weaker signs say: ids in the environment count before
+// those in text.
+func (s *Set) Attribute(a *alert.Alert) Match {
+	id, has := environment(a)
+	if id != "" {
+		if act := s.actions[id]; act != nil {
+			if a.Hostname != "" {
+				s.Hosts[a.Hostname] = true
 			}
-			return None // another run's
+			return Match{Action: act, Strength: Environment}
 		}
+		return Match{}
 	}
-	if !timely(a, r) {
-		return None // ids are of one run, but a process id may come again
-	}
-	found := idsOf(a)
-	if len(found) > 0 && !slices.Contains(found, r.ID) {
-		return None
-	}
-	for _, name := range pidFields {
-		if s, ok := a.Field(name); ok {
-			if pid, err := strconv.Atoi(s); err == nil && r.PIDs[pid] {
-				return Process
+	here := s.Hosts[a.Hostname]
+	text, foreign := s.text(a)
+	if here {
+		if act := s.process(a); act != nil {
+			// A pid can have been used before; an id of somebody else's in the
+			// process's own texts shows that.
+			if text != nil && text != act {
+				return Match{Action: text, Strength: Text}
+			}
+			if !foreign {
+				return Match{Action: act, Strength: Process}
 			}
 		}
 	}
-	if len(found) > 0 {
-		if a.Source != "syscall" {
-			return Environment // an object that the run made carries its id
+	if text != nil {
+		return Match{Action: text, Strength: Text}
+	}
+	// A Falco that prints the environment would have printed the id.
+	if foreign || !here || has {
+		return Match{}
+	}
+	var possible []*Action
+	for _, act := range s.actions {
+		if act.Rules != nil && act.Rules(a.Rule) && s.within(a, act) {
+			possible = append(possible, act)
 		}
-		return Text
 	}
-	if pid, ok := a.Field("proc.pid"); ok && pid != "" && len(r.PIDs) > 0 {
-		return None // the process is known, and is not the run's
+	if len(possible) == 1 && possible[0].Alone {
+		return Match{Action: possible[0], Strength: Time}
 	}
-	if r.Host != "" && a.Hostname != "" && a.Hostname != r.Host {
-		return None
-	}
-	if r.Matches != nil && r.Matches(a.Rule) {
-		return Time
-	}
-	return None
+	return Match{Possible: possible}
 }
 
-// timely tells whether an alert's event lies in a run's time. An alert without
-// a time cannot be placed, and is not.
-func timely(a *alert.Alert, r *Run) bool {
-	if a.Time.IsZero() || a.Time.Unix() == 0 {
+// within tells whether the alert's time is in the action's window.
+func (s *Set) within(a *alert.Alert, act *Action) bool {
+	if a.Time.IsZero() || act.Start.IsZero() || a.Time.Before(act.Start.Add(-s.Slack)) {
 		return false
 	}
-	if a.Time.Before(r.Started.Add(-Slack)) {
-		return false
-	}
-	return r.Ended.IsZero() || a.Time.Before(r.Ended.Add(Slack))
+	return act.End.IsZero() || !a.Time.After(act.End.Add(s.Slack))
 }
 
-// idsOf returns the ids that stand anywhere in an alert's texts.
-func idsOf(a *alert.Alert) []string {
-	found := ids.FindAllString(a.Output, -1)
-	for _, v := range a.Fields {
-		if s, ok := v.(string); ok {
-			found = append(found, ids.FindAllString(s, -1)...)
+// environment returns the id in the environment fields, and whether the alert
+// has such fields at all.
+func environment(a *alert.Alert) (id string, has bool) {
+	for _, name := range [...]string{"proc.env[" + EnvID + "]", "proc.aenv[" + EnvID + "]"} {
+		if _, ok := a.Fields[name]; !ok {
+			continue
+		}
+		has = true
+		if v, ok := a.Field(name); ok && v != "" {
+			return v, true
+		}
+	}
+	return "", has
+}
+
+// process returns the action whose tree the alert's process is in.
+func (s *Set) process(a *alert.Alert) *Action {
+	var found *Action
+	for name := range a.Fields {
+		if !pidField(name) {
+			continue
+		}
+		v, ok := a.Field(name)
+		if !ok {
+			continue
+		}
+		pid, err := strconv.Atoi(v)
+		if err != nil || pid <= 1 {
+			continue
+		}
+		for _, act := range s.actions {
+			if !act.has(pid) || !s.within(a, act) {
+				continue
+			}
+			if found != nil && found != act {
+				return nil // of two trees: neither is sure
+			}
+			found = act
 		}
 	}
 	return found
+}
+
+func (a *Action) has(pid int) bool {
+	for _, p := range a.PIDs {
+		if p == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// pidField tells whether a field names a process of the alert's ancestry.
+func pidField(name string) bool {
+	switch name {
+	case "proc.pid", "proc.ppid", "proc.sid", "proc.pgid":
+		return true
+	}
+	return strings.HasPrefix(name, "proc.apid[")
+}
+
+// nearTexts are the fields that say what the process itself is. When several
+// ids stand in an alert, these decide: another action's folder may be among
+// the files that a process touches.
+var nearTexts = []string{"proc.exepath", "proc.exe", "proc.cmdline", "proc.exeline", "proc.args", "proc.name"}
+
+// text returns the action whose id, alone, stands in the alert's texts, and
+// whether ids stand there of which no action of the set is.
+func (s *Set) text(a *alert.Alert) (act *Action, foreign bool) {
+	near := map[string]bool{}
+	for _, name := range nearTexts {
+		if v, ok := a.Field(name); ok {
+			s.ids(v, near)
+		}
+	}
+	all := near
+	if len(near) == 0 {
+		all = map[string]bool{}
+		s.ids(a.Output, all)
+		for name := range a.Fields {
+			if v, ok := a.Field(name); ok {
+				s.ids(v, all)
+			}
+		}
+		for _, tag := range a.Tags {
+			s.ids(tag, all)
+		}
+	}
+	for id := range all {
+		known := s.actions[id]
+		if known == nil || act != nil {
+			return nil, true
+		}
+		act = known
+	}
+	return act, false
+}
+
+// ids adds the ids that stand in a text: those of the set's actions wherever
+// they stand, and what looks like another's where it is a word of its own.
+func (s *Set) ids(text string, to map[string]bool) {
+	const max = 16 << 10 // of a value's ends; ids do not stand in the middle of a megabyte
+	if len(text) > 2*max {
+		s.ids(text[:max], to)
+		s.ids(text[len(text)-max:], to)
+		return
+	}
+	for from := 0; ; from++ {
+		i := strings.Index(text[from:], "ft")
+		if i < 0 || from+i+idLength > len(text) {
+			return
+		}
+		from += i
+		id, end := text[from:from+idLength], from+idLength
+		if !idShaped(id) {
+			continue
+		}
+		word := (from == 0 || !alphanumeric(text[from-1])) && (end == len(text) || !alphanumeric(text[end]))
+		if word || s.actions[id] != nil {
+			to[id] = true
+		}
+	}
+}
+
+// idLength and idShaped are what ids look like: see NewID of internal/child.
+const idLength = 16
+
+func idShaped(s string) bool {
+	for i := 2; i < len(s); i++ {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

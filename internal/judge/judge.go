@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package judge decides what became of the rules that actions should trigger.
+// Package judge decides what became of an action: detected, missed, or
+// inconclusive, from the alerts and the health of one subscription.
 //
-// A [Judge] reads a subscription for as long as it lives. An action is announced
-// by [Judge.Expect], and from then on each alert is attributed to one pending
-// action or to none. [Pending.Wait] decides: detected, when an expected rule's
-// alert is the action's own; missed, when it is certain that none will come, for
-// alerts arrive in the order of their events and that of the sentinel, which was
-// triggered after the action, has arrived; inconclusive, when alerts may have
-// been lost.
-//
-// The package imports internal/outputs and internal/correlate, and knows no
-// actions: items enter from the subscription, verdicts leave.
+// It is told what is expected ([Judge.Expect]), when the action starts and ends
+// ([Pending.Started], [Pending.Ended]), and answers with a [Verdict]
+// ([Pending.Wait]). Alerts enter by the subscription's handler; internal/correlate
+// attributes them. The package starts no action and no Falco, and knows no
+// tests.
 package judge
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -26,251 +24,245 @@ import (
 	"github.com/falcotest/go-falcotest/internal/outputs"
 )
 
-// SentinelRule is the name of the rule that a sentinel triggers. It is loaded
-// beside the rules under test where those are ours to load.
-const SentinelRule = "falcotest sentinel"
-
-// DropRule is the rule of the alert by which Falco says that it lost events.
-const DropRule = "Falco internal: syscall event drop"
-
-// Judge attributes alerts to pending actions. Its methods are safe for
-// concurrent use.
-type Judge struct {
-	sub     *outputs.Subscription
-	minimum correlate.Strength
-	done    chan struct{}
-
-	mu      sync.Mutex
-	pending map[*Pending]struct{}
-	foreign int // alerts that were nobody's
+// Source is the subscription that a [Judge] listens to; see
+// [outputs.Subscription].
+type Source interface {
+	Handle(func(outputs.Event))
+	Pending(delta int)
 }
 
-// New starts to judge by a subscription, which it closes in the end. Alerts
-// correlated more weakly than minimum do not count.
-func New(sub *outputs.Subscription, minimum correlate.Strength) *Judge {
-	j := &Judge{sub: sub, minimum: max(minimum, correlate.Time), done: make(chan struct{}), pending: make(map[*Pending]struct{})}
-	go j.read()
+// Options change how a [Judge] decides. All have defaults.
+type Options struct {
+	// Hostnames are the names that the Falco may give this machine. Default:
+	// the system's host name.
+	Hostnames []string
+	// Min is the weakest correlation that counts as detected. Default: time.
+	Min correlate.Strength
+	// Timeout bounds the wait after an action has ended. Default: 10 s.
+	Timeout time.Duration
+	// Sentinels end the wait sooner, by the source of the expected alerts, e.g.
+	// "syscall". Default: none.
+	Sentinels map[string]Sentinel
+	// Grace is how long to wait after the sentinel's alert for one that it
+	// overtook. Default: 20 ms; negative: not at all.
+	Grace time.Duration
+	// ClockSlack is how far the Falco's clock may differ from this process's
+	// when alerts are attributed by process or time. Default: 100 ms.
+	ClockSlack time.Duration
+	// NoPIDs says that pids in alerts are numbered by another pid namespace
+	// than this process's.
+	NoPIDs bool
+}
+
+// resend is how often a sentinel is tried again: its event may be among those
+// that a Falco dropped.
+const resend = 250 * time.Millisecond
+
+// Judge attributes the alerts of one subscription to actions. Its methods are
+// safe for concurrent use.
+type Judge struct {
+	src  Source
+	opts Options
+
+	mu        sync.Mutex
+	set       *correlate.Set
+	pending   map[*correlate.Action]*Pending
+	running   int // actions started and not yet judged
+	sentinels map[string]chan struct{}
+	broken    error // why there is no connection now
+	gone      error // why there never will be one again
+	counts    Counts
+}
+
+// Counts says what a [Judge] has seen.
+type Counts struct {
+	Alerts     int // received, without sentinels
+	Attributed int // to an action
+	Foreign    int // to none
+	Exact      int // system call alerts that print FALCOTEST_ID
+	Inexact    int // system call alerts that do not
+	Losses     int // events that tell of a loss
+}
+
+// New returns a judge that listens to the subscription from now on.
+func New(src Source, opts Options) *Judge {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 10 * time.Second
+	}
+	if opts.Min == correlate.None {
+		opts.Min = correlate.Time
+	}
+	if opts.Grace == 0 {
+		opts.Grace = 20 * time.Millisecond
+	}
+	if opts.ClockSlack == 0 {
+		opts.ClockSlack = 100 * time.Millisecond
+	}
+	if len(opts.Hostnames) == 0 {
+		if name, err := os.Hostname(); err == nil {
+			opts.Hostnames = []string{name}
+		}
+	}
+	j := &Judge{
+		src:       src,
+		opts:      opts,
+		set:       correlate.NewSet(opts.ClockSlack, opts.Hostnames...),
+		pending:   map[*correlate.Action]*Pending{},
+		sentinels: map[string]chan struct{}{},
+	}
+	src.Handle(j.handle)
 	return j
 }
 
-// Close closes the subscription.
-func (j *Judge) Close() error {
-	err := j.sub.Close()
-	<-j.done
-	return err
-}
-
-func (j *Judge) read() {
-	defer close(j.done)
-	for item := range j.sub.Items() {
-		if item.Gap != nil {
-			j.lost(item.Gap.Error())
-			continue
-		}
-		j.attribute(item.Alert, item.At)
-	}
-}
-
-// lost makes all pending actions inconclusive that have no verdict yet.
-func (j *Judge) lost(why string) {
+// handle takes what the subscription delivers, in order.
+func (j *Judge) handle(ev outputs.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for p := range j.pending {
-		if p.lost == "" {
-			p.lost = why
-		}
-		p.signal()
+	switch ev.Kind {
+	case outputs.Received:
+		j.receive(ev.Alert, ev.At)
+	case outputs.Connected:
+		j.broken = nil
+	case outputs.Disconnected:
+		j.broken = ev.Err
+		j.lose(ev.Err)
+	case outputs.Lost:
+		j.lose(ev.Err)
+	case outputs.Gone:
+		j.broken, j.gone = ev.Err, ev.Err
+		j.lose(ev.Err)
 	}
 }
 
-// Lost says that the judge may have lost alerts, for a reason that the
-// subscription does not know: its process ended, say.
-func (j *Judge) Lost(why string) { j.lost(why) }
-
-func (j *Judge) attribute(a *alert.Alert, at time.Time) {
-	if a.Rule == DropRule {
-		j.lost("Falco lost events: " + a.Output)
+func (j *Judge) receive(a *alert.Alert, at time.Time) {
+	if nonce := nonceOf(a); nonce != "" {
+		if c := j.sentinels[nonce]; c != nil {
+			close(c)
+			delete(j.sentinels, nonce)
+		}
 		return
 	}
+	if a.Rule == SentinelRule {
+		return // another run's, or one that cannot be read
+	}
+	j.counts.Alerts++
+	if reason := dropped(a); reason != "" {
+		j.lose(errors.New(reason))
+		return
+	}
+	if a.Source == "syscall" {
+		if _, ok := a.Fields["proc.env["+correlate.EnvID+"]"]; ok {
+			j.counts.Exact++
+		} else {
+			j.counts.Inexact++
+		}
+	}
+	m := j.set.Attribute(a)
+	if m.Action == nil {
+		j.counts.Foreign++
+		for _, act := range m.Possible {
+			p := j.pending[act]
+			p.possible = append(p.possible, a)
+			p.signal()
+		}
+		return
+	}
+	j.counts.Attributed++
+	p := j.pending[m.Action]
+	// Retries of the HTTP output and an adverse network repeat alerts.
+	key := a.Time.String() + "\x00" + a.Rule + "\x00" + a.Output
+	if p.seen[key] {
+		return
+	}
+	p.seen[key] = true
+	p.alerts = append(p.alerts, Attributed{Alert: a, Strength: m.Strength, At: at})
+	p.signal()
+}
+
+// dropped tells whether an alert says that the Falco lost events.
+func dropped(a *alert.Alert) string {
+	name, ok := strings.CutPrefix(a.Rule, "Falco internal: ")
+	if !ok || !strings.Contains(name, "drop") {
+		return ""
+	}
+	return "the Falco reported that it dropped events: " + a.Output
+}
+
+// lose notes a loss for all actions that run.
+func (j *Judge) lose(err error) {
+	j.counts.Losses++
+	for _, p := range j.pending {
+		if p.started {
+			p.losses = append(p.losses, err)
+			p.signal()
+		}
+	}
+}
+
+// Counts returns what has been seen so far.
+func (j *Judge) Counts() Counts {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var (
-		best     *Pending
-		strength correlate.Strength
-		tied     bool
-	)
-	for p := range j.pending {
-		if a.Rule == SentinelRule {
-			if p.sentinel != "" && strings.Contains(text(a), p.sentinel) {
-				p.passed = true
-				p.signal()
-				return
-			}
-			continue
-		}
-		switch s := correlate.Of(a, &p.run); {
-		case s > strength:
-			best, strength, tied = p, s, false
-		case s == strength && s > correlate.None:
-			tied = true
-		}
+	return j.counts
+}
+
+// Advice says what to add to the Falco's configuration so that alerts can be
+// attributed exactly, or "" when it does that already or nothing is known yet.
+func (j *Judge) Advice() string {
+	c := j.Counts()
+	if c.Inexact == 0 || c.Exact > 0 {
+		return ""
 	}
-	if best == nil || tied || a.Rule == SentinelRule {
-		j.foreign++
-		return
+	return "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n" + correlate.AppendOutput()
+}
+
+// Ready makes sure that alerts arrive at all: it triggers the sentinel of a
+// source until its alert comes, or the context ends. Without a sentinel for
+// the source it does nothing.
+func (j *Judge) Ready(ctx context.Context, source string) error {
+	trigger := j.opts.Sentinels[source]
+	if trigger == nil {
+		return nil
 	}
-	best.got(a, at, strength, j.minimum)
-	best.signal()
-}
-
-// text is all of an alert in which a nonce can stand.
-func text(a *alert.Alert) string {
-	var b strings.Builder
-	b.WriteString(a.Output)
-	for _, v := range a.Fields {
-		if s, ok := v.(string); ok {
-			b.WriteByte(' ')
-			b.WriteString(s)
-		}
-	}
-	return b.String()
-}
-
-// Expectation announces one run of an action.
-type Expectation struct {
-	ID      string
-	Matches func(rule string) bool // whether a rule is the expected one
-	Host    string                 // to compare alerts' hosts with; "" not to
-	// Sentinel is the nonce of the sentinel that will be triggered after the
-	// action; "" when there is none.
-	Sentinel string
-}
-
-// Pending is a run whose verdict is awaited.
-type Pending struct {
-	j        *Judge
-	run      correlate.Run
-	sentinel string
-	wake     chan struct{}
-
-	// Guarded by j.mu.
-	passed   bool // the sentinel's alert has come
-	lost     string
-	alerts   []*alert.Alert
-	detected *Detection
-	weak     *Detection // of the expected rule, but too weakly correlated
-}
-
-// Detection is an alert of the expected rule.
-type Detection struct {
-	Alert    *alert.Alert
-	At       time.Time
-	Strength correlate.Strength
-}
-
-// Expect announces a run that is about to start. Call Wait or Drop in the end.
-func (j *Judge) Expect(e Expectation) *Pending {
-	p := &Pending{j: j, sentinel: e.Sentinel, wake: make(chan struct{}, 1),
-		run: correlate.Run{ID: e.ID, Matches: e.Matches, Host: e.Host, Started: time.Now()}}
-	j.mu.Lock()
-	j.pending[p] = struct{}{}
-	j.mu.Unlock()
-	j.sub.Pending(+1)
-	return p
-}
-
-// Drop forgets the run.
-func (p *Pending) Drop() {
-	p.j.mu.Lock()
-	_, was := p.j.pending[p]
-	delete(p.j.pending, p)
-	p.j.mu.Unlock()
-	if was {
-		p.j.sub.Pending(-1)
-	}
-}
-
-// Process says that a process belongs to the run.
-func (p *Pending) Process(pids ...int) {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
-	if p.run.PIDs == nil {
-		p.run.PIDs = make(map[int]bool)
-	}
-	for _, pid := range pids {
-		p.run.PIDs[pid] = true
-	}
-}
-
-// Ended says that the run has ended.
-func (p *Pending) Ended() {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
-	p.run.Ended = time.Now()
-}
-
-// Verdict is what a judge says of one run.
-type Verdict struct {
-	Detection *Detection     // nil unless detected
-	Lost      string         // why nothing can be said; "" when something can
-	TooWeak   *Detection     // an alert that would have been one, correlated better
-	Certain   bool           // a miss is certain: the sentinel's alert has come
-	Alerts    []*alert.Alert // all that are the run's
-}
-
-// Wait returns the verdict: at once when it is certain, and after the timeout
-// in any case. With a sentinel, it waits for its alert also when the expected
-// one has come, to have all of the run's alerts.
-func (p *Pending) Wait(ctx context.Context, timeout time.Duration) Verdict {
-	defer p.Drop()
-	t := time.NewTimer(timeout)
-	defer t.Stop()
+	j.src.Pending(1)
+	defer j.src.Pending(-1)
+	nonce, came := j.listen()
+	defer j.unlisten(nonce)
+	const again = 50 * time.Millisecond
+	tick := time.NewTicker(again)
+	defer tick.Stop()
 	for {
-		p.j.mu.Lock()
-		v := Verdict{Detection: p.detected, TooWeak: p.weak, Certain: p.passed, Alerts: append([]*alert.Alert(nil), p.alerts...)}
-		settled := p.passed || p.lost != "" || p.detected != nil && p.sentinel == ""
-		if p.detected == nil {
-			v.Lost = p.lost
-		}
-		p.j.mu.Unlock()
-		if settled {
-			return v
+		if err := trigger(ctx, nonce); err != nil {
+			return fmt.Errorf("checking that alerts arrive: %w", err)
 		}
 		select {
-		case <-p.wake:
-		case <-t.C:
-			if v.Detection == nil && p.sentinel != "" {
-				v.Lost = fmt.Sprintf("the sentinel, triggered after the action, raised no alert within %s", timeout)
+		case <-came:
+			return nil
+		case <-tick.C:
+			j.mu.Lock()
+			gone := j.gone
+			j.mu.Unlock()
+			if gone != nil {
+				return fmt.Errorf("checking that alerts arrive: %w", gone)
 			}
-			return v
 		case <-ctx.Done():
-			if v.Detection == nil {
-				v.Lost = fmt.Sprintf("the run was ended: %v", context.Cause(ctx))
-			}
-			return v
+			return fmt.Errorf("checking that alerts arrive: none came for the rule %q, which fires for each open of %s*: is the rule loaded, and the output enabled? %w",
+				SentinelRule, sentinelPath, ctx.Err())
 		}
 	}
 }
 
-func (p *Pending) got(a *alert.Alert, at time.Time, s, minimum correlate.Strength) {
-	p.alerts = append(p.alerts, a)
-	if p.run.Matches == nil || !p.run.Matches(a.Rule) {
-		return
-	}
-	d := &Detection{Alert: a, At: at, Strength: s}
-	switch {
-	case s < minimum:
-		if p.weak == nil {
-			p.weak = d
-		}
-	case p.detected == nil || s > p.detected.Strength:
-		p.detected = d
-	}
+func (j *Judge) listen() (nonce string, came <-chan struct{}) {
+	c := make(chan struct{})
+	nonce = newNonce()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.sentinels[nonce] = c
+	return nonce, c
 }
 
-func (p *Pending) signal() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+func (j *Judge) unlisten(nonce string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.sentinels, nonce)
 }

@@ -40,11 +40,13 @@ const (
 	// Disconnected: the way broke; it is being established again. Alerts that
 	// were under way may be lost.
 	Disconnected
-	// Lost: an alert was lost or could not be read, or the judge has gone.
+	// Lost: an alert was lost or could not be read.
 	Lost
+	// Gone: the Falco has ended and does not come back.
+	Gone
 )
 
-var kindNames = [...]string{"none", "received", "connected", "disconnected", "lost"}
+var kindNames = [...]string{"none", "received", "connected", "disconnected", "lost", "gone"}
 
 // String returns the kind's name, e.g. "disconnected".
 func (k Kind) String() string {
@@ -59,7 +61,7 @@ type Event struct {
 	Kind  Kind
 	Alert *alert.Alert // of Received; shared, not to be changed
 	At    time.Time    // when this process learnt of it
-	Err   error        // why, of Disconnected and Lost
+	Err   error        // why, of Disconnected, Lost and Gone
 }
 
 // Options change how [Open] subscribes. All have defaults.
@@ -111,7 +113,7 @@ type hub struct {
 
 	mu    sync.Mutex // also orders the events
 	subs  map[*Subscription]struct{}
-	state Event // the last Connected or Disconnected
+	state Event // the last Connected, Disconnected or Gone
 }
 
 var hubs = struct {
@@ -264,7 +266,7 @@ func (h *hub) emit(ev Event) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if ev.Kind == Connected || ev.Kind == Disconnected {
+	if ev.Kind == Connected || ev.Kind == Disconnected || ev.Kind == Gone {
 		h.state = ev
 	}
 	for s := range h.subs {

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package judge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/correlate"
+)
+
+// Expectation says what an action should cause.
+type Expectation struct {
+	// ID is the action's, one of its own for each time it runs.
+	ID string
+	// Source is the source of the expected alerts; its sentinel ends the wait.
+	// Default: "syscall".
+	Source string
+	// Rules says which rules are expected. Nil expects none: the verdict is
+	// then never detected, and holds all alerts.
+	Rules func(rule string) bool
+	// Alone says that no other action runs at the same time, so that an alert
+	// may be attributed by its time. Without it, an alert that could be
+	// attributed only so makes the verdict ask for a run alone.
+	Alone bool
+	// All waits for all alerts of the action, and not just for the expected
+	// one.
+	All bool
+}
+
+// Outcome is the kind of a [Verdict].
+type Outcome int
+
+// The outcomes.
+const (
+	// Detected: an alert of an expected rule was attributed to the action.
+	Detected Outcome = iota + 1
+	// Missed: none was, and none is coming.
+	Missed
+	// Inconclusive: nothing can be said, because alerts may have been lost or
+	// cannot be told apart.
+	Inconclusive
+)
+
+// Attributed is an alert of the action.
+type Attributed struct {
+	Alert    *alert.Alert
+	Strength correlate.Strength
+	At       time.Time // of its arrival
+}
+
+// Verdict is what became of an action.
+type Verdict struct {
+	Outcome Outcome
+	// Expected is the first alert of an expected rule, of the surest kind.
+	Expected Attributed
+	// Latency is the time from the action's start to the arrival of Expected.
+	Latency time.Duration
+	// Alerts are all that were attributed to the action, of whatever rule, in
+	// the order of their arrival, without repetitions.
+	Alerts []Attributed
+	// Possible are alerts of expected rules that may be the action's, though
+	// that cannot be told, because others ran too.
+	Possible []*alert.Alert
+	// RunAlone says that another run, with no other action at the same time,
+	// would tell more.
+	RunAlone bool
+	// Reason says in one line how it was decided, or why it could not be.
+	Reason string
+	// Certain says that a miss is no matter of time: everything that the action
+	// did has been judged.
+	Certain bool
+}
+
+// Pending is an action whose verdict is to come.
+type Pending struct {
+	j       *Judge
+	e       Expectation
+	act     *correlate.Action
+	changed chan struct{} // holds a token when there is news
+
+	// guarded by j.mu
+	started  bool
+	finished bool
+	ended    chan struct{}
+	isEnded  bool
+	alerts   []Attributed
+	possible []*alert.Alert
+	seen     map[string]bool
+	losses   []error
+}
+
+// Expect announces an action before it starts. Each must be ended by
+// [Pending.Wait] or [Pending.Cancel].
+func (j *Judge) Expect(e Expectation) *Pending {
+	if e.Source == "" {
+		e.Source = "syscall"
+	}
+	p := &Pending{
+		j:       j,
+		e:       e,
+		act:     &correlate.Action{ID: e.ID, Rules: e.Rules, Alone: e.Alone},
+		changed: make(chan struct{}, 1),
+		ended:   make(chan struct{}),
+		seen:    map[string]bool{},
+	}
+	j.src.Pending(1)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.set.Add(p.act)
+	j.pending[p.act] = p
+	return p
+}
+
+// signal tells Wait that there is news. The caller holds the lock.
+func (p *Pending) signal() {
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Started tells that the action starts now, with the processes of its tree
+// that are known already. Call it before the action can do anything.
+func (p *Pending) Started(pids ...int) {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	p.started = true
+	p.act.Start = time.Now()
+	if p.j.broken != nil {
+		p.losses = append(p.losses, p.j.broken)
+	}
+	p.addPIDs(pids)
+}
+
+// AddPIDs adds processes of the action's tree. The first, whose session the
+// others are in, is mostly enough.
+func (p *Pending) AddPIDs(pids ...int) {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	p.addPIDs(pids)
+}
+
+func (p *Pending) addPIDs(pids []int) {
+	if !p.j.opts.NoPIDs {
+		p.act.PIDs = append(p.act.PIDs, pids...)
+	}
+}
+
+// Ended tells that the action has ended: all that it does has been done.
+func (p *Pending) Ended() {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	if !p.isEnded {
+		p.isEnded = true
+		p.act.End = time.Now()
+		close(p.ended)
+	}
+}
+
+// Cancel gives the action up. After it, or after Wait, the action's alerts
+// belong to none.
+func (p *Pending) Cancel() {
+	p.j.mu.Lock()
+	done := p.finished
+	p.finished = true
+	if !done {
+		p.j.set.Remove(p.act.ID)
+		delete(p.j.pending, p.act)
+	}
+	p.j.mu.Unlock()
+	if !done {
+		p.j.src.Pending(-1)
+	}
+}
+
+// Wait returns the verdict, as soon as it is certain:
+//
+//   - detected, once the action has ended and an alert of an expected rule has
+//     been attributed to it (with Expectation.All, once a miss would be certain);
+//   - missed, when the sentinel's alert has come after the action's end and no
+//     expected one; without a sentinel, after Options.Timeout;
+//   - inconclusive in place of missed, when alerts may have been lost meanwhile,
+//     when the sentinel's alert does not come within Options.Timeout, or when
+//     alerts of expected rules came that cannot be attributed well enough.
+//
+// A Falco notices dropped events up to some seconds late; a drop that it has
+// not yet reported when its sentinel comes is not known here.
+//
+// It fails only when the context ends. The action is over then all the same.
+func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
+	defer p.Cancel()
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		return Verdict{}, fmt.Errorf("waiting for the action to end: %w", ctx.Err())
+	}
+	timeout := time.NewTimer(p.j.opts.Timeout)
+	defer timeout.Stop()
+
+	var came <-chan struct{}
+	var again, grace <-chan time.Time
+	var nonce string
+	trigger := p.j.opts.Sentinels[p.e.Source]
+	if !p.e.All {
+		if v, ok := p.detected(); ok {
+			return v, nil
+		}
+	}
+	if trigger != nil {
+		nonce, came = p.j.listen()
+		defer p.j.unlisten(nonce)
+		if err := trigger(ctx, nonce); err != nil {
+			return Verdict{}, fmt.Errorf("waiting for alerts: %w", err)
+		}
+		tick := time.NewTicker(resend)
+		defer tick.Stop()
+		again = tick.C
+	}
+	for {
+		select {
+		case <-p.changed:
+		case <-came:
+			came, again = nil, nil
+			if p.j.opts.Grace < 0 {
+				return p.decide(true, ""), nil
+			}
+			t := time.NewTimer(p.j.opts.Grace)
+			defer t.Stop()
+			grace = t.C
+			continue
+		case <-grace:
+			return p.decide(true, ""), nil
+		case <-again:
+			if err := trigger(ctx, nonce); err != nil {
+				return Verdict{}, fmt.Errorf("waiting for alerts: %w", err)
+			}
+			continue
+		case <-timeout.C:
+			if trigger != nil && grace == nil {
+				return p.decide(false, fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", SentinelRule, p.j.opts.Timeout)), nil
+			}
+			return p.decide(trigger != nil, ""), nil
+		case <-ctx.Done():
+			return Verdict{}, fmt.Errorf("waiting for alerts: %w", ctx.Err())
+		}
+		if !p.e.All {
+			if v, ok := p.detected(); ok {
+				return v, nil
+			}
+		}
+		p.j.mu.Lock()
+		gone := p.j.gone
+		p.j.mu.Unlock()
+		if gone != nil {
+			return p.decide(false, ""), nil
+		}
+	}
+}
+
+// Expected tells whether the verdict will be detected, whatever comes: an alert
+// that counts has arrived.
+func (p *Pending) Expected() bool {
+	_, ok := p.detected()
+	return ok
+}
+
+// detected returns the verdict if it is that.
+func (p *Pending) detected() (Verdict, bool) {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	best := p.best()
+	if best.Strength < p.j.opts.Min || best.Alert == nil {
+		return Verdict{}, false
+	}
+	return Verdict{
+		Outcome:  Detected,
+		Expected: best,
+		Latency:  best.At.Sub(p.act.Start),
+		Alerts:   append([]Attributed(nil), p.alerts...),
+		Reason:   "an alert of the rule came, correlated by " + best.Strength.String(),
+		Certain:  true,
+	}, true
+}
+
+// best is the first of the surest alerts of expected rules.
+func (p *Pending) best() Attributed {
+	var best Attributed
+	for _, a := range p.alerts {
+		if p.e.Rules != nil && p.e.Rules(a.Alert.Rule) && a.Strength > best.Strength {
+			best = a
+		}
+	}
+	return best
+}
+
+// decide gives the verdict when no more alerts are expected: all has been
+// judged, or the time is up, or doubt says why nothing can be said.
+func (p *Pending) decide(certain bool, doubt string) Verdict {
+	if v, ok := p.detected(); ok {
+		return v
+	}
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	v := Verdict{
+		Outcome:  Inconclusive,
+		Expected: p.best(),
+		Alerts:   append([]Attributed(nil), p.alerts...),
+		Possible: append([]*alert.Alert(nil), p.possible...),
+	}
+	switch {
+	case len(p.losses) > 0:
+		v.Reason = p.losses[0].Error()
+		if n := len(p.losses) - 1; n > 0 {
+			v.Reason += fmt.Sprintf(" (and %d more such events)", n)
+		}
+	case doubt != "":
+		v.Reason = doubt
+	case v.Expected.Alert != nil:
+		v.Latency = v.Expected.At.Sub(p.act.Start)
+		v.Reason = fmt.Sprintf("an alert of the rule came, correlated by %s only; %s is required", v.Expected.Strength, p.j.opts.Min)
+	case len(v.Possible) > 0 && p.j.opts.Min <= correlate.Time && !p.e.Alone:
+		v.RunAlone = true
+		v.Reason = "an alert of the rule came that cannot be told from those of other actions that ran at the same time"
+	case len(v.Possible) > 0 && p.j.opts.Min > correlate.Time:
+		v.Reason = fmt.Sprintf("an alert of the rule came whose cause cannot be told but by its time; correlation by %s is required", p.j.opts.Min)
+	case certain:
+		v.Outcome, v.Certain = Missed, true
+		v.Reason = "everything that the action did has been judged, and no alert of the rule came"
+	default:
+		v.Outcome = Missed
+		v.Reason = fmt.Sprintf("no alert of the rule came within %v of the action's end", p.j.opts.Timeout)
+	}
+	return v
+}
