@@ -58,6 +58,10 @@ type Operand struct {
 // Pos returns the place in the rules file where the operand begins.
 func (o *Operand) Pos() Pos { return o.Text.Pos(o.Off) }
 
+// ValuePos returns the place where the constant of that index was written: in a
+// list's item, when it came from a list.
+func (o *Operand) ValuePos(i int) Pos { return o.Text.Pos(o.offs[i]) }
+
 // Op is an operator of checks, as Falco prints it.
 type Op string
 

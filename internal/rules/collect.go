@@ -94,7 +94,7 @@ type pluginRequirement struct {
 	pos          filter.Pos
 }
 
-var errTooLong = errors.New("lists make the condition longer than 4 MiB: do they name each other?")
+var errTooLong = errors.New("lists make the condition longer than 1 MiB: do they name each other?")
 
 func newCollector() *collector {
 	return &collector{listByName: map[string]*list{}, macroByName: map[string]*macro{}, ruleByName: map[string]*rule{}}

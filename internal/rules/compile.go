@@ -89,7 +89,27 @@ func (l *loader) parse(cond *filter.Text, item string) (*filter.Expr, int) {
 		l.errs = append(l.errs, l.conditionProblem(ErrCompileCondition, item, err))
 		return nil, 0
 	}
+	l.warnOfListNames(e, item)
 	return e, 1
+}
+
+// warnOfListNames notes names of lists that Falco leaves in a condition, as
+// values that mean nothing but themselves.
+func (l *loader) warnOfListNames(e *filter.Expr, item string) {
+	e.Walk(func(e *filter.Expr) bool {
+		if e.Kind != filter.Check || e.Right == nil || !e.Right.Const {
+			return true
+		}
+		for i, v := range e.Right.Values {
+			pos := e.Right.ValuePos(i)
+			if l.listByName[v] == nil || pos.In == "list "+v {
+				continue
+			}
+			l.warnings = append(l.warnings, l.problem(CompileCondition, pos, item, "the list "+v+" is not put in here, its name stands for itself").
+				hint("Falco resolves lists in lists one step deep, in the order of the files: name %s in the condition", v))
+		}
+		return true
+	})
 }
 
 // conditionProblem turns an error of a condition into a problem.

@@ -10,7 +10,7 @@ import (
 
 // maxCondition bounds how long a condition may grow by its lists: lists that
 // name lists that name lists can double with each step.
-const maxCondition = 4 << 20
+const maxCondition = 1 << 20
 
 // listItem is an item of a list, with where it was written.
 type listItem struct {

@@ -71,7 +71,9 @@ func (r *reader) readRule(n *yaml.Node) error {
 // defineRuleItem reads a rule with all it must have.
 func (r *reader) defineRuleItem(n *yaml.Node, name, source string) error {
 	u := &rule{name: name, source: source, enabled: true, warnEventTypes: true, pos: r.file.pos(n)}
-	if u.source == "" {
+	if v, err := r.scalar(n, "source", true); err != nil {
+		return err
+	} else if v == nil {
 		u.source = defaultSource
 	}
 	if err := r.condition(n, &u.cond); err != nil {

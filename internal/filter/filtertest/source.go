@@ -162,7 +162,7 @@ func Syscalls(t testing.TB) *TypedSource {
 	own := append(append([]string{"fd.cnet", "fd.snet", "fd.lnet", "fd.rnet", "evt.rawarg", "evt.around"}, ancestors...), ends...)
 	set(func(f *filter.Field) { f.NoRight, f.NoTransform = true, true }, own...)
 	set(func(f *filter.Field) { f.Any = true }, append(slices.Clone(ancestors), ends...)...)
-	set(func(f *filter.Field) { f.NotEqualAll = true }, ends...)
+	set(func(f *filter.Field) { f.NotEqualAll, f.FilterOnly = true, true }, ends...)
 	return s
 }
 
