@@ -119,8 +119,14 @@ func socketDecoders() map[event.Type]decoder {
 			},
 			after: func(x *decoding) {
 				if x.c.ret == 0 {
-					x.c.fdNum = x.c.params[1].Num
-					x.c.fd = x.t.fd(x.th, x.c.fdNum)
+					// Falco takes the second end for the event's descriptor, and
+					// neither for connected.
+					for _, p := range x.c.params[1:3] {
+						x.c.fdNum = p.Num
+						if x.c.fd = x.t.fd(x.th, x.c.fdNum); x.c.fd != nil {
+							x.c.fd.Connected = false
+						}
+					}
 				}
 			},
 		},
