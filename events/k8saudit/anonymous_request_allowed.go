@@ -30,7 +30,7 @@ func AnonymousRequestAllowed(h events.Helper) error {
 	}
 	err = client.RESTClient().Get().AbsPath("/version").Param("falcotest", r.id).Do(context.Background()).Error()
 	if answered(err) != nil {
-		return fmt.Errorf("asking for the version without credentials: %w", err)
+		return fmt.Errorf("asking for the version without credentials: %w", clusterError(err))
 	}
 	if err != nil {
 		return &events.ErrSkipped{Reason: fmt.Sprintf("this cluster does not allow anonymous requests: %v", err)}

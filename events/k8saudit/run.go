@@ -68,7 +68,7 @@ func objectName(id string) string {
 		return '-'
 	}, id), "-")
 	name := "falcotest-" + clean
-	if len(name) > maxName || !strings.EqualFold(clean, id) {
+	if clean == "" || len(name) > maxName || !strings.EqualFold(clean, id) {
 		h := fnv.New64a()
 		h.Write([]byte(id))
 		sum := fmt.Sprintf("-%016x", h.Sum64())

@@ -30,7 +30,7 @@ func (r *run) whoAmI(config *rest.Config) (string, error) {
 		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").
 		Body([]byte(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`)).DoRaw(context.Background())
 	if err != nil {
-		return "", fmt.Errorf("asking the cluster who this user is: %w", err)
+		return "", fmt.Errorf("asking the cluster who this user is: %w", clusterError(err))
 	}
 	var review unstructured.Unstructured
 	if err := review.UnmarshalJSON(answer); err != nil {

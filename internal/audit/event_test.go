@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -104,8 +105,8 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("malformed JSON is accepted: %q", input)
 		}
 		var s string
-		if json.Unmarshal([]byte(value), &s) == nil && strings.HasPrefix(strings.TrimSpace(value), `"`) && !strings.Contains(s, "\x00") {
-			if got := events[0].Text("value"); got != s && strings.ToValidUTF8(got, "�") != s {
+		if json.Unmarshal([]byte(value), &s) == nil && strings.HasPrefix(strings.TrimSpace(value), `"`) && !strings.Contains(s, "\x00") && utf8.ValidString(value) {
+			if got := events[0].Text("value"); got != s {
 				t.Errorf("%q is read as %q, want %q", value, got, s)
 			}
 		}

@@ -324,7 +324,8 @@ func clientConfig(server string, ca *authority, user string) (*rest.Config, erro
 }
 
 // waitReady waits until the API server is ready, and has made the namespaces
-// that every cluster has, which it does not count as being ready.
+// and the service that every cluster has, which it does not count as being
+// ready.
 func (c *Cluster) waitReady(ctx context.Context) error {
 	d, err := discovery.NewDiscoveryClientForConfig(c.config)
 	if err != nil {
@@ -334,6 +335,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 	for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
 		paths = append(paths, "/api/v1/namespaces/"+ns)
 	}
+	paths = append(paths, "/api/v1/namespaces/default/services/kubernetes")
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
 	ended := c.processes[len(c.processes)-1]
