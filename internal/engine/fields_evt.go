@@ -49,7 +49,7 @@ var evtFields = []field{
 	{class: "evt", name: "evt.deltatime.s", typ: filter.RelTime, with: deltaTime(func(d int64) int64 { return d / second })},
 	{class: "evt", name: "evt.deltatime.ns", typ: filter.RelTime, print: printPadded, with: deltaTime(func(d int64) int64 { return d % second })},
 	{class: "evt", name: "evt.type", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) { return typeName(e), true })},
-	{class: "evt", name: "evt.type.is", typ: filter.Uint32, arg: reqName, with: typeIs},
+	{class: "evt", name: "evt.type.is", typ: filter.Uint32, arg: reqName, with: typeIs, single: never /* Falco has no format to print it in */},
 	{class: "evt", name: "syscall.type", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
 		return typeName(e), e.Type.Def().IsSyscall()
 	})},
@@ -59,7 +59,7 @@ var evtFields = []field{
 	{class: "evt", name: "evt.arg", typ: filter.CharBuf, arg: reqIndexName, with: argText},
 	{class: "evt", name: "evt.rawarg", typ: filter.Dynamic, arg: reqName, with: rawArg, noRight: true, noTran: true},
 	{class: "evt", name: "evt.info", typ: filter.CharBuf, get: args},
-	{class: "evt", name: "evt.buffer", typ: filter.ByteBuf, get: str(buffer)},
+	{class: "evt", name: "evt.buffer", typ: filter.ByteBuf, get: str(buffer), single: str(bufferText)},
 	{class: "evt", name: "evt.buflen", typ: filter.Uint64, get: num(func(e *event.Event) (int64, bool) {
 		return e.Ret, isIO(e) && currentFD(e) != nil && hasReturn(e) && e.Ret >= 0
 	})},
@@ -317,6 +317,15 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	}
 	f.Type = rawType(def.Type)
 	text := f.Type == filter.CharBuf || f.Type == filter.ByteBuf
+	if !text {
+		f.Format = func(ev any, v *filter.Value) string { return rawText(ev, index, v) }
+		f.JSON = func(ev any, v *filter.Value) any {
+			if e, ok := ev.(*event.Event); ok && e.Type.Def().Params[index[e.Type]].Format == event.FmtDec {
+				return v.Num
+			}
+			return rawText(ev, index, v)
+		}
+	}
 	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		i := int(index[e.Type])
 		if i < 0 || i >= len(e.Params) {
@@ -339,6 +348,31 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 		v.Num = p.Num
 		return !p.Null
 	}, nil
+}
+
+// rawText prints a number in the format of the event's parameter.
+func rawText(ev any, index *[event.NumTypes]int8, v *filter.Value) string {
+	e, ok := ev.(*event.Event)
+	if !ok || index[e.Type] < 0 {
+		return itoa(v.Num)
+	}
+	d := &e.Type.Def().Params[index[e.Type]]
+	bits := uint64(v.Num)
+	switch rawType(d.Type) {
+	case filter.Uint8:
+		bits = uint64(uint8(bits))
+	case filter.Uint16, filter.Int16:
+		bits = uint64(uint16(bits))
+	case filter.Uint32, filter.Int32:
+		bits = uint64(uint32(bits))
+	}
+	switch d.Format {
+	case event.FmtHex:
+		return strings.ToUpper(strconv.FormatUint(bits, 16))
+	case event.FmtOct:
+		return strconv.FormatUint(bits, 8)
+	}
+	return v.Text(rawType(d.Type), false)
 }
 
 func rawType(t event.ParamType) filter.Type {
@@ -373,6 +407,16 @@ func buffer(e *event.Event) (string, bool) {
 		return "", false
 	}
 	return e.Params[i].Str, true
+}
+
+// bufferText is what outputs print: Falco has a text for buffers that are not
+// there.
+func bufferText(e *event.Event) (string, bool) {
+	i := e.Type.Def().Param("data")
+	if i < 0 || i >= len(e.Params) {
+		return "", false
+	}
+	return e.ParamValue(i, nil), true
 }
 
 // hasReturn: system calls with parameters of their own return a value.

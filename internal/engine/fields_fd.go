@@ -50,15 +50,14 @@ var fdFields = []field{
 	{name: "fd.lport", typ: filter.Port, get: endPort(true)},
 	{name: "fd.rport", typ: filter.Port, get: endPort(false)},
 	{name: "fd.l4proto", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
-		switch {
-		case !fd.Type.IsIP():
-		case fd.Proto == event.ProtoTCP:
+		switch fd.Protocol() {
+		case event.ProtoTCP:
 			return "tcp", true
-		case fd.Proto == event.ProtoUDP:
+		case event.ProtoUDP:
 			return "udp", true
-		case fd.Proto == event.ProtoICMP:
+		case event.ProtoICMP:
 			return "icmp", true
-		case fd.Proto == event.ProtoRaw:
+		case event.ProtoRaw:
 			return "raw", true
 		}
 		return "<NA>", true
@@ -82,7 +81,7 @@ var fdFields = []field{
 		case event.FDIPv4Server, event.FDIPv6Server:
 			v.Num = 1
 		case event.FDIPv4, event.FDIPv6:
-			if s.local.has(fd.Sock.Dst.Addr()) {
+			if s.local.has(orZero(fd, fd.Sock.Dst.Addr())) {
 				v.Num = 1
 			}
 		}
@@ -97,10 +96,15 @@ var fdFields = []field{
 	{name: "fd.containername", typ: filter.CharBuf, get: inContainer(fdName)},
 	{name: "fd.containerdirectory", typ: filter.CharBuf, get: inContainer(fdDirectory)},
 	{name: "fd.proto", typ: filter.Port, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothPorts},
-	{name: "fd.cproto", typ: filter.CharBuf, get: fdPortText(clientPort)},
+	{name: "fd.cproto", typ: filter.CharBuf, get: fdPortText(func(fd *event.FD) (int64, bool) {
+		if fd.Type == event.FDUnix && (fd.Connected || fd.Server) {
+			return -1, true // empty, not absent
+		}
+		return clientPort(fd)
+	})},
 	{name: "fd.sproto", typ: filter.CharBuf, get: fdPortText(func(fd *event.FD) (int64, bool) {
 		if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
-			return -1, true // empty, not absent
+			return -1, true
 		}
 		return serverPort(fd)
 	})},
@@ -113,11 +117,18 @@ var fdFields = []field{
 	{name: "fd.rnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(false)},
 	{name: "fd.connected", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.Connected })},
 	{name: "fd.name_changed", typ: filter.Bool, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		fd := currentFD(e)
+		if !aboutFD(e) || fd == nil {
+			return false
+		}
 		v.Num = 0
-		if e.FDNameChanged {
+		// A descriptor that the call made had no name before; a copy has that of
+		// the original.
+		made := attrs(e)&event.CreatesFD != 0 && e.Type != event.SysDup && e.Type != event.SysDup2 && e.Type != event.SysDup3
+		if e.FDNameChanged || made && fd.Name != "" {
 			v.Num = 1
 		}
-		return aboutFD(e) && currentFD(e) != nil
+		return true
 	}},
 	hostField("fd.cip.name", addr(clientIP)),
 	hostField("fd.sip.name", addr(serverIP)),
@@ -307,7 +318,9 @@ func fdNameRaw(e *event.Event) (string, bool) {
 		return "", false
 	}
 	name, ok := "", true
-	if fd := currentFD(e); fd != nil {
+	if fd := currentFD(e); fd != nil && fd.Type == event.FDMemfd {
+		return "", true // Falco keeps the name of those as fd.name only
+	} else if fd != nil {
 		name = fd.NameRaw
 	} else {
 		name, ok = nameFromEvent(e, true)
@@ -332,13 +345,7 @@ func inContainer(f func(*event.Event) (string, bool)) getter {
 	})
 }
 
-// hasTuple: the socket is an end of a connection, or of a datagram that came or
-// went, so that there are a client and a server. Sock.Src is the client's end.
-func hasTuple(fd *event.FD) bool {
-	return (fd.Type == event.FDIPv4 || fd.Type == event.FDIPv6) && fd.Sock.Src.IsValid() && fd.Sock.Dst.IsValid()
-}
-
-func clientIP(fd *event.FD) (netip.Addr, bool) { return fd.Sock.Src.Addr(), hasTuple(fd) }
+func clientIP(fd *event.FD) (netip.Addr, bool) { return fd.Sock.Src.Addr(), fd.HasTuple() }
 
 // listenOrDst is the server's address: where it listens, or the tuple's.
 func listenOrDst(fd *event.FD) (netip.AddrPort, bool) {
@@ -348,7 +355,7 @@ func listenOrDst(fd *event.FD) (netip.AddrPort, bool) {
 		}
 		return fd.Sock.Dst, fd.Sock.Dst.IsValid()
 	}
-	return fd.Sock.Dst, hasTuple(fd)
+	return fd.Sock.Dst, fd.HasTuple()
 }
 
 func serverIP(fd *event.FD) (netip.Addr, bool) {
@@ -356,7 +363,7 @@ func serverIP(fd *event.FD) (netip.Addr, bool) {
 	return a.Addr(), ok
 }
 
-func clientPort(fd *event.FD) (int64, bool) { return int64(fd.Sock.Src.Port()), hasTuple(fd) }
+func clientPort(fd *event.FD) (int64, bool) { return int64(fd.Sock.Src.Port()), fd.HasTuple() }
 
 func serverPort(fd *event.FD) (int64, bool) {
 	a, ok := listenOrDst(fd)
@@ -421,7 +428,7 @@ func bothPorts(_ *Syscall, e *event.Event, v *filter.Value) bool {
 // address is one of this machine's.
 func end(s *Syscall, e *event.Event, local bool) (netip.AddrPort, bool) {
 	fd := currentFD(e)
-	if !aboutFD(e) || fd == nil || !hasTuple(fd) {
+	if !aboutFD(e) || fd == nil || !fd.HasTuple() {
 		return netip.AddrPort{}, false
 	}
 	if s.local.has(fd.Sock.Src.Addr()) == local {
@@ -479,16 +486,8 @@ func hostField(name string, g getter) field {
 			}
 			return true
 		},
-		single: func(s *Syscall, e *event.Event, v *filter.Value) bool {
-			if !g(s, e, v) {
-				return false
-			}
-			if names := s.hosts.names(e, v.Addr); len(names) > 0 {
-				v.Str = names[0]
-				return true
-			}
-			return false
-		}}
+		single: never, // Falco knows names that it looked up for conditions only
+	}
 }
 
 func addrText(a netip.Addr) string {

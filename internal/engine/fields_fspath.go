@@ -108,12 +108,42 @@ func fsPath(which int, raw bool) getter {
 		if raw {
 			return p.Str, true
 		}
-		if (e.Type == event.SysOpenat || e.Type == event.SysOpenat2) && (p.Str == "" || p.Str[0] != '/') {
+		if p.Str != "" && p.Str[0] == '/' {
+			return event.JoinPath("", p.Str), true
+		}
+		switch e.Type {
+		case event.SysOpenat, event.SysOpenat2:
 			if fd := currentFD(e); fd != nil {
 				return fd.Name, true
 			}
-			return "<UNKNOWN>", true
+			return unknownPath, true
+		case event.SysFchownat, event.SysFchmodat, event.SysMkdirat, event.SysUnlinkat:
+			return inDir(e, p.Str), true
+		case event.SysSymlinkat:
+			if which == pathSource {
+				return inDir(e, p.Str), true
+			}
+			return event.JoinPath(unknownPath, p.Str), true
+		case event.SysRenameat2:
+			return absParam(e, i), true
 		}
-		return absParam(e, i), true
+		dir := ""
+		if p := proc(e); p != nil {
+			dir = p.Cwd
+		}
+		return event.JoinPath(dir, p.Str), true
 	})
+}
+
+// unknownPath is what Falco puts for a directory that it does not know.
+const unknownPath = "<UNKNOWN>"
+
+// inDir joins a relative path with the directory that the call was given by a
+// descriptor. Falco does not think of AT_FDCWD here and then knows none.
+func inDir(e *event.Event, path string) string {
+	fd := currentFD(e)
+	if fd == nil || fd.Type != event.FDDirectory {
+		return event.JoinPath(unknownPath, path)
+	}
+	return event.JoinPath(fd.Name, path)
 }

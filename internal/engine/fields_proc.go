@@ -36,7 +36,7 @@ var procFields = []field{
 	})},
 	{name: "proc.exeline", typ: filter.CharBuf, get: procStr((*event.Process).ExeLine)},
 	{name: "proc.env", typ: filter.CharBuf, arg: optKey, with: env},
-	{name: "proc.aenv", typ: filter.CharBuf, arg: optKey, with: ancestorEnv, noRight: true, noTran: true, single: procStr((*event.Process).JoinedEnv)},
+	{name: "proc.aenv", typ: filter.CharBuf, arg: optKey, with: ancestorEnv, any: true, noRight: true, noTran: true, single: procStr((*event.Process).JoinedEnv)},
 	{name: "proc.cwd", typ: filter.CharBuf, get: procStr((*event.Process).CwdSlash)},
 	{name: "proc.loginshellid", typ: filter.Int64, get: num(func(e *event.Event) (int64, bool) {
 		id, ok := int64(0), false
@@ -126,7 +126,15 @@ var procFields = []field{
 		if p == nil || len(p.Cgroups) == 0 {
 			return "", false
 		}
-		return strings.Join(p.Cgroups, " "), true
+		var b strings.Builder
+		for i, c := range p.Cgroups {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			subsys, path := splitCgroup(c)
+			b.WriteString(subsys + "=" + path)
+		}
+		return b.String(), true
 	})},
 	{name: "thread.cgroup", typ: filter.CharBuf, arg: reqName, with: cgroup},
 	{name: "proc.nthreads", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(max(p.Threads, 1)) })},
@@ -366,10 +374,8 @@ func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	if arg.has && !arg.brackets {
 		return nil, fmt.Errorf("proc.aenv.%s: write proc.aenv[%s]", arg.text, arg.text)
 	}
-	if n, number := arg.index(); !arg.has || number || arg.text == "" {
+	if _, number := arg.index(); !arg.has || number || arg.text == "" {
 		// Falco compares any ancestor's environment, whatever the number.
-		f.Any = true
-		_ = n
 		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 			p := proc(e)
 			if p == nil {
@@ -382,6 +388,7 @@ func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 			return len(v.List) > 0
 		}, nil
 	}
+	f.Any = false
 	const levels = 20 // as far as Falco looks
 	return procStr(func(p *event.Process) string {
 		p = p.Parent
@@ -399,19 +406,33 @@ func cgroup(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 	if arg.brackets || arg.text == "" {
 		return nil, fmt.Errorf("thread.cgroup takes the name of a subsystem after a dot: thread.cgroup.cpu")
 	}
-	prefix := arg.text + "="
 	return str(func(e *event.Event) (string, bool) {
 		p := proc(e)
 		if p == nil {
 			return "", false
 		}
 		for _, c := range p.Cgroups {
-			if s, ok := strings.CutPrefix(c, prefix); ok {
-				return s, true
+			if subsys, path := splitCgroup(c); subsys == arg.text {
+				return path, true
 			}
 		}
 		return "", false
 	}), nil
+}
+
+// splitCgroup splits "cpu=/path" and gives subsystems the names that Falco
+// knows them by.
+func splitCgroup(c string) (subsys, path string) {
+	subsys, path, _ = strings.Cut(c, "=")
+	switch subsys = strings.TrimSuffix(subsys, "_cgroup"); subsys {
+	case "io":
+		subsys = "blkio"
+	case "mem":
+		subsys = "memory"
+	case "perf":
+		subsys = "perf_event"
+	}
+	return subsys, path
 }
 
 func sid(p *event.Process) int64 {

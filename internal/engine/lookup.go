@@ -66,7 +66,8 @@ func (s *Syscall) otherProcess(pid int64, what leaderText) (string, bool) {
 	return strings.TrimSuffix(string(b), "\n"), err == nil
 }
 
-// localAddrs knows the addresses of this machine's interfaces.
+// localAddrs knows the addresses of this machine's interfaces. Falco compares
+// the first 64 bits of IPv6 addresses.
 type localAddrs struct {
 	mu    sync.Mutex
 	addrs atomic.Pointer[map[netip.Addr]bool]
@@ -74,8 +75,7 @@ type localAddrs struct {
 }
 
 func (l *localAddrs) has(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if a.IsLoopback() {
+	if a = localKey(a); a.IsLoopback() {
 		return true
 	}
 	if m := l.addrs.Load(); m != nil && (*m)[a] {
@@ -88,7 +88,7 @@ func (l *localAddrs) has(a netip.Addr) bool {
 		if list, err := net.InterfaceAddrs(); err == nil {
 			for _, i := range list {
 				if p, err := netip.ParsePrefix(i.String()); err == nil {
-					m[p.Addr().Unmap().WithZone("")] = true
+					m[localKey(p.Addr())] = true
 				}
 			}
 		}
@@ -96,6 +96,16 @@ func (l *localAddrs) has(a netip.Addr) bool {
 		l.read = time.Now()
 	}
 	return (*l.addrs.Load())[a]
+}
+
+func localKey(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
 }
 
 // hostsFile knows the names in /etc/hosts: that of an event's thread, which in a

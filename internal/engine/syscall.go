@@ -130,10 +130,11 @@ func (s *Syscall) resolve(f *field, full string, a argument) (*filter.Field, err
 		return out, nil
 	}
 	out.Get = s.reader(get)
-	if out.Any && f.single != nil {
+	if f.single != nil && f.any == out.Any {
 		out.Output = s.reader(f.single)
 	}
 	switch {
+	case out.Format != nil: // made for the argument
 	case f.print == printHex:
 		out.Format = func(_ any, v *filter.Value) string {
 			return strings.ToUpper(strconv.FormatUint(uint64(uint32(v.Num)), 16))

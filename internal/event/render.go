@@ -231,17 +231,15 @@ func (e *Event) fdText(n int64) string {
 		b := make([]byte, 0, len(fd.Name)+4)
 		b = append(b, '<')
 		b = append(b, fd.Type.TypeChar()...)
-		if fd.Type.IsIP() {
-			switch fd.Proto {
-			case ProtoTCP:
-				b = append(b, 't')
-			case ProtoUDP:
-				b = append(b, 'u')
-			case ProtoICMP:
-				b = append(b, 'i')
-			case ProtoRaw:
-				b = append(b, 'r')
-			}
+		switch fd.Protocol() {
+		case ProtoTCP:
+			b = append(b, 't')
+		case ProtoUDP:
+			b = append(b, 'u')
+		case ProtoICMP:
+			b = append(b, 'i')
+		case ProtoRaw:
+			b = append(b, 'r')
 		}
 		b = append(b, '>')
 		b = append(b, Sanitize(fd.Name)...)
@@ -260,6 +258,25 @@ const (
 	ProtoUDP     = 17
 	ProtoUnknown = 255
 )
+
+// HasTuple tells whether the descriptor is one end of a connection, or of a
+// datagram that came or went, so that there are a client and a server. Sock.Src
+// is the client's end then, and Sock.Dst the server's.
+func (fd *FD) HasTuple() bool {
+	return (fd.Type == FDIPv4 || fd.Type == FDIPv6) && fd.Sock.Src.IsValid() && fd.Sock.Dst.IsValid()
+}
+
+// Protocol is the protocol that fd.l4proto shows: of sockets that are not raw,
+// it is known once there are two ends or the socket listens.
+func (fd *FD) Protocol() uint8 {
+	switch {
+	case !fd.Type.IsIP():
+		return ProtoUnknown
+	case fd.Proto == ProtoRaw, fd.Type == FDIPv4Server, fd.Type == FDIPv6Server, fd.HasTuple():
+		return fd.Proto
+	}
+	return ProtoUnknown
+}
 
 // lookupFD finds a descriptor of the event's process.
 func (e *Event) lookupFD(n int64) *FD {

@@ -26,9 +26,9 @@ func TestArgs(t *testing.T) {
 		1:  {Num: 1, Type: FDPipe},
 		3:  {Num: 3, Type: FDFile, Name: "/etc/ld.so.cache"},
 		4:  {Num: 4, Type: FDDirectory, Name: "/tmp/hc/f/dd"},
-		5:  {Num: 5, Type: FDIPv4, Proto: ProtoTCP, Name: "127.0.0.1:4000->127.0.0.1:80"},
+		5:  {Num: 5, Type: FDIPv4, Proto: ProtoTCP, Name: "127.0.0.1:4000->127.0.0.1:80", Sock: SockAddr{Family: 2, Src: netip.MustParseAddrPort("127.0.0.1:4000"), Dst: netip.MustParseAddrPort("127.0.0.1:80")}},
 		6:  {Num: 6, Type: FDUnix, Name: "/run/\x01sock"},
-		10: {Num: 10, Type: FDIPv4, Proto: ProtoUnknown},
+		10: {Num: 10, Type: FDIPv4, Proto: ProtoTCP},
 	}}
 	loopback := netip.MustParseAddr("127.0.0.1")
 	six := netip.MustParseAddr("::1")
