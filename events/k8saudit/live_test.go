@@ -28,36 +28,59 @@ import (
 // A liveCluster is an API server with a record of its audit events.
 type liveCluster struct {
 	*kube.Cluster
+	problems []error // to be looked at after its end
+
 	mu     sync.Mutex
 	events []*audit.Event
 }
 
-// startLive starts an API server, or skips the test where there is none to
-// start. In CI there must be one.
-func startLive(t testing.TB) *liveCluster {
-	t.Helper()
-	if _, err := kube.Find(); errors.Is(err, kube.ErrNoBinaries) && os.Getenv("CI") == "" {
-		t.Skip(err)
+// shared is the API server of all tests that do not need one of their own.
+var shared struct {
+	sync.Once
+	cluster *liveCluster
+	err     error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if c := shared.cluster; c != nil {
+		if err := errors.Join(c.Close(), errors.Join(c.problems...)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
+	os.Exit(code)
+}
+
+// live returns the shared API server, or skips the test where there is none to
+// start. In CI there must be one.
+func live(t testing.TB) *liveCluster {
+	t.Helper()
+	shared.Do(func() { shared.cluster, shared.err = startLive() })
+	if errors.Is(shared.err, kube.ErrNoBinaries) && os.Getenv("CI") == "" {
+		t.Skip(shared.err)
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.cluster
+}
+
+func startLive() (*liveCluster, error) {
 	c := &liveCluster{}
-	var err error
-	c.Cluster, err = kube.Start(context.Background(), kube.Options{
+	cluster, err := kube.Start(context.Background(), kube.Options{
 		Handle: func(e *audit.Event) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.events = append(c.events, e)
 		},
-		Problem: func(err error) { t.Errorf("audit events: %v", err) },
+		Problem: func(err error) { c.problems = append(c.problems, err) },
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
+	c.Cluster = cluster
+	return c, nil
 }
 
 // of returns the events of requests with an id, so far.
@@ -88,7 +111,7 @@ var update = flag.Bool("update", false, "record the audit events of all actions 
 // Each action fires its rule on a real API server, by an alert that shows
 // which run it is of, and leaves nothing behind.
 func TestLive(t *testing.T) {
-	c := startLive(t)
+	c := live(t)
 	e := upstream(t)
 	before := c.objects(t)
 	for i, name := range names() {
@@ -170,7 +193,7 @@ func (c *liveCluster) objects(t testing.TB) []string {
 
 // With FALCOTEST_KEEP=1, what was created stays, with labels to find it by.
 func TestLiveKeep(t *testing.T) {
-	c := startLive(t)
+	c := live(t)
 	t.Setenv("FALCOTEST_KEEP", "1")
 	if err := newHelper(c.Kubeconfig()).run(t, "k8saudit.K8sConfigMapCreated", "kept"); err != nil {
 		t.Fatal(err)
@@ -200,7 +223,7 @@ func TestLiveKeep(t *testing.T) {
 // A second run under the same id finds its objects there already, says so, and
 // does not delete what is not its own.
 func TestLiveFailure(t *testing.T) {
-	c := startLive(t)
+	c := live(t)
 	const name = "k8saudit.K8sConfigMapCreated"
 	t.Setenv("FALCOTEST_KEEP", "1")
 	if err := newHelper(c.Kubeconfig()).run(t, name, "twice"); err != nil {
@@ -219,7 +242,7 @@ func TestLiveFailure(t *testing.T) {
 
 // When one of several objects cannot be created, those before it are deleted.
 func TestLivePartialFailure(t *testing.T) {
-	c := startLive(t)
+	c := live(t)
 	before := c.objects(t)
 	h := newHelper(c.Kubeconfig())
 	err := k8saudit.Create(h, `
@@ -250,7 +273,7 @@ metadata: {name: third, namespace: nowhere}
 
 // What the cluster forbids is a failure that says so.
 func TestLiveForbidden(t *testing.T) {
-	c := startLive(t)
+	c := live(t)
 	for name, want := range map[string]string{
 		"k8saudit.CreatePrivilegedPod":        `creating pods/falcotest-nobody in namespace default, object 1 of 1 of yaml/create-privileged-pod.yaml: pods is forbidden: User "nobody" cannot create resource "pods"`,
 		"k8saudit.EphemeralContainersCreated": `pods is forbidden: User "nobody" cannot create resource "pods"`,
@@ -267,7 +290,11 @@ func TestLiveForbidden(t *testing.T) {
 
 // A server that is killed meanwhile is a failure that says so.
 func TestLiveServerGone(t *testing.T) {
-	c := startLive(t)
+	live(t)
+	c, err := startLive()
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := newHelper(c.Kubeconfig())
 	if err := h.run(t, "k8saudit.K8sConfigMapCreated", "gone"); err != nil {
 		t.Fatal(err)
