@@ -18,12 +18,12 @@ func (x *Explanation) String() string {
 	switch {
 	case x.Matched > 0:
 		fmt.Fprintf(&b, "the condition was true for %s", count(x.Matched, "event"))
-	case x.Events == 0:
-		b.WriteString("no event was seen")
 	case x.Wanted == 0:
 		fmt.Fprintf(&b, "no event of a needed type was seen: %s", x.typesText())
 		if len(x.Seen) > 0 {
 			fmt.Fprintf(&b, "\n  seen: %s", x.seenText())
+		} else {
+			b.WriteString("\n  nor any other that a rule asks for")
 		}
 	default:
 		x.Nearest.write(&b)
