@@ -272,8 +272,15 @@ func nameFromEvent(e *event.Event, raw bool) (string, bool) {
 	default:
 		return "", true
 	}
-	if i >= len(e.Params) || e.Params[i].Null {
-		return "", i == 1 // Falco has no value for a path that it could not read
+	if i >= len(e.Params) {
+		return "", false
+	}
+	if e.Params[i].Null {
+		switch e.Type {
+		case event.SysOpenat, event.SysOpenat2:
+			return "", false // a path that could not be read
+		}
+		return e.Type.Def().Params[i].NullText(), true
 	}
 	switch p := &e.Params[i]; {
 	case raw:
@@ -318,12 +325,11 @@ func fdNameRaw(e *event.Event) (string, bool) {
 		return "", false
 	}
 	name, ok := "", true
-	if fd := currentFD(e); fd != nil && fd.Type == event.FDMemfd {
-		return "", true // Falco keeps the name of those as fd.name only
-	} else if fd != nil {
-		name = fd.NameRaw
-	} else {
+	switch fd := currentFD(e); {
+	case fd == nil:
 		name, ok = nameFromEvent(e, true)
+	case isFileFD(fd):
+		name = fd.NameRaw
 	}
 	for strings.Contains(name, "//") {
 		name = strings.ReplaceAll(name, "//", "/")
