@@ -2,6 +2,8 @@
 
 package events
 
+import "time"
+
 // Option changes how an action is registered.
 type Option func(*actionOpts)
 
@@ -40,4 +42,16 @@ func WithContainer(c Container) Option {
 // changes itself.
 func WithHostMounts(reason string) Option {
 	return func(o *actionOpts) { o.host = reason }
+}
+
+// WithDuration declares that the action takes at least d, because it has to
+// wait for something. Such actions are started first, so that the waits of
+// several do not add up.
+func WithDuration(d time.Duration) Option {
+	return func(o *actionOpts) { o.duration = d }
+}
+
+// Duration returns how long the named action takes at least, by declaration.
+func Duration(name string) time.Duration {
+	return lookup(name).duration
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 )
 
 type actionOpts struct {
@@ -16,6 +17,7 @@ type actionOpts struct {
 	needs     []Need
 	container *Container
 	host      string
+	duration  time.Duration
 }
 
 type entry struct {

@@ -21,13 +21,11 @@ func (r *Result) message(test string) string {
 	if r.Outcome == Missed || r.Outcome == Inconclusive {
 		m.add("alerts", r.alertLines()...)
 	}
-	if r.Outcome == Missed && r.Miss != nil {
-		if r.MissNote != "" {
-			m.add("note", r.MissNote)
+	if r.Outcome == Missed {
+		m.add("note", r.WhyNote)
+		if r.Why != nil {
+			m.add("why", strings.Split(strings.TrimRight(r.Why.String(), "\n"), "\n")...)
 		}
-		m.add("nearest", strings.Split(strings.TrimRight(r.Miss.Text(), "\n"), "\n")...)
-	} else if r.Outcome == Missed && r.MissNote != "" {
-		m.add("nearest", r.MissNote)
 	}
 	if r.Outcome != Missed && r.Outcome != Detected && len(r.Log) > 0 {
 		m.add("log", tail(r.Log, 10)...)
@@ -98,9 +96,18 @@ func (r *Result) alertLines() []string {
 			lines = append(lines, fmt.Sprintf("and %d more", len(r.Alerts)-limit))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s  %s: %s", a.Priority, a.Rule, shorten(oneLine(a.Output), 160)))
+		lines = append(lines, fmt.Sprintf("%s  %s: %s", a.Priority, a.Rule, shorten(oneLine(bareOutput(a)), 160)))
 	}
 	return lines
+}
+
+// bareOutput is an alert's output without the time and the priority, which
+// Falco puts before what the rule says.
+func bareOutput(a *Alert) string {
+	if _, rest, ok := strings.Cut(a.Output, ": "+a.Priority.String()+" "); ok {
+		return rest
+	}
+	return a.Output
 }
 
 func (r *Result) nextLines(test string) []string {
@@ -172,4 +179,9 @@ func round(d time.Duration) time.Duration {
 		return d.Round(time.Millisecond)
 	}
 	return d.Round(10 * time.Millisecond)
+}
+
+// detectedLine is what a passing subtest logs.
+func (r *Result) detectedLine() string {
+	return fmt.Sprintf("detected: %s %q after %s, correlated by %s", r.Priority, r.Rule, round(r.Latency), r.Correlation)
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/engine"
 )
 
 // Outcome is how an action ended. The zero value is none.
@@ -87,12 +88,13 @@ type Result struct {
 	// Alerts are all alerts attributed to the action, of whatever rule, in the
 	// order of their arrival.
 	Alerts []*Alert `json:"alerts,omitempty"`
-	// Miss explains a miss: the event that came closest to firing the rule.
-	Miss *filter.Miss `json:"nearest_miss,omitempty"`
-	// MissNote says how that was found when a real Falco judged.
-	MissNote string `json:"nearest_miss_note,omitempty"`
+	// Why explains a miss: the event that came closest to firing the rule.
+	Why *engine.Why `json:"why,omitempty"`
+	// WhyNote says how that was found when a real Falco judged.
+	WhyNote string `json:"why_note,omitempty"`
 	// Log is what the action logged.
 	Log []string `json:"log,omitempty"`
 
-	pid int
+	pid  int
+	need events.Need // the unmet one that made it skip
 }

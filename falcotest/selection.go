@@ -28,6 +28,14 @@ func (s selected) ruleName() string {
 	return s.rule.Name
 }
 
+// source is the source of the alerts that are expected.
+func (s selected) source() string {
+	if s.rule == nil {
+		return "" // the judge's default
+	}
+	return s.rule.Source
+}
+
 // selectActions picks the registered actions that a configuration asks for, by
 // name, and lists the rules under test that no registered action is for. A nil
 // set means that no rules files are given: then every action counts.

@@ -182,7 +182,7 @@ func latency(d time.Duration) string {
 		return "-"
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%.1fms", float64(d)/1e6)
-	case d < 10*time.Second:
+	case d < time.Second:
 		return fmt.Sprintf("%dms", d.Milliseconds())
 	}
 	return fmt.Sprintf("%.1fs", d.Seconds())

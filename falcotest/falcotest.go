@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/report"
+)
+
+// TestingM is what [Main] needs of *testing.M.
+type TestingM interface {
+	Run() int
+}
+
+// Main is to be called by TestMain. In a process that was started to run an
+// action it runs that action; otherwise it runs the tests. It does not return.
+//
+//	func TestMain(m *testing.M) { falcotest.Main(m) }
+func Main(m TestingM) {
+	child.Main()
+	os.Exit(m.Run())
+}
+
+// Run runs the selected actions as subtests of t, named like the actions, and
+// fails those whose rule did not fire: see [Outcome]. Without rules that load,
+// without a judge, or when no action is selected, it fails t and runs nothing.
+// At the end it logs a table of all results.
+//
+// Actions run at the same time, in processes of their own; subtests report in
+// the order of their names, each as soon as its result is there. What go test
+// -run does not select does not run.
+func Run(t *testing.T, opts ...Option) {
+	t.Helper()
+	s := Start(t, opts...)
+	filter := newSubtestFilter()
+	futures := make(map[string]*future, len(s.chosen))
+	var queue []*future
+	for _, sel := range s.chosen {
+		f := &future{session: s, selected: sel, done: make(chan struct{})}
+		futures[sel.action] = f
+		if filter.selects(t.Name(), sel.action) {
+			queue = append(queue, f)
+		}
+	}
+	s.schedule(queue)
+	var results []*Result
+	messages := make(map[string]string)
+	for _, sel := range s.chosen {
+		t.Run(sel.action, func(t *testing.T) {
+			t.Helper()
+			r := futures[sel.action].result()
+			results = append(results, r)
+			messages[r.Action] = s.conclude(t, r)
+		})
+	}
+	if len(results) == 0 {
+		return // -run selected none of them, which is the caller's own wish
+	}
+	rep := s.report(results, messages)
+	var table strings.Builder
+	rep.Text(&table)
+	t.Log("\n" + table.String())
+	if err := s.publish(rep); err != nil {
+		t.Errorf("writing the report: %v", err)
+	}
+	if !slices.ContainsFunc(results, func(r *Result) bool { return r.Outcome != Skipped }) {
+		t.Skip("nothing was verified: every action was skipped")
+	}
+}
+
+// conclude turns a result into the verdict of a subtest, and returns what it
+// said of a failure.
+func (s *Session) conclude(t testing.TB, r *Result) string {
+	t.Helper()
+	switch r.Outcome {
+	case Detected:
+		t.Log(r.detectedLine())
+		return ""
+	case Skipped:
+		text := r.message("")
+		if !s.cfg.strict {
+			t.Skip(text)
+		}
+		text += "\n  strict    FALCOTEST_STRICT=1 makes a skip a failure"
+		t.Error(text)
+		return text
+	}
+	text := r.message(t.Name())
+	t.Error(text)
+	return text
+}
+
+// report makes the report of a run.
+func (s *Session) report(results []*Result, messages map[string]string) *report.Report {
+	rep := &report.Report{Judge: s.judgeName, Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed()}
+	unmet := make(map[string]*report.Need)
+	for _, r := range results {
+		rep.Rows = append(rep.Rows, report.Row{
+			Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
+			Correlation: r.Correlation, Latency: r.Latency, Reason: r.Reason,
+			File: r.Position.File, Line: r.Position.Line, Message: messages[r.Action],
+		})
+		if r.need.Name != "" {
+			n := unmet[r.need.Name]
+			if n == nil {
+				n = &report.Need{Name: r.need.Name, Hint: r.need.Hint}
+				unmet[r.need.Name] = n
+			}
+			n.Actions = append(n.Actions, r.Action)
+		}
+	}
+	for _, name := range sortedKeys(unmet) {
+		rep.Unmet = append(rep.Unmet, *unmet[name])
+	}
+	for _, rule := range s.uncovered {
+		rep.Uncovered = append(rep.Uncovered, rule.Name)
+	}
+	return rep
+}
+
+// publish writes the report where the environment asks for it.
+func (s *Session) publish(rep *report.Report) error {
+	if os.Getenv("GITHUB_ACTIONS") == "true" {
+		if err := rep.Annotations(os.Stdout); err != nil {
+			return err
+		}
+	}
+	if s.cfg.report == "" {
+		return nil
+	}
+	f, err := os.Create(s.cfg.report)
+	if err != nil {
+		return err
+	}
+	write := rep.JSON
+	if strings.HasSuffix(s.cfg.report, ".md") {
+		write = rep.Markdown
+	}
+	if err := write(f); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+// unmet returns the first need of an action that this machine does not meet.
+func unmetNeed(action string) (events.Need, error) {
+	for _, need := range events.Needs(action) {
+		if need.Probe == nil {
+			continue
+		}
+		if err := need.Probe(); err != nil {
+			return need, err
+		}
+	}
+	return events.Need{}, nil
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// defaultRules are tried where no rules files are named: a folder beside the
+// test, else what Falco loads by default (rules_files in its falco.yaml).
+var defaultRules = [][]string{
+	{"rules"},
+	{"/etc/falco/falco_rules.yaml", "/etc/falco/falco_rules.local.yaml", "/etc/falco/rules.d"},
+}
+
+// rulesFiles expands the patterns of the rules under test. With a Falco that
+// loaded its rules itself, none need be known: the list is then empty.
+func (c *config) rulesFiles() ([]string, error) {
+	if len(c.rules) > 0 {
+		return rules.Find(c.rules...)
+	}
+	for _, names := range defaultRules {
+		var there []string
+		for _, name := range names {
+			if _, err := os.Stat(name); err == nil {
+				there = append(there, name)
+			}
+		}
+		if len(there) > 0 {
+			files, err := rules.Find(there...)
+			if err == nil && len(files) > 0 {
+				return files, nil
+			}
+		}
+	}
+	if c.loadsRules() {
+		return nil, errors.New("finding rules: there is neither a folder rules beside the test nor /etc/falco/falco_rules.yaml: name the files by falcotest.WithRules or FALCOTEST_RULES")
+	}
+	return nil, nil
+}
+
+// loadsRules tells whether the judge loads the rules under test.
+func (c *config) loadsRules() bool {
+	return strings.HasPrefix(c.falco, "builtin:") || strings.HasPrefix(c.falco, "exec:")
+}
+
+// checkScheme says which judges there are when a URL names none of them.
+func (c *config) checkScheme() error {
+	scheme, _, ok := strings.Cut(c.falco, ":")
+	if ok {
+		switch scheme {
+		case "builtin", "unix", "grpcs", "exec", "http", "https", "file":
+			return nil
+		}
+	}
+	return fmt.Errorf("reaching the judge: %q is no URL of a Falco: want builtin:, unix:///path, grpcs://host:port?cert=…&key=…&ca=…, exec:///path, http://address, https://address or file:///path", c.falco)
+}

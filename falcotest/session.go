@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/correlate"
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// Session is a judge with rules under test, ready to judge actions. Its methods
+// are safe for concurrent use.
+type Session struct {
+	cfg       *config
+	files     []string
+	set       *rules.Set // nil when no rules files are given
+	chosen    []selected
+	uncovered []*rules.Rule
+	backend   backend
+	judgeName string
+	started   time.Time
+	slots     chan struct{} // bounds the actions that run at the same time
+	alone     sync.RWMutex  // held for writing by an action that must run alone
+	life      context.Context
+}
+
+// backend is who judges.
+type backend interface {
+	// name says who judges, with its version.
+	name() string
+	// judge returns who attributes alerts and decides.
+	judge() *judge.Judge
+	// watch attaches what has to see the child's system calls, while it waits
+	// at its gate. A real Falco sees them anyway: its watcher is nil.
+	watch(ctx context.Context, c *child.Child, sel selected) (watcher, error)
+	// unsupported says why a rule cannot be judged, or "".
+	unsupported(rule *rules.Rule) string
+	// distinct tells whether alerts of a rule can be told apart other than by
+	// their time, so that its action need not run alone.
+	distinct(rule *rules.Rule) bool
+	// advice is what would make the judge's alerts attributable exactly, or "".
+	advice() string
+	close() error
+}
+
+// watcher is the built-in engine's eye on one child.
+type watcher interface {
+	// filter is the system call filter that the child has to install.
+	filter() []byte
+	// exit waits until the child's tree has ended, and tells in words how its
+	// first process did, "" for a normal exit.
+	exit() string
+	// err is what went wrong in watching, after exit.
+	err() error
+	// why tells, after exit, why a rule did not fire.
+	why(rule string) *engine.Why
+}
+
+// Start prepares a session for custom assertions: it loads the rules, reaches or
+// starts the judge, and makes sure that actions can run. It fails t where that
+// is impossible. The session ends with t.
+func Start(t testing.TB, opts ...Option) *Session {
+	t.Helper()
+	cfg, err := newConfig(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s := &Session{cfg: cfg, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx}
+	if err := s.start(ctx, t); err != nil {
+		cancel(err)
+		t.Fatal(startMessage(err))
+	}
+	t.Cleanup(func() {
+		cancel(errors.New("the test ended"))
+		if err := s.backend.close(); err != nil {
+			t.Errorf("ending the judge: %v", err)
+		}
+	})
+	return s
+}
+
+// startMessage renders what kept a session from starting; rules that do not load
+// are shown with their lines.
+func startMessage(err error) string {
+	var load *rules.Error
+	if errors.As(err, &load) {
+		return fmt.Sprintf("the rules do not load, so nothing was run:\n\n%+v", load)
+	}
+	return "nothing was run: " + err.Error()
+}
+
+func (s *Session) start(ctx context.Context, t testing.TB) error {
+	files, err := s.cfg.rulesFiles()
+	if err != nil {
+		return err
+	}
+	s.files = files
+	syscalls := engine.NewSyscall()
+	if len(files) > 0 {
+		s.set, err = rules.Load(ctx, files, rules.Options{Sources: s.cfg.sources(syscalls)})
+		if err != nil {
+			return err
+		}
+	}
+	if s.chosen, s.uncovered, err = selectActions(s.cfg, s.set); err != nil {
+		return err
+	}
+	s.backend, err = openBackend(ctx, t, s)
+	if err != nil {
+		return err
+	}
+	s.judgeName = s.backend.name()
+	return nil
+}
+
+func (c *config) sources(syscalls *engine.Syscall) []filter.Source {
+	return []filter.Source{syscalls}
+}
+
+func (s *Session) elapsed() time.Duration { return time.Since(s.started) }
+
+// warnings are those of the rules files, a line each.
+func (s *Session) warnings() []string {
+	if s.set == nil {
+		return nil
+	}
+	var lines []string
+	for _, w := range s.set.Warnings {
+		lines = append(lines, w.String())
+	}
+	return lines
+}
+
+// Trigger runs an action and returns the alerts that were attributed to it, of
+// whatever rule, for custom assertions. It skips t when the action cannot run
+// here, and fails t when the action fails or the judge lost events, but not
+// when no alert came.
+func (s *Session) Trigger(t testing.TB, action string) []*Alert {
+	t.Helper()
+	r := s.Do(t.Context(), action)
+	switch r.Outcome {
+	case Skipped:
+		if !s.cfg.strict {
+			t.Skip(r.message(""))
+		}
+		t.Fatal(r.message(""))
+	case TriggerFailed, Inconclusive:
+		t.Fatal(r.message(t.Name()))
+	}
+	return r.Alerts
+}
+
+// Do runs an action and returns what became of it. It fails no test.
+func (s *Session) Do(ctx context.Context, action string) *Result {
+	sel := selected{action: action}
+	if _, ok := events.All()[action]; !ok {
+		return &Result{Action: action, Outcome: TriggerFailed, Judge: s.judgeName,
+			Reason: fmt.Sprintf("no action of that name is registered%s", nearest(action, sortedKeys(events.All())))}
+	}
+	if s.set != nil {
+		if i := slices.IndexFunc(s.set.Rules, func(r *rules.Rule) bool { return events.MatchRule(action, r.Name) }); i >= 0 {
+			sel.rule = s.set.Rules[i]
+		}
+	}
+	return s.run(ctx, sel)
+}
+
+// future is an action's result that is on its way.
+type future struct {
+	session  *Session
+	selected selected
+	once     sync.Once
+	done     chan struct{}
+	value    *Result
+}
+
+// start runs the action unless it runs already.
+func (f *future) start() {
+	f.once.Do(func() {
+		go func() {
+			defer close(f.done)
+			f.value = f.session.run(f.session.life, f.selected)
+		}()
+	})
+}
+
+func (f *future) result() *Result {
+	f.start()
+	<-f.done
+	return f.value
+}
+
+// schedule starts actions, those that take long first, so that they do not add
+// up.
+func (s *Session) schedule(queue []*future) {
+	order := slices.Clone(queue)
+	slices.SortStableFunc(order, func(a, b *future) int {
+		return -cmp.Compare(events.Duration(a.selected.action), events.Duration(b.selected.action))
+	})
+	for _, f := range order {
+		f.start()
+	}
+}
+
+// run runs an action until its outcome is conclusive, or the retries are used
+// up.
+func (s *Session) run(ctx context.Context, sel selected) *Result {
+	base := Result{Action: sel.action, Rule: sel.ruleName(), Judge: s.judgeName}
+	if sel.rule != nil {
+		base.Position = Position{File: sel.rule.Pos.File, Line: sel.rule.Pos.Line}
+		base.Priority = sel.rule.Priority.String()
+		if why := s.backend.unsupported(sel.rule); why != "" {
+			base.Outcome, base.Reason = Skipped, why
+			return &base
+		}
+	}
+	if need, err := unmetNeed(sel.action); err != nil {
+		base.Outcome, base.Reason, base.Hint, base.need = Skipped, err.Error(), need.Hint, need
+		return &base
+	}
+	alone := !s.backend.distinct(sel.rule)
+	for attempt := 1; ; attempt++ {
+		r := base
+		r.Attempts = attempt
+		v := s.attempt(ctx, sel, alone, &r)
+		if r.Outcome != Inconclusive || attempt > s.cfg.retries || ctx.Err() != nil {
+			return &r
+		}
+		alone = alone || v.RunAlone
+	}
+}
+
+// attempt runs an action once, in a process of its own. Alone, no other action
+// runs meanwhile.
+func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Result) (v judge.Verdict) {
+	defer s.enter(alone)()
+	ended, v, w := s.conduct(ctx, sel, alone, r)
+	if ended == nil {
+		return v
+	}
+	r.Ran = ended.Ended.Sub(ended.Started)
+	for _, record := range ended.Log {
+		delete(record.Fields, "action") // the message names it
+		r.Log = append(r.Log, record.String())
+	}
+	if out := strings.TrimSpace(ended.Output); out != "" {
+		r.Log = append(r.Log, strings.Split(out, "\n")...)
+	}
+	for _, undone := range ended.Undone {
+		r.Log = append(r.Log, "undone from the journal: "+undone)
+	}
+	switch ended.Outcome {
+	case child.Completed:
+		s.decide(ctx, r, sel, v, w)
+	case child.Skipped:
+		r.Outcome, r.Reason = Skipped, ended.Reason
+	default:
+		r.Outcome, r.Reason = TriggerFailed, fmt.Sprint(ended.Err)
+		var p *child.PanicError
+		if errors.As(ended.Err, &p) {
+			r.Log = append(r.Log, strings.Split(strings.TrimSpace(p.Stack), "\n")...)
+		}
+	}
+	return v
+}
+
+// conduct sees a child from its start to its verdict. Without a child, it has
+// said so in the result.
+func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Result) (*child.Result, judge.Verdict, watcher) {
+	none := func(err error) (*child.Result, judge.Verdict, watcher) {
+		r.Outcome, r.Reason = TriggerFailed, err.Error()
+		return nil, judge.Verdict{}, nil
+	}
+	c, err := s.startChild(ctx, sel)
+	if err != nil {
+		return none(err)
+	}
+	r.pid = c.PID()
+	w, err := s.backend.watch(ctx, c, sel)
+	if err != nil {
+		c.Kill(nil)
+		return none(err)
+	}
+	var setup child.Setup
+	if w != nil {
+		setup = child.Setup{Filter: w.filter(), Exit: w.exit}
+	}
+	p := s.backend.judge().Expect(judge.Expectation{
+		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: true,
+	})
+	p.Started(c.PID())
+	if err := c.Go(setup); err != nil {
+		p.Cancel()
+		c.Kill(setup.Exit)
+		return none(err)
+	}
+	ended := c.Wait(ctx)
+	p.AddPIDs(ended.PIDs...)
+	p.Ended()
+	if ended.Outcome != child.Completed {
+		p.Cancel()
+		return &ended, judge.Verdict{}, w
+	}
+	if w != nil && w.err() != nil {
+		p.Cancel()
+		return none(fmt.Errorf("tracing the action: %w", w.err()))
+	}
+	v, err := p.Wait(ctx)
+	if err != nil {
+		v.Outcome, v.Reason = judge.Inconclusive, fmt.Sprintf("the run was ended: %v", err)
+	}
+	return &ended, v, w
+}
+
+// decide turns a verdict into a result.
+func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.Verdict, w watcher) {
+	for _, a := range v.Alerts {
+		r.Alerts = append(r.Alerts, a.Alert)
+	}
+	switch v.Outcome {
+	case judge.Detected:
+		r.Outcome = Detected
+		r.Rule, r.Priority = v.Expected.Alert.Rule, v.Expected.Alert.Priority.String()
+		r.Correlation = v.Expected.Strength.String()
+		r.Latency = v.Latency
+	case judge.Missed:
+		r.Outcome, r.Reason = Missed, v.Reason
+		if !v.Certain {
+			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
+		}
+		if sel.rule == nil {
+			break
+		}
+		if w != nil {
+			r.Why = w.why(sel.rule.Name)
+		} else {
+			r.Why, r.WhyNote = s.explainAgain(ctx, sel)
+		}
+	default:
+		r.Outcome, r.Reason = Inconclusive, v.Reason
+		r.Hint = s.backend.advice()
+	}
+}
+
+func matcher(sel selected) func(rule string) bool {
+	if sel.rule != nil {
+		return func(rule string) bool { return rule == sel.rule.Name }
+	}
+	return func(rule string) bool { return events.MatchRule(sel.action, rule) }
+}
+
+// enter waits until an action may run, and returns what ends its turn.
+func (s *Session) enter(alone bool) func() {
+	if alone {
+		s.alone.Lock()
+		return s.alone.Unlock
+	}
+	s.alone.RLock()
+	s.slots <- struct{}{}
+	return func() {
+		<-s.slots
+		s.alone.RUnlock()
+	}
+}
+
+func (s *Session) startChild(ctx context.Context, sel selected) (*child.Child, error) {
+	return child.Start(ctx, child.Spec{
+		Action:   sel.action,
+		Env:      s.cfg.env,
+		Deadline: s.cfg.deadline,
+		Hermetic: s.cfg.hermetic && events.HostMounts(sel.action) == "",
+	})
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}
+
+// minimum is the weakest correlation that passes.
+func (c *config) minimumStrength() (correlate.Strength, error) {
+	s, err := correlate.ParseStrength(c.minimum)
+	if err != nil {
+		return 0, fmt.Errorf("reading FALCOTEST_MIN_CORRELATION: %w", err)
+	}
+	return s, nil
+}
