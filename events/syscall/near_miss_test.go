@@ -43,6 +43,14 @@ func init() {
 	}
 }
 
+// NearMisses hands the table to the tests outside of the package: the name of
+// each near miss's action, its rule, and the excuse.
+func NearMisses(each func(action, rule, excuse string)) {
+	for _, n := range nearMisses() {
+		each(n.name(), n.rule, n.excuse)
+	}
+}
+
 var (
 	inContainer  = events.Options{events.WithContainer(events.Container{})}
 	inPrivileged = events.Options{events.WithContainer(events.Container{Privileged: true})}
