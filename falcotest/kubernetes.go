@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/kube"
+)
+
+// Kubernetes says which cluster the actions on Kubernetes work on. The zero
+// value is a real etcd and kube-apiserver, started on loopback for this test
+// binary and stopped at its end, whose audit events the built-in engine judges.
+// Their programs are found by KUBEBUILDER_ASSETS, in setup-envtest's folder, or
+// where this command builds them, once:
+//
+//	go run github.com/falcotest/go-falcotest/internal/kube/build
+//
+// Without them the actions are skipped, or fail where CI is set.
+type Kubernetes struct {
+	// Kubeconfig and Context name a cluster that there is. If one of them is
+	// set, no API server is started. An empty Kubeconfig then means KUBECONFIG
+	// or ~/.kube/config, and an empty Context the file's current one.
+	// FALCOTEST_KUBECONFIG and FALCOTEST_CONTEXT override them.
+	Kubeconfig, Context string
+
+	// Namespace is where actions work that do not need one of their own: that
+	// of the context if empty. FALCOTEST_NAMESPACE overrides it.
+	Namespace string
+
+	// CreateNamespace creates the namespace and deletes it at the end.
+	CreateNamespace bool
+
+	// AuditListen is where the built-in engine listens for the audit events of
+	// a cluster that there is, by URL: http://127.0.0.1:9765, or
+	// https://0.0.0.0:9765?cert=FILE&key=FILE&token=SECRET, of which the token
+	// may be left out. The cluster's audit webhook has to name it.
+	AuditListen string
+
+	// AuditWebhook is the URL of a Falco's k8saudit plugin, such as
+	// http://127.0.0.1:9765/k8s-audit, that the API server sends its audit
+	// events to instead, where it is this Falco that judges.
+	AuditWebhook string
+}
+
+// WithKubernetes says which cluster the actions on Kubernetes work on.
+func WithKubernetes(k Kubernetes) Option {
+	return func(c *config) { c.kube = &k }
+}
+
+// kubernetes returns the settings, with what the environment says.
+func (c *config) kubernetes() Kubernetes {
+	var k Kubernetes
+	if c.kube != nil {
+		k = *c.kube
+	}
+	env := environment{}
+	env.text("FALCOTEST_KUBECONFIG", &k.Kubeconfig)
+	env.text("FALCOTEST_CONTEXT", &k.Context)
+	env.text("FALCOTEST_NAMESPACE", &k.Namespace)
+	return k
+}
+
+// embedded is the API server of this test binary. It is started for the first
+// session that needs one, and for those that send its events elsewhere anew.
+var embedded struct {
+	sync.Mutex
+	clusters map[string]*kube.Cluster // by AuditWebhook
+}
+
+// listening are the sessions that want the events of the embedded API server.
+// Events come while it is being started, too: hence a lock of its own.
+var listening struct {
+	sync.Mutex
+	sessions map[*cluster]bool
+}
+
+// embeddedCluster returns the API server, started if need be.
+func embeddedCluster(ctx context.Context, webhook string) (*kube.Cluster, error) {
+	embedded.Lock()
+	defer embedded.Unlock()
+	if c := embedded.clusters[webhook]; c != nil && c.Err() == nil {
+		return c, nil
+	}
+	each := func(f func(*cluster)) {
+		listening.Lock()
+		defer listening.Unlock()
+		for c := range listening.sessions {
+			f(c)
+		}
+	}
+	opts := kube.Options{
+		Handle:     func(e *audit.Event) { each(func(c *cluster) { c.handle(e) }) },
+		Problem:    func(err error) { each(func(c *cluster) { c.problem(err) }) },
+		WebhookURL: webhook,
+	}
+	c, err := kube.Start(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if embedded.clusters == nil {
+		embedded.clusters = make(map[string]*kube.Cluster)
+	}
+	embedded.clusters[webhook] = c
+	return c, nil
+}
+
+// closeEmbedded ends the API servers that were started.
+func closeEmbedded() error {
+	embedded.Lock()
+	clusters := embedded.clusters
+	embedded.clusters = nil
+	embedded.Unlock()
+	var errs []error
+	for _, c := range clusters {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// A cluster is the Kubernetes cluster of a session. It is made at the first
+// action that needs it.
+type cluster struct {
+	settings Kubernetes
+	// evaluate is called for each audit event, one at a time; nil where a real
+	// Falco judges.
+	evaluate func(*audit.Event)
+
+	once     sync.Once
+	err      error
+	embedded *kube.Cluster // nil for a cluster that there is
+	config   *rest.Config  // to work with such a cluster
+	listener *audit.Server
+	made     string // the namespace that was created
+
+	mu       sync.Mutex
+	events   map[string][]*audit.Event // of the actions that run, by id
+	arrived  map[string]chan struct{}  // closed when the event of a marker came
+	problems []error
+}
+
+func newCluster(settings Kubernetes, evaluate func(*audit.Event)) *cluster {
+	return &cluster{
+		settings: settings, evaluate: evaluate,
+		events: make(map[string][]*audit.Event), arrived: make(map[string]chan struct{}),
+	}
+}
+
+// isKubernetes tells whether an action works on a cluster.
+func isKubernetes(action string) bool { return strings.HasPrefix(action, "k8saudit.") }
+
+// existing tells whether the cluster is one that there is.
+func (c *cluster) existing() bool { return c.settings.Kubeconfig != "" || c.settings.Context != "" }
+
+// start makes sure that there is a cluster.
+func (c *cluster) start(ctx context.Context) error {
+	c.once.Do(func() {
+		if c.err = c.connect(ctx); c.err == nil && c.settings.CreateNamespace {
+			c.err = c.createNamespace(ctx)
+		}
+	})
+	return c.err
+}
+
+func (c *cluster) connect(ctx context.Context) (err error) {
+	if c.existing() {
+		rules := clientcmd.NewDefaultClientConfigLoadingRules()
+		rules.ExplicitPath = c.settings.Kubeconfig
+		c.config, err = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.settings.Context}).ClientConfig()
+		if err != nil {
+			return fmt.Errorf("reading the kubeconfig: %w", err)
+		}
+		if c.evaluate == nil {
+			return nil
+		}
+		return c.listen()
+	}
+	if c.evaluate != nil {
+		listening.Lock()
+		if listening.sessions == nil {
+			listening.sessions = make(map[*cluster]bool)
+		}
+		listening.sessions[c] = true
+		listening.Unlock()
+	}
+	if c.evaluate == nil && c.settings.AuditWebhook == "" {
+		return errors.New("the Falco that judges sees no audit events of the API server that would be started: say by WithKubernetes where its k8saudit plugin listens (AuditWebhook), or name a cluster that sends them to it")
+	}
+	webhook := c.settings.AuditWebhook
+	if c.evaluate != nil {
+		webhook = ""
+	}
+	if c.embedded, err = embeddedCluster(ctx, webhook); err != nil {
+		return err
+	}
+	c.config = c.embedded.Config()
+	return nil
+}
+
+// listen listens for the audit events of a cluster that there is.
+func (c *cluster) listen() error {
+	if c.settings.AuditListen == "" {
+		return errors.New("the built-in engine sees no audit events of this cluster: say by WithKubernetes where to listen for them (AuditListen) and have the cluster's audit webhook send them there, or let a Falco judge that sees them")
+	}
+	u, err := url.Parse(c.settings.AuditListen)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("AuditListen %q: want a URL such as http://127.0.0.1:9765 or https://0.0.0.0:9765?cert=FILE&key=FILE", c.settings.AuditListen)
+	}
+	var config *tls.Config
+	q := u.Query()
+	if u.Scheme == "https" {
+		pair, err := tls.LoadX509KeyPair(q.Get("cert"), q.Get("key"))
+		if err != nil {
+			return fmt.Errorf("AuditListen %q: loading cert and key: %w", c.settings.AuditListen, err)
+		}
+		config = &tls.Config{Certificates: []tls.Certificate{pair}}
+	}
+	c.listener, err = audit.Listen(u.Host, config, audit.HandlerOptions{Handle: c.handle, Problem: c.problem, Token: q.Get("token")})
+	return err
+}
+
+// env is what the children of actions must know.
+func (c *cluster) env() []string {
+	var env []string
+	switch {
+	case c.embedded != nil:
+		env = append(env, "KUBECONFIG="+c.embedded.Kubeconfig())
+	case c.settings.Kubeconfig != "":
+		// Children may have another working directory.
+		if path, err := filepath.Abs(c.settings.Kubeconfig); err == nil {
+			env = append(env, "KUBECONFIG="+path)
+		}
+	}
+	if c.existing() && c.settings.Context != "" {
+		env = append(env, "FALCOTEST_CONTEXT="+c.settings.Context)
+	}
+	if c.settings.Namespace != "" {
+		env = append(env, "FALCOTEST_NAMESPACE="+c.settings.Namespace)
+	}
+	return env
+}
+
+// userAgent is what requests of an action call themselves; see events/k8saudit.
+const userAgent = "falcotest/"
+
+// handle takes an audit event. Calls do not overlap.
+func (c *cluster) handle(e *audit.Event) {
+	if c.evaluate != nil {
+		c.evaluate(e)
+	}
+	id, ok := strings.CutPrefix(e.Text("userAgent"), userAgent)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if list, ok := c.events[id]; ok {
+		c.events[id] = append(list, e)
+	}
+	if arrived := c.arrived[id]; arrived != nil && e.Text("stage") == "ResponseComplete" {
+		close(arrived)
+		delete(c.arrived, id)
+	}
+}
+
+func (c *cluster) problem(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.problems = append(c.problems, err)
+}
+
+// expect keeps the events of an action from now on, for an explanation, until
+// the function that it returns is called.
+func (c *cluster) expect(id string) func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events[id] = nil
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.events, id)
+	}
+}
+
+// why explains why a rule did not fire for the events of an action.
+func (c *cluster) why(e *engine.Engine, rule, id string) *engine.Why {
+	c.mu.Lock()
+	list := c.events[id]
+	c.mu.Unlock()
+	evaluator := e.NewEvaluator()
+	if err := evaluator.Explain(rule); err != nil {
+		return nil
+	}
+	for _, event := range list {
+		evaluator.Evaluate(audit.SourceName, event, func(*alert.Alert) {})
+	}
+	return evaluator.Why(rule)
+}
+
+// settle returns when all audit events have come that were caused before. The
+// embedded API server sends them before it completes its answers, so that they
+// are there. Of another, it is known when the event of a request has come that
+// is made now; events are sent in the order in which requests completed.
+func (c *cluster) settle(ctx context.Context, nonce string) error {
+	if c.embedded != nil {
+		return nil
+	}
+	arrived := make(chan struct{})
+	c.mu.Lock()
+	c.arrived[nonce] = arrived
+	c.mu.Unlock()
+	config := rest.CopyConfig(c.config)
+	config.UserAgent = userAgent + nonce
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("reaching the cluster: %w", err)
+	}
+	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps/falcotest-" + nonce).Do(ctx).Error()
+	if status := apierrors.APIStatus(nil); err != nil && !errors.As(err, &status) {
+		return fmt.Errorf("making a request whose audit event would be the last: %w", err)
+	}
+	select {
+	case <-arrived:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the audit event of a request that was made after the action: %w: does the cluster's audit webhook send to %s, and does its policy log requests for configmaps?", context.Cause(ctx), c.listener.URL)
+	}
+}
+
+// trouble says what makes it impossible to tell what did not happen, "" if
+// nothing does.
+func (c *cluster) trouble() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.embedded != nil {
+		if err := c.embedded.Err(); err != nil {
+			return err.Error()
+		}
+	}
+	if len(c.problems) > 0 {
+		return fmt.Sprintf("audit events were lost: %v", c.problems[0])
+	}
+	return ""
+}
+
+// String says what cluster it is, for reports.
+func (c *cluster) String() string {
+	switch {
+	case c.embedded != nil:
+		return c.embedded.String()
+	case c.config != nil:
+		return "the cluster at " + c.config.Host
+	}
+	return "no cluster"
+}
+
+func (c *cluster) createNamespace(ctx context.Context) error {
+	name := c.settings.Namespace
+	if name == "" {
+		return errors.New("CreateNamespace needs a Namespace")
+	}
+	client, err := discovery.NewDiscoveryClientForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("reaching the cluster: %w", err)
+	}
+	body := `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"` + name + `","labels":{"app.kubernetes.io/part-of":"falcotest"}}}`
+	err = client.RESTClient().Post().AbsPath("/api/v1/namespaces").SetHeader("Content-Type", "application/json").
+		Body([]byte(body)).Do(ctx).Error()
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("creating namespace %s: %w", name, err)
+	}
+	c.made = name
+	return nil
+}
+
+// close ends what the session had of the cluster.
+func (c *cluster) close() error {
+	c.once.Do(func() { c.err = errors.New("the session has ended") })
+	listening.Lock()
+	delete(listening.sessions, c)
+	listening.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var errs []error
+	if c.made != "" && os.Getenv("FALCOTEST_KEEP") != "1" {
+		client, err := discovery.NewDiscoveryClientForConfig(c.config)
+		if err == nil {
+			err = client.RESTClient().Delete().AbsPath("/api/v1/namespaces/" + c.made).Do(ctx).Error()
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("deleting namespace %s: %w", c.made, err))
+		}
+	}
+	if c.listener != nil {
+		errs = append(errs, c.listener.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// clusterNeed says why an action cannot have a cluster, if that is for want of
+// programs to start one; ok tells whether it is. With CI set, there must be.
+func clusterNeed(err error) (need events.Need, ok bool) {
+	if !errors.Is(err, kube.ErrNoBinaries) || os.Getenv("CI") != "" {
+		return events.Need{}, false
+	}
+	return events.Need{Name: "kube-apiserver", Hint: kube.ErrNoBinaries.Error()}, true
+}
