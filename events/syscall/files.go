@@ -122,8 +122,14 @@ func tempFile(h events.Helper, name, content string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("making a directory: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+	// Without O_TRUNC, which means something to rules.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
 		return "", fmt.Errorf("making a file: %w", err)
+	}
+	_, err = f.WriteString(content)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("writing a file: %w", err)
 	}
 	return path, nil
 }
