@@ -44,6 +44,16 @@ const (
 	Inconclusive
 )
 
+var outcomes = [...]string{"none", "detected", "missed", "inconclusive"}
+
+// String returns the outcome's name, e.g. "missed".
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomes) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return outcomes[o]
+}
+
 // Attributed is an alert of the action.
 type Attributed struct {
 	Alert    *alert.Alert

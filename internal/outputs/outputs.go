@@ -284,12 +284,12 @@ func (h *hub) lost(format string, args ...any) {
 
 // Handle sets what gets the events, in order and one at a time: first the state
 // of the connection, then all that comes. The handler must not block, nor call
-// Close. Events that came before are not repeated.
+// Close. Events that came before are not repeated. Nil stops it.
 func (s *Subscription) Handle(f func(Event)) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	s.handle = f
-	if s.hub.state.Kind != 0 {
+	if f != nil && s.hub.state.Kind != 0 {
 		f(s.hub.state)
 	}
 }

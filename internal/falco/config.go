@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falco
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/correlate"
+)
+
+// Plugin is one that the Falco loads.
+type Plugin struct {
+	Name       string
+	Library    string // the path of its shared object
+	OpenParams string // for one that is a source of events
+}
+
+// ParsePlugin reads a plugin as NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS, or
+// the path of a library libNAME.so alone.
+func ParsePlugin(s string) (Plugin, error) {
+	var p Plugin
+	s, p.OpenParams, _ = strings.Cut(s, ",")
+	name, library, ok := strings.Cut(s, "=")
+	if !ok {
+		library = s
+		name = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(s), "lib"), ".so")
+	}
+	p.Name, p.Library = name, library
+	if p.Name == "" || !filepath.IsAbs(p.Library) {
+		return p, fmt.Errorf("the plugin %q: want NAME=/path/to/libNAME.so[,OPENPARAMS]", s)
+	}
+	return p, nil
+}
+
+// DefaultPlugins is the container plugin, if it is installed with that Falco:
+// Falco's packages put it in place and enable it, and the fields container.*
+// and k8s.* of most rules need it since 0.41. Other plugins are not guessed.
+func DefaultPlugins(falco string) []Plugin {
+	for _, library := range []string{
+		filepath.Join(filepath.Dir(falco), "..", "share", "falco", "plugins", "libcontainer.so"),
+		"/usr/share/falco/plugins/libcontainer.so",
+	} {
+		if _, err := os.Stat(library); err == nil {
+			return []Plugin{{Name: "container", Library: library}}
+		}
+	}
+	return nil
+}
+
+// config is the configuration for testing. What is installed in /etc/falco has
+// no part in it, so that a run depends on the tests alone.
+type config struct {
+	options Options
+	plugins []Plugin
+	socket  string // gRPC
+	url     string // HTTP
+}
+
+// yaml writes the configuration, as JSON, which is YAML.
+func (c config) yaml() []byte {
+	type m = map[string]any
+	off := m{"enabled": false}
+	conf := m{
+		"config_files":       []string{},
+		"rules_files":        []string{},
+		"watch_config_files": false,
+		"engine":             m{"kind": c.options.Engine},
+
+		// Every rule that matches alerts, however low its priority.
+		"rule_matching": "all",
+		"priority":      "debug",
+
+		"json_output":                         true,
+		"json_include_output_property":        true,
+		"json_include_tags_property":          true,
+		"json_include_output_fields_property": true,
+		"time_format_iso_8601":                true,
+		"buffered_outputs":                    false,
+		"outputs_queue":                       m{"capacity": 0}, // unbounded
+		"append_output": []m{{
+			"match":        m{"source": "syscall"},
+			"extra_fields": correlate.ExtraFields(),
+		}},
+
+		"stdout_output": off,
+		"syslog_output": off,
+		"file_output":   off,
+		"webserver":     off,
+
+		"log_stderr": true,
+		"log_syslog": false,
+		"log_level":  "info",
+
+		// Every lost event is told, at once and each time.
+		"syscall_event_drops": m{"threshold": 0, "actions": []string{"log", "alert"}, "rate": 1, "max_burst": 1000},
+	}
+	if c.socket != "" {
+		conf["grpc"] = m{"enabled": true, "bind_address": "unix://" + c.socket, "threadiness": 1}
+		conf["grpc_output"] = m{"enabled": true}
+	}
+	if c.url != "" {
+		conf["http_output"] = m{"enabled": true, "url": c.url, "user_agent": "falcosecurity/falco", "keep_alive": true}
+	}
+	if c.options.EnableAll {
+		conf["rules"] = []m{{"enable": m{"rule": "*"}}}
+	}
+	var names []string
+	var plugins []m
+	for _, p := range c.plugins {
+		names = append(names, p.Name)
+		plugin := m{"name": p.Name, "library_path": p.Library}
+		if p.OpenParams != "" {
+			plugin["open_params"] = p.OpenParams
+		}
+		plugins = append(plugins, plugin)
+	}
+	if len(plugins) > 0 {
+		conf["plugins"], conf["load_plugins"] = plugins, names
+	}
+	b, err := json.MarshalIndent(conf, "", "  ")
+	if err != nil { // the values above always encode
+		panic(err)
+	}
+	return append(b, '\n')
+}
