@@ -107,7 +107,14 @@ type source struct {
 	syscalls *Syscall
 	suffix   []filter.FormatPart // appended to each output
 	all      []*compiledRule
-	byType   [event.NumTypes][]*compiledRule // syscall only
+	any      []typedRule                 // of sources whose events have no types
+	byType   [event.NumTypes][]typedRule // of system calls
+}
+
+// typedRule is a rule with its condition as it is for events of one type.
+type typedRule struct {
+	*compiledRule
+	cond filter.Folded
 }
 
 // compiledRule is a rule that is evaluated.
@@ -160,6 +167,9 @@ func New(set *rules.Set, opts Options) (*Engine, error) {
 		}
 		e.status[r.Name] = st
 	}
+	for _, s := range e.sources {
+		s.index()
+	}
 	return e, nil
 }
 
@@ -190,14 +200,43 @@ func (s *source) add(r *rules.Rule, opts Options) error {
 	}
 	c := &compiledRule{rule: r, cond: r.Cond, output: o}
 	s.all = append(s.all, c)
-	if s.syscalls != nil {
-		for t := event.None + 1; t < event.NumTypes; t++ {
-			if r.EventTypes.Has(event.Table[t].Name) {
-				s.byType[t] = append(s.byType[t], c)
+	return nil
+}
+
+// index lists, for each event type, the rules that can be true for it, with
+// conditions in which the checks of the type are worked out. Asynchronous events,
+// whose types have names of their own, are not among system calls.
+func (s *source) index() {
+	if s.syscalls == nil {
+		for _, c := range s.all {
+			s.any = append(s.any, typedRule{c, filter.Folded{Cond: c.cond}})
+		}
+		return
+	}
+	var names []string
+	conds := make([]filter.Cond, len(s.all))
+	for i, c := range s.all {
+		conds[i] = c.cond
+	}
+	for t := event.None + 1; t < event.NumTypes; t++ {
+		name := event.Table[t].Name
+		if t == event.EvtAsyncevent {
+			continue
+		}
+		if slices.ContainsFunc(s.all, func(c *compiledRule) bool { return c.rule.EventTypes.Has(name) }) {
+			names = append(names, name)
+		}
+	}
+	program, byName := s.program.Fold(names, conds)
+	s.program = program
+	for _, name := range names {
+		t, _ := event.ByName(name)
+		for i, c := range s.all {
+			if f := byName[name][i]; c.rule.EventTypes.Has(name) && !f.Never {
+				s.byType[t] = append(s.byType[t], typedRule{c, f})
 			}
 		}
 	}
-	return nil
 }
 
 // EventTypes returns the types of system call events that any evaluated rule

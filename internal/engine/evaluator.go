@@ -68,27 +68,28 @@ func (ev *Evaluator) Evaluate(source string, e any, emit func(*alert.Alert)) {
 		at = t.EventTime()
 	}
 	s := ev.engine.sources[source]
-	ev.evaluate(s, m, s.all, e, at, emit)
+	ev.evaluate(s, m, s.any, e, at, emit)
 }
 
 // evaluate tries rules in their order.
-func (ev *Evaluator) evaluate(s *source, m *filter.Machine, list []*compiledRule, e any, at time.Time, emit func(*alert.Alert)) {
+func (ev *Evaluator) evaluate(s *source, m *filter.Machine, list []typedRule, e any, at time.Time, emit func(*alert.Alert)) {
 	m.Reset(e)
 	ev.alerted = ev.alerted[:0]
-	for _, c := range list {
-		if !m.Eval(c.cond) {
+	for i := range list {
+		c := &list[i]
+		if !c.cond.Always && !m.Eval(c.cond.Cond) {
 			continue
 		}
 		if ev.watches != nil {
-			ev.alerted = append(ev.alerted, c)
+			ev.alerted = append(ev.alerted, c.compiledRule)
 		}
-		emit(ev.alert(s, c, e, at))
+		emit(ev.alert(s, c.compiledRule, e, at))
 		if ev.engine.opts.Matching == First {
 			break
 		}
 	}
 	if ev.watches != nil {
-		ev.observe(s, m, e, ev.alerted)
+		ev.observe(s, m, list, e, ev.alerted)
 	}
 }
 

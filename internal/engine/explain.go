@@ -84,9 +84,13 @@ func (ev *Evaluator) Why(rule string) *Why {
 	return &Why{Rule: rule, Status: status.String(), Reason: reason, status: status}
 }
 
-// observe lets the watched rules of a source look at an event, for which the
-// rules in alerted did alert.
-func (ev *Evaluator) observe(s *source, m *filter.Machine, e any, alerted []*compiledRule) {
+// observe lets the watched rules of a source look at an event, for which those in
+// list can be true and those in alerted did alert.
+func (ev *Evaluator) observe(s *source, m *filter.Machine, list []typedRule, e any, alerted []*compiledRule) {
+	matches := func(r *compiledRule) bool {
+		i := slices.IndexFunc(list, func(c typedRule) bool { return c.compiledRule == r })
+		return i >= 0 && (list[i].cond.Always || m.Eval(list[i].cond.Cond))
+	}
 	for _, w := range ev.watches {
 		if w.rule == nil || w.rule.rule.Source != s.name {
 			continue
@@ -95,7 +99,7 @@ func (ev *Evaluator) observe(s *source, m *filter.Machine, e any, alerted []*com
 		switch {
 		case slices.Contains(alerted, w.rule):
 			w.why.Alerts++
-		case len(alerted) > 0 && m.Eval(w.rule.cond):
+		case len(alerted) > 0 && matches(w.rule):
 			w.why.Shadowed++
 			if by := alerted[0].rule.Name; !slices.Contains(w.why.By, by) {
 				w.why.By = append(w.why.By, by)
