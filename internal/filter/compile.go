@@ -313,6 +313,8 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		ck.want = never
 		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Off, "Falco 0.43 never finds %s in a list", e.Left).
 			hint("write %s = … for each value, with 'or' between them", e.Left))
+	case s.typ == CharBuf && !s.list && !s.any && (ck.op == OpEq || ck.op == OpNe || ck.op == OpIn || ck.op == OpIntersects):
+		ck.words = s.wordSet(strs, ck.op == OpNe)
 	case isString(s.typ):
 		m, err := c.stringMatcher(e, ck.op, strs, r)
 		if err != nil {
@@ -343,6 +345,29 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		c.suspicious[i] = true
 	}
 	return i, nil
+}
+
+// wordSet numbers the words and returns the set of them.
+func (s *slot) wordSet(words []string, negated bool) *wordSet {
+	if s.words == nil {
+		s.words = map[string]int32{}
+	}
+	ids := make([]int32, len(words))
+	for i, w := range words {
+		id, ok := s.words[w]
+		if !ok {
+			id = int32(len(s.words))
+			s.words[w] = id
+			s.lengths |= 1 << min(len(w), 63)
+		}
+		ids[i] = id
+	}
+	set := &wordSet{negated: negated, low: slices.Min(ids) >> 6}
+	set.bits = make([]uint64, slices.Max(ids)>>6-set.low+1)
+	for _, id := range ids {
+		set.bits[id>>6-set.low] |= 1 << (id & 63)
+	}
+	return set
 }
 
 func (c *Compiler) field(i int32) *Field {
@@ -536,7 +561,7 @@ func (c *Compiler) checkCost(i int32) int {
 	}
 	cost := 2
 	switch ck.want.(type) {
-	case numEq, numNe, intOrder, uintOrder, always:
+	case nil, numEq, numNe, intOrder, uintOrder, always: // nil: words
 		cost = 1
 	case *strSet, strPrefix, strSuffix, addrSet, netSet, numSet:
 		cost = 3

@@ -34,6 +34,10 @@ type check struct {
 	list  bool
 	any   bool // any of the values in the list
 	all   bool // all of them
+
+	// words is set instead of want for strings that are compared with whole
+	// strings only: the numbers of those among the slot's words.
+	words *wordSet
 }
 
 // slot is a value that is read from the event at most once: a field, or what a
@@ -46,6 +50,24 @@ type slot struct {
 	typ   Type
 	list  bool
 	any   bool
+
+	// words numbers all strings that conditions compare the whole value with.
+	// A value is looked up once for an event; whether it is in one list or
+	// another is then a matter of a bit.
+	words   map[string]int32
+	lengths uint64 // of the words: bit n for n bytes, bit 63 for that many or more
+}
+
+// wordSet is a set of the numbers of words.
+type wordSet struct {
+	negated bool
+	low     int32 // the first word of bits
+	bits    []uint64
+}
+
+func (s *wordSet) has(id int32) bool {
+	i := id>>6 - s.low
+	return (id >= 0 && uint32(i) < uint32(len(s.bits)) && s.bits[i]>>(id&63)&1 != 0) != s.negated
 }
 
 // Source returns the source that the program was compiled for.
@@ -63,6 +85,8 @@ type Machine struct {
 	values []Value
 	have   []uint32 // per slot: generation<<1 | has a value
 	known  []uint32 // per node: generation<<1 | is true
+	words  []int32  // per slot: the number of its word, -1 for none, where worded
+	worded []uint32 // per slot: generation for which words was looked up
 	bufs   [][]byte // per slot: what its transformer made
 }
 
@@ -74,6 +98,8 @@ func (p *Program) NewMachine() *Machine {
 		values: make([]Value, len(p.slots)),
 		have:   make([]uint32, len(p.slots)),
 		known:  make([]uint32, len(p.nodes)),
+		words:  make([]int32, len(p.slots)),
+		worded: make([]uint32, len(p.slots)),
 		bufs:   make([][]byte, len(p.slots)),
 	}
 }
@@ -86,6 +112,7 @@ func (m *Machine) Reset(ev any) {
 	if m.gen > 1<<31-1 {
 		clear(m.have)
 		clear(m.known)
+		clear(m.worded)
 		m.gen = 1
 	}
 }
@@ -139,6 +166,9 @@ func (m *Machine) check(c *check) bool {
 	if !ok || c.op == OpExists {
 		return ok
 	}
+	if c.words != nil {
+		return c.words.has(m.word(c.left, v))
+	}
 	if c.right >= 0 {
 		r, ok := m.value(c.right)
 		return ok && matchFields(c.op, c.typ, c.list, v, r)
@@ -170,6 +200,22 @@ func (m *Machine) check(c *check) bool {
 	return c.want.match(v)
 }
 
+// word returns the number of the slot's value among its words.
+func (m *Machine) word(i int32, v *Value) int32 {
+	if m.worded[i] == m.gen {
+		return m.words[i]
+	}
+	s := &m.prog.slots[i]
+	id := int32(-1)
+	if s.lengths>>min(len(v.Str), 63)&1 != 0 {
+		if n, ok := s.words[v.Str]; ok {
+			id = n
+		}
+	}
+	m.words[i], m.worded[i] = id, m.gen
+	return id
+}
+
 // value returns the value in a slot, and whether the event has it.
 func (m *Machine) value(i int32) (*Value, bool) {
 	v := &m.values[i]
@@ -180,8 +226,7 @@ func (m *Machine) value(i int32) (*Value, bool) {
 	var ok bool
 	if s.field != nil {
 		if s.field.Get != nil {
-			list := v.List[:0] // its memory is used again
-			*v = Value{List: list}
+			v.Str, v.Num, v.List = "", 0, v.List[:0] // the list's memory is used again
 			ok = s.field.Get(m.ev, v)
 		}
 	} else {
