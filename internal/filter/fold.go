@@ -121,5 +121,12 @@ func (f *folder) typeCheck(c *check) truth {
 	if c.op == OpExists {
 		return isTrue
 	}
+	if c.words != nil {
+		id, ok := s.words[f.value.Str]
+		if !ok {
+			id = -1
+		}
+		return known(c.words.has(id))
+	}
 	return known(c.want.match(&f.value))
 }
