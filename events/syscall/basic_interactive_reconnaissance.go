@@ -14,7 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(BasicInteractiveReconnaissance, events.WithDisabled())
+var _ = events.Register(BasicInteractiveReconnaissance, events.WithDisabled(), events.WithNeeds(needTerminal))
 
 // BasicInteractiveReconnaissance asks who it is at a terminal, as somebody does
 // who just got in.

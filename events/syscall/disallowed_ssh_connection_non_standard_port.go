@@ -10,7 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(DisallowedSSHConnectionNonStandardPort)
+var _ = events.Register(DisallowedSSHConnectionNonStandardPort, events.WithNeeds(needNetwork))
 
 // DisallowedSSHConnectionNonStandardPort connects with an SSH client to a
 // public address at port 443, as a reverse shell over SSH does that hides among

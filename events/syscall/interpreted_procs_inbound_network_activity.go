@@ -12,7 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(InterpretedProcsInboundNetworkActivity, events.WithDisabled())
+var _ = events.Register(InterpretedProcsInboundNetworkActivity, events.WithDisabled(), events.WithNeeds(needAddress))
 
 // InterpretedProcsInboundNetworkActivity accepts a connection in an
 // interpreter, as a bind shell of a few lines does.

@@ -10,7 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(InterpretedProcsOutboundNetworkActivity, events.WithDisabled())
+var _ = events.Register(InterpretedProcsOutboundNetworkActivity, events.WithDisabled(), events.WithNeeds(needNetwork))
 
 // InterpretedProcsOutboundNetworkActivity connects from an interpreter to a
 // public address, as a downloader of a few lines does.

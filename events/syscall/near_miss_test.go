@@ -54,7 +54,7 @@ func NearMisses(each func(action, rule, excuse string)) {
 var (
 	inContainer  = events.Options{events.WithContainer(events.Container{})}
 	inPrivileged = events.Options{events.WithContainer(events.Container{Privileged: true})}
-	asRoot       = events.Options{events.WithNeeds(root)}
+	asRoot       = events.Options{events.WithNeeds(needRoot)}
 )
 
 func inCapable(caps ...string) events.Options {
@@ -212,7 +212,7 @@ func nearMisses() []nearMiss {
 				}
 				return err
 			}},
-		{rule: "Disallowed SSH Connection Non Standard Port", excuse: "the address is a private one",
+		{rule: "Disallowed SSH Connection Non Standard Port", excuse: "the address is a private one", options: events.Options{events.WithNeeds(needNetwork)},
 			action: func(h events.Helper) error {
 				if program(h) != "ssh" {
 					return asChild(h, "Disallowed SSH Connection Non Standard Port", "ssh")

@@ -69,17 +69,27 @@ func withForeignAddress(h events.Helper, f func(ip netip.Addr) error) error {
 	if skip := (*events.ErrSkipped)(nil); !errors.As(err, &skip) {
 		return err
 	}
+	ip, err := interfaceAddress()
+	if err != nil {
+		return &events.ErrSkipped{Reason: err.Error()}
+	}
+	return f(ip)
+}
+
+// interfaceAddress returns an IPv4 address of one of the machine's interfaces
+// other than loopback.
+func interfaceAddress() (netip.Addr, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return fmt.Errorf("listing the addresses of this machine: %w", err)
+		return netip.Addr{}, fmt.Errorf("listing the addresses of this machine: %w", err)
 	}
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
 			ip, _ := netip.AddrFromSlice(n.IP.To4())
-			return f(ip)
+			return ip, nil
 		}
 	}
-	return &events.ErrSkipped{Reason: errNoNetwork.Error() + "; and this machine has no address but loopback"}
+	return netip.Addr{}, fmt.Errorf("%w; and this machine has no address but loopback", errNoNetwork)
 }
 
 // addAddress adds an IPv4 address to the loopback interface under a label, and

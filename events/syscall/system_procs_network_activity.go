@@ -12,7 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(SystemProcsNetworkActivity, events.WithDisabled())
+var _ = events.Register(SystemProcsNetworkActivity, events.WithDisabled(), events.WithNeeds(needAddress))
 
 // SystemProcsNetworkActivity listens, connects and accepts as a program that
 // has no business on the network.

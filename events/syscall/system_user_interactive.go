@@ -6,7 +6,7 @@ package syscall
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(SystemUserInteractive)
+var _ = events.Register(SystemUserInteractive, events.WithNeeds(needRoot))
 
 // SystemUserInteractive starts a login program as a system user, who has no
 // business to log in.

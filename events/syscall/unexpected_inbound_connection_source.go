@@ -12,7 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(UnexpectedInboundConnectionSource, events.WithDisabled())
+var _ = events.Register(UnexpectedInboundConnectionSource, events.WithDisabled(), events.WithNeeds(needAddress))
 
 // UnexpectedInboundConnectionSource accepts a connection from an address that
 // nobody expects.

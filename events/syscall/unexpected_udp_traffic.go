@@ -12,7 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(UnexpectedUDPTraffic, events.WithDisabled())
+var _ = events.Register(UnexpectedUDPTraffic, events.WithDisabled(), events.WithNeeds(needAddress))
 
 // UnexpectedUDPTraffic connects a UDP socket to a port that no usual service
 // has, as a tunnel does.

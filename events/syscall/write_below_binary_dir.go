@@ -10,7 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(WriteBelowBinaryDir, events.WithDisabled(), events.WithNeeds(root))
+var _ = events.Register(WriteBelowBinaryDir, events.WithDisabled(), events.WithNeeds(needRoot))
 
 // WriteBelowBinaryDir drops a file among the system's programs.
 //
