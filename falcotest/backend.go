@@ -6,8 +6,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-
-	"github.com/falcotest/go-falcotest/internal/engine"
 )
 
 // openBackend reaches or starts the judge that the configuration names.
@@ -18,11 +16,5 @@ func openBackend(ctx context.Context, t testing.TB, s *Session) (backend, error)
 	if strings.HasPrefix(s.cfg.falco, "builtin:") {
 		return openBuiltin(ctx, s)
 	}
-	return openFalco(ctx, t, s)
-}
-
-// explainAgain finds out why a rule did not fire when a real Falco judged: the
-// built-in engine watches the action once more.
-func (s *Session) explainAgain(ctx context.Context, sel selected) (*engine.Why, string) {
-	return nil, ""
+	return openRemote(ctx, t, s)
 }

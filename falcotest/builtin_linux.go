@@ -9,20 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/falcosecurity/client-go/pkg/api/version"
-	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
-	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
-	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // falcoVersion is the version of Falco that the built-in engine agrees with.
@@ -30,17 +25,15 @@ const falcoVersion = "0.43.1"
 
 // builtin is the built-in engine behind the gRPC outputs API.
 type builtin struct {
-	engine *engine.Engine
+	*tracing
 	server *serve.Server
 	sub    *outputs.Subscription
 	j      *judge.Judge
 	host   string
-	types  []event.Type
-	filter []byte
 }
 
 func openBuiltin(ctx context.Context, s *Session) (backend, error) {
-	eng, err := newEngine(s)
+	tracing, err := newTracing(s)
 	if err != nil {
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
 	}
@@ -49,10 +42,7 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 		return nil, err
 	}
 	host, _ := os.Hostname()
-	b := &builtin{engine: eng, types: eng.EventTypes(), host: host}
-	if b.filter, err = trace.Program(b.types); err != nil {
-		return nil, fmt.Errorf("starting the built-in engine: %w", err)
-	}
+	b := &builtin{tracing: tracing, host: host}
 	b.server, err = serve.Start(serve.Options{Version: &version.Response{Version: falcoVersion + " (built-in engine)", Minor: 43, Patch: 1}})
 	if err != nil {
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
@@ -74,17 +64,6 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 func (b *builtin) sentinel(_ context.Context, nonce string) error {
 	b.server.Publish(judge.SentinelAlert(nonce, b.host))
 	return nil
-}
-
-// newEngine makes an engine of the rules under test. Rules of selected actions
-// are evaluated even when their files disable them, if disabled ones are asked
-// for.
-func newEngine(s *Session) (*engine.Engine, error) {
-	opts := engine.Options{Matching: engine.All, ExtraFields: correlate.ExtraFields()}
-	if s.cfg.disabled {
-		opts.Enable = func(*rules.Rule) bool { return true }
-	}
-	return engine.New(s.set, opts)
 }
 
 func (b *builtin) name() string {
@@ -112,54 +91,5 @@ func (b *builtin) close() error {
 }
 
 func (b *builtin) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
-	t := &tracedChild{evaluator: b.engine.NewEvaluator(), program: b.filter}
-	if sel.rule != nil {
-		if err := t.evaluator.Explain(sel.rule.Name); err != nil {
-			return nil, fmt.Errorf("preparing to explain the rule: %w", err)
-		}
-	}
-	var err error
-	t.tracer, err = trace.Attach(ctx, c.PID(), trace.Options{
-		Types:   b.types,
-		Handler: func(e *event.Event) { t.evaluator.EvaluateCall(e, b.server.Publish) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("tracing the action: %w%s", err, traceHint(err))
-	}
-	return t, nil
+	return b.tracing.watch(ctx, c, sel, b.server.Publish)
 }
-
-// traceHint says what to do where tracing is forbidden.
-func traceHint(err error) string {
-	if strings.Contains(err.Error(), "not permitted") {
-		return " (in a container, allow it by --cap-add SYS_PTRACE; on a host, see /proc/sys/kernel/yama/ptrace_scope)"
-	}
-	return ""
-}
-
-// tracedChild is a child whose system calls are evaluated as they happen.
-type tracedChild struct {
-	program   []byte
-	tracer    *trace.Tracer
-	evaluator *engine.Evaluator
-}
-
-func (t *tracedChild) filter() []byte { return t.program }
-
-func (t *tracedChild) exit() string {
-	exit, _ := t.tracer.Wait()
-	switch {
-	case exit.Signal != 0:
-		return "killed by " + unix.SignalName(exit.Signal)
-	case exit.Code != 0:
-		return fmt.Sprintf("exit status %d", exit.Code)
-	}
-	return ""
-}
-
-func (t *tracedChild) err() error {
-	_, err := t.tracer.Wait()
-	return err
-}
-
-func (t *tracedChild) why(rule string) *engine.Why { return t.evaluator.Why(rule) }

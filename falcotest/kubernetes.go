@@ -237,25 +237,25 @@ func (c *cluster) listen() error {
 	return err
 }
 
-// env is what the children of actions must know.
-func (c *cluster) env() []string {
-	var env []string
+// flags are what the children of actions must know, as flags of kubectl.
+func (c *cluster) flags() []string {
+	var flags []string
 	switch {
 	case c.embedded != nil:
-		env = append(env, "KUBECONFIG="+c.embedded.Kubeconfig())
+		flags = append(flags, "--kubeconfig="+c.embedded.Kubeconfig())
 	case c.settings.Kubeconfig != "":
 		// Children may have another working directory.
 		if path, err := filepath.Abs(c.settings.Kubeconfig); err == nil {
-			env = append(env, "KUBECONFIG="+path)
+			flags = append(flags, "--kubeconfig="+path)
 		}
 	}
 	if c.existing() && c.settings.Context != "" {
-		env = append(env, "FALCOTEST_CONTEXT="+c.settings.Context)
+		flags = append(flags, "--context="+c.settings.Context)
 	}
 	if c.settings.Namespace != "" {
-		env = append(env, "FALCOTEST_NAMESPACE="+c.settings.Namespace)
+		flags = append(flags, "--namespace="+c.settings.Namespace)
 	}
-	return env
+	return flags
 }
 
 // userAgent is what requests of an action call themselves; see events/k8saudit.

@@ -30,7 +30,7 @@ type config struct {
 	minimum  string // the weakest correlation that passes
 	report   string
 	env      []string
-	kube     *kubernetesConfig
+	kube     *Kubernetes
 	falcoCfg falcoConfig
 	image    string
 	engine   string // the container engine, "" for automatic

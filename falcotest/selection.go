@@ -19,6 +19,7 @@ import (
 type selected struct {
 	action string
 	rule   *rules.Rule // nil when no rules files are given
+	all    bool        // wait for all of its alerts, not just the expected one
 }
 
 func (s selected) ruleName() string {

@@ -37,6 +37,14 @@ type Session struct {
 	slots     chan struct{} // bounds the actions that run at the same time
 	alone     sync.RWMutex  // held for writing by an action that must run alone
 	life      context.Context
+	explainer explainer
+}
+
+// explainer is the built-in engine beside a real Falco, made when it is needed.
+type explainer struct {
+	once    sync.Once
+	tracing *tracing
+	err     error
 }
 
 // backend is who judges.
@@ -168,7 +176,7 @@ func (s *Session) Trigger(t testing.TB, action string) []*Alert {
 
 // Do runs an action and returns what became of it. It fails no test.
 func (s *Session) Do(ctx context.Context, action string) *Result {
-	sel := selected{action: action}
+	sel := selected{action: action, all: true}
 	if _, ok := events.All()[action]; !ok {
 		return &Result{Action: action, Outcome: TriggerFailed, Judge: s.judgeName,
 			Reason: fmt.Sprintf("no action of that name is registered%s", nearest(action, sortedKeys(events.All())))}
@@ -302,7 +310,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 		setup = child.Setup{Filter: w.filter(), Exit: w.exit}
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
-		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: true,
+		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: sel.all,
 	})
 	p.Started(c.PID())
 	if err := c.Go(setup); err != nil {

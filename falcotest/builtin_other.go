@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux || !(amd64 || arm64)
+
+package falcotest
+
+import (
+	"context"
+	"errors"
+
+	"github.com/falcotest/go-falcotest/internal/engine"
+)
+
+// errNoTracing says where the built-in engine works.
+var errNoTracing = errors.New("the built-in engine needs Linux on amd64 or arm64: it traces the actions' system calls")
+
+func openBuiltin(context.Context, *Session) (backend, error) { return nil, errNoTracing }
+
+// explainAgain explains nothing: there is no built-in engine here.
+func (s *Session) explainAgain(context.Context, selected) (*engine.Why, string) {
+	return nil, errNoTracing.Error()
+}
+
+type tracing struct{}
