@@ -213,27 +213,23 @@ func (s *source) index() {
 		}
 		return
 	}
-	var names []string
-	conds := make([]filter.Cond, len(s.all))
-	for i, c := range s.all {
-		conds[i] = c.cond
-	}
-	for t := event.None + 1; t < event.NumTypes; t++ {
-		name := event.Table[t].Name
-		if t == event.EvtAsyncevent {
-			continue
-		}
-		if slices.ContainsFunc(s.all, func(c *compiledRule) bool { return c.rule.EventTypes.Has(name) }) {
-			names = append(names, name)
+	rules := map[string][]*compiledRule{}
+	conds := map[string][]filter.Cond{}
+	for _, c := range s.all {
+		for _, name := range c.rule.EventTypes.Names(eventNames()) {
+			if name != event.EvtAsyncevent.String() {
+				rules[name] = append(rules[name], c)
+				conds[name] = append(conds[name], c.cond)
+			}
 		}
 	}
-	program, byName := s.program.Fold(names, conds)
+	program, byName := s.program.Fold(conds)
 	s.program = program
-	for _, name := range names {
+	for name, list := range byName {
 		t, _ := event.ByName(name)
-		for i, c := range s.all {
-			if f := byName[name][i]; c.rule.EventTypes.Has(name) && !f.Never {
-				s.byType[t] = append(s.byType[t], typedRule{c, f})
+		for i, f := range list {
+			if !f.Never {
+				s.byType[t] = append(s.byType[t], typedRule{rules[name][i], f})
 			}
 		}
 	}

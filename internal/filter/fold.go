@@ -2,7 +2,10 @@
 
 package filter
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Folded is a condition as it is for events of one type.
 type Folded struct {
@@ -13,17 +16,17 @@ type Folded struct {
 }
 
 // Fold returns a program in which checks of evt.type and syscall.type are worked
-// out beforehand: for each of the types, and each of the conditions, there is
-// one that is equal to it for events of that type. Both fields must be the
-// type's name for all events that the conditions are evaluated for.
-func (p *Program) Fold(types []string, conds []Cond) (*Program, map[string][]Folded) {
+// out beforehand: for each type of event, the conditions that are evaluated for
+// it, and in the same order those of the new program that are equal to them for
+// events of that type. Both fields must be the type's name for all such events.
+func (p *Program) Fold(conds map[string][]Cond) (*Program, map[string][]Folded) {
 	f := folder{from: p, to: &Program{source: p.source, checks: p.checks, slots: p.slots}}
-	out := make(map[string][]Folded, len(types))
-	for _, t := range types {
+	out := make(map[string][]Folded, len(conds))
+	for _, t := range slices.Sorted(maps.Keys(conds)) {
 		f.value = Value{Str: t}
-		f.memo = make(map[int32]folded, len(conds)*8)
-		list := make([]Folded, len(conds))
-		for i, c := range conds {
+		f.memo = make(map[int32]folded, len(conds[t])*8)
+		list := make([]Folded, len(conds[t]))
+		for i, c := range conds[t] {
 			n := f.fold(int32(c))
 			list[i] = Folded{Cond: Cond(n.node), Never: n.is == isFalse, Always: n.is == isTrue}
 		}
