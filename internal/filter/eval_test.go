@@ -380,3 +380,48 @@ func TestUnsupported(t *testing.T) {
 		}
 	}
 }
+
+// TestFold checks that conditions that were cut down for a type of events
+// are true for the same of them.
+func TestFold(t *testing.T) {
+	src := testSource()
+	c := filter.NewCompiler(src)
+	var conds []filter.Cond
+	texts := []string{
+		`evt.type = open`, `evt.type != open`, `not evt.type = open`, `evt.type in (open, openat) and proc.name = cat`,
+		`evt.type = execve or proc.name = cat`, `not (evt.type = execve or proc.name = cat)`, `evt.type exists`, `not evt.type exists`,
+		`(evt.type = open and proc.name = cat) or (evt.type = openat and proc.name = dog)`, `evt.type startswith open and proc.name exists`,
+		`not (evt.type = open and not (proc.name = cat and evt.type in (open, execve)))`, `proc.name = cat`,
+		`(evt.type = openat or proc.name = dog) and (proc.name = dog or fd.num = 1)`,
+	}
+	for _, text := range texts {
+		e, err := filter.ParseString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.Add(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conds = append(conds, res.Cond)
+	}
+	folded, out := c.Program().Fold(map[string][]filter.Cond{"open": conds, "openat": conds, "execve": conds, "connect": conds})
+	m, mf := c.Program().NewMachine(), folded.NewMachine()
+	for typ, list := range out {
+		for _, ev := range []Event{{}, {"proc.name": Str("cat")}, {"proc.name": Str("dog"), "fd.num": Num(1)}} {
+			ev["evt.type"] = Str(typ)
+			m.Reset(ev)
+			mf.Reset(ev)
+			for i, c := range conds {
+				want := m.Eval(c)
+				got := list[i].Always || !list[i].Never && mf.Eval(list[i].Cond)
+				if got != want {
+					t.Errorf("%s of %s for %v is %t, want %t", texts[i], typ, ev, got, want)
+				}
+			}
+		}
+	}
+	if !out["connect"][0].Never || !out["connect"][3].Never || !out["open"][0].Always {
+		t.Errorf("what the type decides is still asked: %+v", out)
+	}
+}

@@ -130,16 +130,25 @@ func BenchmarkEvaluate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	byType := map[string][]filter.Cond{}
+	wanted := map[string][]filter.Cond{}
 	for _, t := range src.Types {
 		for _, r := range set.Rules {
-			if r.EventTypes.Has(t) && !slices.Contains(byType[t], r.Cond) {
-				byType[t] = append(byType[t], r.Cond)
+			if r.EventTypes.Has(t) && !slices.Contains(wanted[t], r.Cond) {
+				wanted[t] = append(wanted[t], r.Cond)
+			}
+		}
+	}
+	prog, folded := set.Program("syscall").Fold(wanted)
+	byType := map[string][]filter.Cond{}
+	for t, list := range folded {
+		for _, f := range list {
+			if !f.Never {
+				byType[t] = append(byType[t], f.Cond)
 			}
 		}
 	}
 	evs := mix(src)
-	m := set.Program("syscall").NewMachine()
+	m := prog.NewMachine()
 	matched := 0
 	b.ReportAllocs()
 	i := 0
