@@ -16,5 +16,8 @@ func openBackend(ctx context.Context, t testing.TB, s *Session) (backend, error)
 	if strings.HasPrefix(s.cfg.falco, "builtin:") {
 		return openBuiltin(ctx, s)
 	}
+	if strings.HasPrefix(s.cfg.falco, "exec:") {
+		return openExec(ctx, t, s)
+	}
 	return openRemote(ctx, t, s)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/falcosecurity/client-go/pkg/api/version"
 
+	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
@@ -30,6 +31,8 @@ type builtin struct {
 	sub    *outputs.Subscription
 	j      *judge.Judge
 	host   string
+
+	cluster *cluster
 }
 
 func openBuiltin(ctx context.Context, s *Session) (backend, error) {
@@ -42,7 +45,7 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 		return nil, err
 	}
 	host, _ := os.Hostname()
-	b := &builtin{tracing: tracing, host: host}
+	b := &builtin{tracing: tracing, host: host, cluster: s.cluster}
 	b.server, err = serve.Start(serve.Options{Version: &version.Response{Version: falcoVersion + " (built-in engine)", Minor: 43, Patch: 1}})
 	if err != nil {
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
@@ -53,9 +56,18 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 	}
 	b.j = judge.New(b.sub, judge.Options{
 		Min: minimum, Timeout: s.cfg.timeout,
-		Sentinels: map[string]judge.Sentinel{engine.SyscallSource: b.sentinel},
-		Grace:     -1, // alerts come in the order in which they were published
+		Sentinels: map[string]judge.Sentinel{
+			engine.SyscallSource: b.sentinel,
+			audit.SourceName: func(ctx context.Context, nonce string) error {
+				if err := s.cluster.settle(ctx, nonce); err != nil {
+					return err
+				}
+				return b.sentinel(ctx, nonce)
+			},
+		},
+		Grace: -1, // alerts come in the order in which they were published
 	})
+	s.cluster.judgeBy(b.engine, b.server.Publish)
 	return b, nil
 }
 
@@ -91,5 +103,8 @@ func (b *builtin) close() error {
 }
 
 func (b *builtin) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
+	if isKubernetes(sel.action) {
+		return b.cluster.watch(c.ID()), nil
+	}
 	return b.tracing.watch(ctx, c, sel, b.server.Publish)
 }

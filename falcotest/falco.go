@@ -5,9 +5,11 @@ package falcotest
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
@@ -55,4 +57,70 @@ func (r *remote) advice() string { return r.j.Advice() }
 
 func (r *remote) close() error { return r.sub.Close() }
 
-type kubernetesConfig struct{}
+// started is a Falco that this session started with the rules under test.
+type started struct {
+	remote
+	falco *falco.Falco
+}
+
+// openExec starts a Falco.
+func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
+	minimum, err := s.cfg.minimumStrength()
+	if err != nil {
+		return nil, err
+	}
+	path, err := falco.Executable(s.cfg.falco)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Falco: %w", err)
+	}
+	files, err := absolute(s.files)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Falco: %w", err)
+	}
+	extra, err := absolute(s.cfg.falcoCfg.rules)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Falco: %w", err)
+	}
+	opts := falco.Options{
+		Path:       path,
+		Rules:      files,
+		ExtraRules: extra,
+		EnableAll:  s.cfg.disabled,
+		Engine:     s.cfg.falcoCfg.engine,
+		Options:    s.cfg.falcoCfg.options,
+		Outputs:    outputs.Options{Who: t.Name()},
+	}
+	for _, text := range s.cfg.falcoCfg.plugins {
+		p, err := falco.ParsePlugin(text)
+		if err != nil {
+			return nil, fmt.Errorf("starting a Falco: %w", err)
+		}
+		opts.Plugins = append(opts.Plugins, p)
+	}
+	f, err := falco.Start(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Falco: %w", err)
+	}
+	sub := f.Subscription()
+	return &started{
+		remote: remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: f.Sentinels()})},
+		falco:  f,
+	}, nil
+}
+
+func (e *started) name() string { return falcoName(e.falco.Version(), e.falco.Path()) }
+
+func (e *started) close() error { return e.falco.Close() }
+
+// absolute makes paths independent of the folder that a Falco runs in.
+func absolute(paths []string) ([]string, error) {
+	var out []string
+	for _, p := range paths {
+		a, err := filepath.Abs(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}

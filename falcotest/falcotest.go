@@ -3,6 +3,7 @@
 package falcotest
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +25,12 @@ type TestingM interface {
 //	func TestMain(m *testing.M) { falcotest.Main(m) }
 func Main(m TestingM) {
 	child.Main()
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := closeEmbedded(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
 // Run runs the selected actions as subtests of t, named like the actions, and

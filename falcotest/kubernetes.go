@@ -140,9 +140,10 @@ func closeEmbedded() error {
 // action that needs it.
 type cluster struct {
 	settings Kubernetes
-	// evaluate is called for each audit event, one at a time; nil where a real
-	// Falco judges.
+	// evaluate is called for each audit event; nil where a real Falco judges,
+	// and then there is no engine either.
 	evaluate func(*audit.Event)
+	engine   *engine.Engine
 
 	once     sync.Once
 	err      error
@@ -157,10 +158,23 @@ type cluster struct {
 	problems []error
 }
 
-func newCluster(settings Kubernetes, evaluate func(*audit.Event)) *cluster {
+func newCluster(settings Kubernetes) *cluster {
 	return &cluster{
-		settings: settings, evaluate: evaluate,
-		events: make(map[string][]*audit.Event), arrived: make(map[string]chan struct{}),
+		settings: settings,
+		events:   make(map[string][]*audit.Event), arrived: make(map[string]chan struct{}),
+	}
+}
+
+// judgeBy has the cluster's audit events judged by the built-in engine. It is
+// called before start.
+func (c *cluster) judgeBy(e *engine.Engine, emit func(*alert.Alert)) {
+	var mu sync.Mutex
+	evaluator := e.NewEvaluator()
+	c.engine = e
+	c.evaluate = func(event *audit.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		evaluator.Evaluate(audit.SourceName, event, emit)
 	}
 }
 
@@ -287,25 +301,30 @@ func (c *cluster) problem(err error) {
 	c.problems = append(c.problems, err)
 }
 
-// expect keeps the events of an action from now on, for an explanation, until
-// the function that it returns is called.
-func (c *cluster) expect(id string) func() {
+// watch keeps the events of an action from now on, for an explanation.
+func (c *cluster) watch(id string) watcher {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events[id] = nil
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.events, id)
-	}
+	return &auditedChild{c, id}
 }
 
-// why explains why a rule did not fire for the events of an action.
-func (c *cluster) why(e *engine.Engine, rule, id string) *engine.Why {
-	c.mu.Lock()
-	list := c.events[id]
-	c.mu.Unlock()
-	evaluator := e.NewEvaluator()
+// auditedChild is a child whose requests to a cluster are evaluated as their
+// audit events come. Its system calls are not.
+type auditedChild struct {
+	cluster *cluster
+	id      string
+}
+
+func (a *auditedChild) filter() []byte { return nil }
+func (a *auditedChild) exit() string   { return "" }
+func (a *auditedChild) err() error     { return nil }
+
+func (a *auditedChild) why(rule string) *engine.Why {
+	a.cluster.mu.Lock()
+	list := a.cluster.events[a.id]
+	a.cluster.mu.Unlock()
+	evaluator := a.cluster.engine.NewEvaluator()
 	if err := evaluator.Explain(rule); err != nil {
 		return nil
 	}
@@ -333,7 +352,7 @@ func (c *cluster) settle(ctx context.Context, nonce string) error {
 	if err != nil {
 		return fmt.Errorf("reaching the cluster: %w", err)
 	}
-	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps/falcotest-" + nonce).Do(ctx).Error()
+	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps/falcotest-" + url.PathEscape(nonce)).Do(ctx).Error()
 	if status := apierrors.APIStatus(nil); err != nil && !errors.As(err, &status) {
 		return fmt.Errorf("making a request whose audit event would be the last: %w", err)
 	}

@@ -112,6 +112,13 @@ func WithFalcoEngine(kind string) Option {
 	return func(c *config) { c.falcoCfg.engine = kind }
 }
 
+// WithFalcoPlugins names plugins that a Falco started by exec: loads, each as
+// NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS for a source of events. Default: the
+// container plugin, if it is installed with that Falco.
+func WithFalcoPlugins(plugins ...string) Option {
+	return func(c *config) { c.falcoCfg.plugins = append(c.falcoCfg.plugins, plugins...) }
+}
+
 // WithFalcoOptions passes "key=value" options, as of Falco's -o, to a Falco
 // started by exec:.
 func WithFalcoOptions(options ...string) Option {

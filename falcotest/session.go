@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
@@ -37,6 +38,7 @@ type Session struct {
 	slots     chan struct{} // bounds the actions that run at the same time
 	alone     sync.RWMutex  // held for writing by an action that must run alone
 	life      context.Context
+	cluster   *cluster
 	explainer explainer
 }
 
@@ -96,7 +98,7 @@ func Start(t testing.TB, opts ...Option) *Session {
 	}
 	t.Cleanup(func() {
 		cancel(errors.New("the test ended"))
-		if err := s.backend.close(); err != nil {
+		if err := errors.Join(s.cluster.close(), s.backend.close()); err != nil {
 			t.Errorf("ending the judge: %v", err)
 		}
 	})
@@ -129,6 +131,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if s.chosen, s.uncovered, err = selectActions(s.cfg, s.set); err != nil {
 		return err
 	}
+	s.cluster = newCluster(s.cfg.kubernetes())
 	s.backend, err = openBackend(ctx, t, s)
 	if err != nil {
 		return err
@@ -138,7 +141,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 }
 
 func (c *config) sources(syscalls *engine.Syscall) []filter.Source {
-	return []filter.Source{syscalls}
+	return []filter.Source{syscalls, audit.Source()}
 }
 
 func (s *Session) elapsed() time.Duration { return time.Since(s.started) }
@@ -242,6 +245,15 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 		base.Outcome, base.Reason, base.Hint, base.need = Skipped, err.Error(), need.Hint, need
 		return &base
 	}
+	if isKubernetes(sel.action) {
+		if err := s.cluster.start(ctx); err != nil {
+			base.Outcome, base.Reason = TriggerFailed, err.Error()
+			if need, ok := clusterNeed(err); ok {
+				base.Outcome, base.Hint, base.need = Skipped, need.Hint, need
+			}
+			return &base
+		}
+	}
 	alone := !s.backend.distinct(sel.rule)
 	for attempt := 1; ; attempt++ {
 		r := base
@@ -306,7 +318,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 		return none(err)
 	}
 	var setup child.Setup
-	if w != nil {
+	if w != nil && !isKubernetes(sel.action) {
 		setup = child.Setup{Filter: w.filter(), Exit: w.exit}
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
@@ -352,12 +364,18 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		if !v.Certain {
 			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
 		}
+		if isKubernetes(sel.action) {
+			if trouble := s.cluster.trouble(); trouble != "" {
+				r.Outcome, r.Reason = Inconclusive, trouble
+				break
+			}
+		}
 		if sel.rule == nil {
 			break
 		}
 		if w != nil {
 			r.Why = w.why(sel.rule.Name)
-		} else {
+		} else if !isKubernetes(sel.action) {
 			r.Why, r.WhyNote = s.explainAgain(ctx, sel)
 		}
 	default:
@@ -389,10 +407,11 @@ func (s *Session) enter(alone bool) func() {
 
 func (s *Session) startChild(ctx context.Context, sel selected) (*child.Child, error) {
 	return child.Start(ctx, child.Spec{
-		Action:   sel.action,
-		Env:      s.cfg.env,
-		Deadline: s.cfg.deadline,
-		Hermetic: s.cfg.hermetic && events.HostMounts(sel.action) == "",
+		Action:    sel.action,
+		Env:       s.cfg.env,
+		Deadline:  s.cfg.deadline,
+		Hermetic:  s.cfg.hermetic && events.HostMounts(sel.action) == "",
+		KubeFlags: s.cluster.flags(),
 	})
 }
 

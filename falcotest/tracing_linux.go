@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
@@ -31,7 +32,11 @@ type tracing struct {
 // newTracing makes an engine of the rules under test. Rules that their files
 // disable are evaluated if disabled ones are asked for.
 func newTracing(s *Session) (*tracing, error) {
-	opts := engine.Options{Matching: engine.All, ExtraFields: correlate.ExtraFields()}
+	opts := engine.Options{
+		Matching:      engine.All,
+		ExtraFields:   correlate.ExtraFields(),
+		ExtraFieldsOf: map[string][]string{audit.SourceName: {"ka.useragent"}},
+	}
 	if s.cfg.disabled {
 		opts.Enable = func(*rules.Rule) bool { return true }
 	}
