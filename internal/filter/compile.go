@@ -588,7 +588,7 @@ func (c *Compiler) warn(e *Expr, i int, r *Result) {
 	if e.Op == OpRegex && isSimpleRegex(text) {
 		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[i], "the regex '%s' can be written with =, contains, startswith or endswith, which are faster", text))
 	}
-	if n := fieldName(bare); n > 0 && (n == len(bare) || bare[n] == '[' && strings.HasSuffix(bare, "]")) && c.isField(bare[:n], bare[n:]) {
+	if n := fieldName(bare); n > 0 && isClass(bare) && (n == len(bare) || bare[n] == '[' && strings.HasSuffix(bare, "]")) && c.isField(bare[:n], bare[n:]) {
 		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[i], "'%s' is the name of a field, used here as a plain string", text).
 			hint("to compare with the field write val(%s)", bare))
 	}
@@ -598,6 +598,12 @@ func (c *Compiler) warn(e *Expr, i int, r *Result) {
 		}
 	}
 }
+
+// classes are the first parts of the names of fields. Most values with a dot in
+// them are names of files, and need not be looked up.
+var classes = []string{"evt", "syscall", "proc", "thread", "user", "group", "container", "fd", "fs", "fdlist", "k8s", "ka", "jevt", "json"}
+
+func isClass(name string) bool { return slices.Contains(classes, name[:identifier(name)]) }
 
 func (c *Compiler) isField(name, arg string) bool {
 	res, ok := c.fields[name+arg]

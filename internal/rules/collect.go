@@ -22,6 +22,7 @@ type collector struct {
 
 	lists      []*list
 	listByName map[string]*list
+	round      int // counts the conditions into which lists were put
 
 	macros      []*macro
 	macroByName map[string]*macro
@@ -38,6 +39,7 @@ type list struct {
 	items             []listItem // as written
 	resolved          []listItem // with lists in the list resolved
 	oddName           bool       // the name holds what separates words
+	round             int        // the last condition that named it
 	index, visibility int
 	used              bool
 	pos               filter.Pos

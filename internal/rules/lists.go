@@ -28,10 +28,10 @@ const (
 // blanks, parentheses, commas or equals signs stand around it, and the lists
 // take their turns in the order of their definition.
 func (c *collector) putLists(t *filter.Text) (*filter.Text, error) {
-	words := map[string]bool{}
-	addWords(words, t.String())
+	c.round++
+	c.want(t.String())
 	for _, l := range c.lists {
-		if !words[l.name] && !(l.oddName && strings.Contains(t.String(), l.name)) {
+		if l.round != c.round && !(l.oddName && strings.Contains(t.String(), l.name)) {
 			continue
 		}
 		u, used := l.put(t)
@@ -44,10 +44,26 @@ func (c *collector) putLists(t *filter.Text) (*filter.Text, error) {
 		l.used = true
 		t = u
 		for _, it := range l.resolved {
-			addWords(words, it.text)
+			c.want(it.text)
 		}
 	}
 	return t, nil
+}
+
+// want marks the lists that a text names: only they need to be looked for.
+func (c *collector) want(s string) {
+	for s != "" {
+		n := strings.IndexAny(s, delims)
+		word := s
+		if n < 0 {
+			s = ""
+		} else {
+			word, s = s[:n], s[n+1:]
+		}
+		if l := c.listByName[word]; l != nil && word != "" {
+			l.round = c.round
+		}
+	}
 }
 
 // put returns t with the list's items in place of its name.
@@ -121,12 +137,6 @@ func quote(s string) string {
 		return `"` + s + `"`
 	}
 	return s
-}
-
-func addWords(words map[string]bool, s string) {
-	for _, w := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(delims, r) }) {
-		words[w] = true
-	}
 }
 
 // resolveLists puts the items of lists in place of their names in other lists.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
@@ -88,18 +89,29 @@ func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
 		l.sources[s.Name()] = s
 	}
 	set := &Set{programs: map[string]*filter.Program{}}
-	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("loading rules: %w", err)
-		}
+	// Parsing the YAML is a third of the work, and can be done for all files at
+	// once; what the items mean depends on their order.
+	read := make([]*file, len(files))
+	var wg sync.WaitGroup
+	for i, f := range files {
 		set.Files = append(set.Files, f.Name)
 		if len(f.Data) > maxFile {
 			l.errs = append(l.errs, &Problem{Code: ErrFileRead, Pos: filter.Pos{File: f.Name}, Msg: fmt.Sprintf("the file is larger than %d MiB", maxFile>>20)})
 			continue
 		}
-		l.files[f.Name] = newFile(f.Name, f.Data)
-		r := &reader{loader: l, file: l.files[f.Name]}
-		r.read()
+		read[i] = newFile(f.Name, f.Data)
+		l.files[f.Name] = read[i]
+		wg.Go(read[i].parse)
+	}
+	wg.Wait()
+	for _, f := range read {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("loading rules: %w", err)
+		}
+		if f != nil {
+			r := &reader{loader: l, file: f}
+			r.read()
+		}
 	}
 	if opts.Plugins != nil {
 		l.checkPlugins(opts.Plugins)

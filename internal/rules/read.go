@@ -28,9 +28,8 @@ type reader struct {
 // read reads all items. A broken item does not keep the ones after it from
 // being read, so that one run finds all that is wrong.
 func (r *reader) read() {
-	docs, err := r.file.documents()
-	if err != nil {
-		line, msg := yamlError(err)
+	if r.file.err != nil {
+		line, msg := yamlError(r.file.err)
 		p := &Problem{Code: ErrYAMLParse, Pos: filter.Pos{File: r.file.name}, Msg: msg}
 		if line > 0 {
 			p.Pos.Line, p.Pos.Column = line, 1
@@ -39,7 +38,7 @@ func (r *reader) read() {
 		r.errs = append(r.errs, p)
 		return
 	}
-	for _, doc := range docs {
+	for _, doc := range r.file.docs {
 		if len(doc.Content) == 0 || isNull(doc.Content[0]) {
 			continue
 		}

@@ -27,6 +27,9 @@ type file struct {
 	data  []byte
 	lines []int // where each line begins
 	nodes int   // how many nodes were looked at
+
+	docs []*yaml.Node // the file's documents, once parsed
+	err  error        // why they could not be
 }
 
 func newFile(name string, data []byte) *file {
@@ -73,23 +76,23 @@ func (f *file) pos(n *yaml.Node) filter.Pos {
 	return filter.Pos{File: f.name, Line: n.Line, Column: f.offset(n) - f.lines[n.Line-1] + 1}
 }
 
-// documents parses all documents of the file. The error's position is found as
-// well as the YAML package's message allows.
-func (f *file) documents() (docs []*yaml.Node, err error) {
+// parse parses all documents of the file.
+func (f *file) parse() {
 	defer func() {
 		if r := recover(); r != nil { // a fault of the YAML package must not end the tests
-			err = fmt.Errorf("the YAML cannot be read: %v", r)
+			f.err = fmt.Errorf("the YAML cannot be read: %v", r)
 		}
 	}()
 	dec := yaml.NewDecoder(bytes.NewReader(f.data))
 	for {
 		var doc yaml.Node
 		if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-			return docs, nil
+			return
 		} else if err != nil {
-			return nil, err
+			f.err = err
+			return
 		}
-		docs = append(docs, &doc)
+		f.docs = append(f.docs, &doc)
 	}
 }
 
