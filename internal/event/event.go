@@ -92,9 +92,8 @@ type Process struct {
 	Cwd     string // absolute
 	Root    string
 
-	UID, GID              uint32
-	EUID, EGID            uint32
-	LoginUID              int64 // -1 when unset
+	UID, GID              uint32 // the effective ones, which are what Falco shows
+	LoginUID              int64  // -1 when unset
 	TTY                   uint32
 	CapPermitted          uint64
 	CapEffective          uint64

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -58,8 +59,10 @@ type tracer struct {
 	outside    map[int64]*process
 	containers map[string]*event.Container
 	overlays   map[uint64]bool
+	interfaces []netip.Prefix // of this machine, once they were needed
 
-	boot       int64
+	boot       int64 // when the system started
+	initStart  int64 // when pid 1 of the tracer's namespace did
 	event      event.Event
 	strings    map[string]string
 	buf        []byte // of readInto
@@ -149,6 +152,7 @@ func (t *tracer) attach() error {
 	wrap := func(err error) error {
 		return fmt.Errorf("attaching to process %d: %w", t.pid, attachError(err))
 	}
+	t.initStart = t.boot + int64(t.stat(1).startTicks)*tick
 	p := &process{}
 	if !t.readProcess(p, int64(t.pid)) {
 		return wrap(unix.ESRCH)

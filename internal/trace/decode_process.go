@@ -270,8 +270,8 @@ func (x *decoding) fillClone(th *thread, ret int64, flags uint64) {
 	b.str(comm)
 	b.strs(p.Cgroups)
 	b.num(int64(scapFlags))
-	b.num(int64(p.EUID))
-	b.num(int64(p.EGID))
+	b.num(int64(p.UID))
+	b.num(int64(p.GID))
 	b.num(th.VTID)
 	b.num(p.VPID)
 	start := int64(0)
@@ -402,10 +402,10 @@ func (x *decoding) fillExec() {
 	b.num(int64(p.ExeIno))
 	b.num(p.ExeCtime)
 	b.num(p.ExeMtime)
-	b.num(int64(p.EUID))
+	b.num(int64(p.UID))
 	b.path(p.ExePath, p.ExePath)
 	b.num(p.PGID)
-	b.num(int64(p.EGID))
+	b.num(int64(p.GID))
 	if c.typ == event.SysExecve {
 		if c.filenameOK {
 			b.path(c.filename, t.absolute(p.Cwd, c.filename))

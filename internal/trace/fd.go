@@ -161,20 +161,18 @@ func (t *tracer) absolute(dir, name string) string {
 		return ""
 	}
 	b := t.scratch[:0]
-	if name[0] != '/' {
-		b = append(b, dir...)
-		if len(b) == 0 || b[len(b)-1] != '/' {
-			if dir != "" {
-				b = append(b, '/')
-			}
-		}
-		if dir == "" {
-			return name // the directory is not known
-		}
-	} else if isClean(name) {
+	switch {
+	case name[0] == '/' && isClean(name):
 		return name
-	} else {
+	case name[0] == '/':
 		b = append(b, '/')
+	case dir == "":
+		return name // the directory is not known
+	default:
+		b = append(b, dir...)
+		if b[len(b)-1] != '/' {
+			b = append(b, '/')
+		}
 	}
 	for rest := name; rest != ""; {
 		var part string

@@ -154,7 +154,8 @@ func (t *tracer) born(by *thread, tid int, ev int) {
 }
 
 // birth tells by which kind of call and with which flags a thread makes
-// another. When the call was not followed, its kind follows from the event.
+// another; Falco reports no flags of fork and vfork. When the call was not
+// followed, its kind follows from the event.
 func (t *tracer) birth(by *thread, ev int) (event.Type, uint64) {
 	if by.inCall {
 		switch c := &by.call; c.typ {
@@ -163,14 +164,14 @@ func (t *tracer) birth(by *thread, ev int) (event.Type, uint64) {
 		case event.SysFork:
 			return event.SysFork, 0
 		case event.SysVfork:
-			return event.SysVfork, unix.CLONE_VM | unix.CLONE_VFORK
+			return event.SysVfork, 0
 		}
 	}
 	switch ev {
 	case eventFork:
 		return event.SysFork, 0
 	case eventVfork:
-		return event.SysVfork, unix.CLONE_VM | unix.CLONE_VFORK
+		return event.SysVfork, 0
 	}
 	if flags, ok := cloneArg(by.tid); ok {
 		return event.SysClone, flags

@@ -111,8 +111,8 @@ func (t *tracer) stat(tid int64) (st procStat) {
 // procStatus is what /proc/PID/status tells.
 type procStatus struct {
 	tgid, ppid             int64
-	uid, euid, fsuid       uint32
-	gid, egid, fsgid       uint32
+	euid, fsuid            uint32
+	egid, fsgid            uint32
 	groups                 []uint32
 	vtid, vpid             int64
 	vpgid, vsid            int64
@@ -145,9 +145,9 @@ func (t *tracer) status(tid int64) (st procStatus) {
 		case "PPid":
 			st.ppid = last
 		case "Uid":
-			st.uid, st.euid, st.fsuid = uint32(num(0)), uint32(num(1)), uint32(num(3))
+			st.euid, st.fsuid = uint32(num(1)), uint32(num(3))
 		case "Gid":
-			st.gid, st.egid, st.fsgid = uint32(num(0)), uint32(num(1)), uint32(num(3))
+			st.egid, st.fsgid = uint32(num(1)), uint32(num(3))
 		case "Groups":
 			for i := range f {
 				st.groups = append(st.groups, uint32(num(i)))
@@ -264,8 +264,8 @@ func (t *tracer) readIdentity(p *process) procStatus {
 }
 
 func (t *tracer) setCreds(p *process, st *procStatus) {
-	p.UID, p.EUID, p.fsuid = st.uid, st.euid, st.fsuid
-	p.GID, p.EGID, p.fsgid = st.gid, st.egid, st.fsgid
+	p.UID, p.fsuid = st.euid, st.fsuid
+	p.GID, p.fsgid = st.egid, st.fsgid
 	p.groups = st.groups
 	p.CapInheritable, p.CapPermitted, p.CapEffective = st.capInh, st.capPrm, st.capEff
 }
@@ -440,7 +440,7 @@ func (t *tracer) overlayMount(pid int64, name string) (mountPoint, root, upperDi
 var cgroupControllers = [...]string{"cpuset", "cpu", "cpuacct", "io", "memory"}
 
 // readCgroups reads the control groups as Falco writes them, and the container
-// that their paths name.
+// that the first of their paths names which names one.
 func (t *tracer) readCgroups(p *process) {
 	b := t.readProc(p.PID, "cgroup")
 	if string(b) == t.cgroupText && t.cgroupText != "" {
@@ -479,8 +479,12 @@ func (t *tracer) readCgroups(p *process) {
 		list[i] = name + "=" + path
 	}
 	p.Cgroups, p.Container = list, nil
-	if id, typ := containerID(text); id != "" {
-		p.Container = t.containerByID(id, typ)
+	for _, group := range list {
+		_, path, _ := strings.Cut(group, "=")
+		if id, typ := containerID(path); id != "" {
+			p.Container = t.containerByID(id, typ)
+			break
+		}
 	}
 	t.cgroupText, t.cgroupList, t.container = text, list, p.Container
 }
@@ -504,64 +508,4 @@ func (t *tracer) containerByID(id, typ string) *event.Container {
 	}
 	t.containers[id] = c
 	return c
-}
-
-// containerPrefixes are what engines put before the ID in the last part of a
-// control group's path, with systemd's driver.
-var containerPrefixes = []struct{ prefix, typ string }{
-	{"docker-", "docker"},
-	{"libpod-", "podman"},
-	{"cri-containerd-", "containerd"},
-	{"crio-", "cri-o"},
-	{"nerdctl-", "containerd"},
-}
-
-// containerID finds the container that control groups belong to: the last part
-// of a path, of 64 hexadecimal digits, with what the engine puts around it.
-func containerID(cgroups string) (id, typ string) {
-	for line := range strings.Lines(cgroups) {
-		_, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":/")
-		parts := strings.Split(path, "/")
-		// A process may have made groups below that of its container.
-		for i := len(parts) - 1; i >= 0; i-- {
-			part := strings.TrimSuffix(parts[i], ".scope")
-			typ = ""
-			for _, p := range containerPrefixes {
-				if rest, ok := strings.CutPrefix(part, p.prefix); ok {
-					part, typ = rest, p.typ
-				}
-			}
-			if !isContainerID(part) {
-				continue
-			}
-			if typ == "" {
-				parent := ""
-				if i > 0 {
-					parent = parts[i-1]
-				}
-				switch {
-				case parent == "docker":
-					typ = "docker"
-				case strings.HasPrefix(parent, "libpod"):
-					typ = "podman"
-				default:
-					typ = "containerd"
-				}
-			}
-			return part, typ
-		}
-	}
-	return "", ""
-}
-
-func isContainerID(s string) bool {
-	if len(s) != 64 {
-		return false
-	}
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
 }

@@ -70,10 +70,9 @@ func (t *tracer) setParent(p, parent *process) {
 	p.PVPID = parent.VPID
 }
 
-// setPidnsStart finds when the first process of p's pid namespace started. In
-// the tracer's own namespace it is the system's start, as Falco has it.
+// setPidnsStart finds when the first process of p's pid namespace started.
 func (t *tracer) setPidnsStart(p *process) {
-	p.PidnsInitStart = t.boot
+	p.PidnsInitStart = t.initStart
 	if p.nsDepth == 0 {
 		return
 	}

@@ -6,6 +6,7 @@ package trace
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -374,8 +375,62 @@ func transferred(x *decoding, fd *event.FD, sa event.SockAddr, ok, inbound bool)
 			fd.Client = true
 		}
 	}
+	sa = x.t.inferAddress(u)
 	if (inbound && fd.Client) || (!inbound && fd.Server) {
 		sa.Src, sa.Dst = sa.Dst, sa.Src
 	}
 	rename(x, fd, func() { setTuple(fd, sa) })
+}
+
+// inferAddress replaces an address of a tuple that is not known by one of this
+// machine's, as Falco does: the other end's own, one of the same network, or
+// else the first that is not the loopback's.
+func (t *tracer) inferAddress(sa event.SockAddr) event.SockAddr {
+	src, dst := sa.Src.Addr(), sa.Dst.Addr()
+	switch {
+	case !src.IsUnspecified() && !dst.IsUnspecified():
+	case src.IsUnspecified():
+		if a := t.localAddress(dst); a != dst || sa.Src.Port() != sa.Dst.Port() {
+			sa.Src = netip.AddrPortFrom(a, sa.Src.Port())
+		}
+	default:
+		if a := t.localAddress(src); a != src || sa.Src.Port() != sa.Dst.Port() {
+			sa.Dst = netip.AddrPortFrom(a, sa.Dst.Port())
+		}
+	}
+	return sa
+}
+
+func (t *tracer) localAddress(other netip.Addr) netip.Addr {
+	if t.interfaces == nil {
+		t.interfaces = []netip.Prefix{}
+		addrs, _ := net.InterfaceAddrs()
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				t.interfaces = append(t.interfaces, p)
+			}
+		}
+	}
+	var network, first netip.Addr
+	for _, p := range t.interfaces {
+		a := p.Addr()
+		switch {
+		case a.Is4() != other.Is4():
+		case a == other:
+			return a
+		case !network.IsValid() && p.Contains(other):
+			network = a
+		case !first.IsValid() && !a.IsLoopback():
+			first = a
+		}
+	}
+	switch {
+	case network.IsValid():
+		return network
+	case first.IsValid():
+		return first
+	case other.Is4():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
