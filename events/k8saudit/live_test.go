@@ -21,6 +21,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/events/k8saudit"
+	"github.com/falcotest/go-falcotest/falcotest"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/kube"
 )
@@ -41,15 +42,20 @@ var shared struct {
 	err     error
 }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
+func TestMain(m *testing.M) { falcotest.Main(withShared{m}) }
+
+// withShared ends the shared API server after the tests.
+type withShared struct{ m *testing.M }
+
+func (w withShared) Run() int {
+	code := w.m.Run()
 	if c := shared.cluster; c != nil {
 		if err := errors.Join(c.Close(), errors.Join(c.problems...)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			code = 1
+			return 1
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 // live returns the shared API server, or skips the test where there is none to

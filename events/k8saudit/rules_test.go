@@ -17,9 +17,9 @@ import (
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
-// upstream returns an engine with the upstream rules, all of them switched on,
-// or skips the test where there are none.
-func upstream(t testing.TB) *engine.Engine {
+// upstreamFile returns the file of the upstream rules, or skips the test where
+// there is none.
+func upstreamFile(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("FALCO_TESTDATA")
 	if dir == "" {
@@ -29,7 +29,14 @@ func upstream(t testing.TB) *engine.Engine {
 	if _, err := os.Stat(file); err != nil {
 		t.Skipf("needs data about Falco: %v: set FALCO_TESTDATA to its folder", err)
 	}
-	files := []string{file, "testdata/switched_on.yaml"}
+	return file
+}
+
+// upstream returns an engine with the upstream rules, all of them switched on,
+// or skips the test.
+func upstream(t testing.TB) *engine.Engine {
+	t.Helper()
+	files := []string{upstreamFile(t), "testdata/switched_on.yaml"}
 	set, err := rules.Load(context.Background(), files, rules.Options{Sources: []filter.Source{audit.Source()}})
 	if err != nil {
 		t.Fatalf("%+v", err)
