@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package helper runs actions: it has the default [events.Helper], the hook by
-// which an executable becomes an action's child, a [Runner] for programs that
-// are no tests, and the helper.* actions that other actions spawn.
-//
-// A program that uses a Runner calls [Main] first:
+// Package helper runs actions (package events), each in a process of its own
+// with the default [events.Helper], for programs that are no tests:
 //
 //	func main() {
-//		helper.Main()
-//		r, err := helper.NewRunner(…)
-//		…
+//		helper.Main() // makes this process an action's, if it is to be one
+//		r := helper.Runner{Deadline: 30 * time.Second}
+//		for _, res := range r.Run(ctx, "syscall.WriteBelowEtc") {
+//			fmt.Println(res.Action, res.Outcome)
+//		}
 //	}
 //
-// Tests use package falcotest, whose Main calls the hook.
+// It also has what actions share: the helper actions, which they spawn under
+// other names, and functions that change the machine and undo it, come what
+// may: [CreateFile], [ModifyFile], [TempDir], [Undo] and its operations.
 //
-// Each action runs in a child process of its own, this executable run again;
-// the package itself works everywhere, children need Linux.
+// The package imports package events and the packages that run and contain
+// actions. It knows no Falco and no tests.
 package helper

@@ -3,34 +3,22 @@
 package helper
 
 import (
-	"maps"
 	"os"
-	"runtime/debug"
-	"slices"
 
 	"github.com/falcotest/go-falcotest/internal/child"
 )
 
-// Main makes this process an action's child, if it was started to be one, and
-// then does not return. Otherwise it does nothing. Call it first in main, or
-// falcotest.Main in TestMain.
-func Main() {
-	child.Enter(run)
-}
+// Main is the hook by which actions get processes of their own: this
+// executable is executed again, and Main makes that process the action's and
+// never returns in it. In any other process it does nothing.
+//
+// Call it first in main. Tests call falcotest.Main, which calls it. Without
+// the hook, running an action fails and says so.
+func Main() { child.Main() }
 
-// ID returns the id of the run that this process belongs to, or "" outside of
-// one. It is in the environment of all processes that an action starts, and
-// SpawnAs puts it into the path of their executables; an action that cannot
-// rely on either puts it into arguments and file names, so that an alert which
-// shows those can be attributed to the run.
-func ID() string { return os.Getenv(child.EnvID) }
-
-// Folder returns a folder of the action's own, whose name contains the id and
-// which is removed when the action has ended, or "" outside of an action.
-func Folder() string { return os.Getenv(child.EnvFolder) }
-
-func stack() []byte { return debug.Stack() }
-
-func sortedKeys[M ~map[string]V, V any](m M) []string {
-	return slices.Sorted(maps.Keys(m))
-}
+// ID returns the id of the run of an action that this process belongs to, ""
+// outside of one. It is in the environment of all that the action starts, as
+// FALCOTEST_ID, and in the path of what [events.Helper.SpawnAs] executes. What
+// an action puts it into besides, such as the name of a file, lets an alert
+// that shows this be attributed to the run.
+func ID() string { return os.Getenv("FALCOTEST_ID") }

@@ -4,96 +4,128 @@ package child
 
 import (
 	"bytes"
-	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/falcotest/go-falcotest/internal/trace"
+	"golang.org/x/sys/unix"
 )
 
-func installFilter(program []byte) error { return trace.InstallFilter(program) }
-
-func inherited(fd uintptr, name string) *os.File {
-	syscall.CloseOnExec(int(fd))
-	return os.NewFile(fd, name)
+// executable returns a path of the running executable that gives the process
+// its own name, or /proc/self/exe where the file is no longer there.
+func executable() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return self, nil
+	}
+	at, err1 := os.Stat(path)
+	is, err2 := os.Stat(self)
+	if err1 != nil || err2 != nil || !os.SameFile(at, is) {
+		return self, nil
+	}
+	return path, nil
 }
 
-// endSession kills the session that this process leads, itself included.
-func endSession() {
-	killTree(os.Getpid(), os.Getenv(EnvID))
-	syscall.Kill(os.Getpid(), syscall.SIGKILL)
+func newSession(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 }
 
-// Tree returns the processes of an action that still exist: the child itself,
-// its session, its descendants, and whatever has its id in the environment.
-// Ids are those of the host's /proc.
-func Tree(pid int, id string) []int {
-	entries, err := os.ReadDir("/proc")
+// proc is what /proc tells of a process.
+type proc struct {
+	pid, ppid, session int
+}
+
+// processes returns all processes but zombies.
+func processes() []proc {
+	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
-	type proc struct{ ppid, session int }
-	procs := make(map[int]proc)
-	for _, e := range entries {
-		n, err := strconv.Atoi(e.Name())
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	var list []proc
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		if ppid, session, alive := procStat(n); alive {
-			procs[n] = proc{ppid, session}
-		}
-	}
-	self := os.Getpid()
-	marker := []byte(EnvID + "=" + id + "\x00")
-	var tree []int
-	for n, p := range procs {
-		if n == self {
+		data, err := os.ReadFile(filepath.Join("/proc", name, "stat"))
+		if err != nil {
 			continue
 		}
-		ours := n == pid || p.session == pid
-		for up, steps := p.ppid, 0; !ours && up > 1 && steps < 64; steps++ {
-			ours = up == pid
-			up = procs[up].ppid
+		// The second field, in parentheses, may hold anything.
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+		if len(fields) < 4 || fields[0] == "Z" || fields[0] == "X" {
+			continue
 		}
-		if !ours && id != "" {
-			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", n))
-			ours = err == nil && (bytes.HasPrefix(env, marker) || bytes.Contains(env, append([]byte{0}, marker...)))
-		}
-		if ours {
-			tree = append(tree, n)
-		}
+		p := proc{pid: pid}
+		p.ppid, _ = strconv.Atoi(fields[1])
+		p.session, _ = strconv.Atoi(fields[3])
+		list = append(list, p)
 	}
-	return tree
+	return list
 }
 
-// procStat reads a process's parent and session; alive is false for zombies.
-func procStat(pid int) (ppid, session int, alive bool) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// killDescendants kills all processes below pid and all of its session, until
+// there are none, and returns them. With byID, those that carry the id in
+// their environment too: when pid is dead, it is no one's parent.
+func killDescendants(pid int, id string, byID bool) []int {
+	var killed []int
+	mark := []byte(envID + "=" + id)
+	own := os.Getpid()
+	// Each round kills a generation; a process that starts others faster than
+	// they are found loses, because it is killed itself.
+	for range 10_000 {
+		all := processes()
+		doomed := map[int]bool{}
+		if byID {
+			for _, p := range all {
+				doomed[p.pid] = carries(p.pid, mark)
+			}
+		}
+		for again := true; again; {
+			again = false
+			for _, p := range all {
+				if !doomed[p.pid] && (p.ppid == pid || p.session == pid || doomed[p.ppid]) {
+					doomed[p.pid], again = true, true
+				}
+			}
+		}
+		found := false
+		for _, p := range all {
+			if !doomed[p.pid] || p.pid == pid || p.pid == own {
+				continue
+			}
+			if unix.Kill(p.pid, unix.SIGKILL) == nil {
+				found = true
+				if !slices.Contains(killed, p.pid) {
+					killed = append(killed, p.pid)
+				}
+			}
+		}
+		if !found {
+			break
+		}
+		runtime.Gosched()
+	}
+	return killed
+}
+
+// carries tells whether a process was started with a variable.
+func carries(pid int, mark []byte) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return 0, 0, false
+		return false
 	}
-	// The name in parentheses may hold anything.
-	rest := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(rest) < 4 {
-		return 0, 0, false
-	}
-	ppid, _ = strconv.Atoi(rest[1])
-	session, _ = strconv.Atoi(rest[3])
-	return ppid, session, rest[0] != "Z" && rest[0] != "X"
-}
-
-// killTree kills an action's processes until none is found: a process that
-// forks while it is being killed is found by the next look.
-func killTree(pid int, id string) {
-	for range 1000 {
-		tree := Tree(pid, id)
-		if len(tree) == 0 {
-			return
-		}
-		for _, n := range tree {
-			syscall.Kill(n, syscall.SIGKILL)
+	for kv := range bytes.SplitSeq(data, []byte{0}) {
+		if bytes.Equal(kv, mark) {
+			return true
 		}
 	}
+	return false
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package child
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const self = "/proc/self/exe"
+
+// copyExecutable puts this executable at path: by a hard link, else sharing
+// its blocks, else copied.
+func copyExecutable(path string) error {
+	// The link shares owner and mode, so it is of no use when the file cannot
+	// be executed by everyone.
+	if info, err := os.Stat(self); err == nil && info.Mode()&0o555 == 0o555 {
+		err := unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+		if err == nil {
+			return nil
+		}
+	}
+	from, err := os.Open(self)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := copyByBytes(from, path); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755) // whatever the umask
+}
+
+func cloneFile(to, from *os.File) error {
+	return unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
+}

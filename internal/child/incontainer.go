@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package child
+
+import (
+	"regexp"
+	"strings"
+)
+
+// evidence is what is looked at to tell whether a process is in a container.
+type evidence struct {
+	cgroups    string // /proc/self/cgroup
+	mounts     string // /proc/self/mountinfo
+	marked     bool   // /.dockerenv or /run/.containerenv exists
+	namespaces bool   // a PID, UTS, IPC or cgroup namespace is not the machine's first
+}
+
+// containerCgroup matches the names that container engines give to control
+// groups: a 64-digit id by itself or between a prefix and ".scope".
+var containerCgroup = regexp.MustCompile(`(^|[/:-])([0-9a-f]{64}|[0-9a-f]{32}-[0-9]{10})(\.scope)?(/|$)`)
+
+// engineMount matches the files that an engine mounts into its containers.
+var engineMount = regexp.MustCompile(`/(containers|overlay-containers|sandboxes|pods)/[^ ]*/(hostname|hosts|resolv\.conf|etc-hosts) /`)
+
+// contained weighs the evidence. A control group named after a container is
+// enough, as it is to Falco. A marker file alone is not: it is also found on
+// machines whose root was made from an image. It, or files mounted by an
+// engine, count together with namespaces that are not the machine's.
+func (e evidence) contained() bool {
+	for line := range strings.Lines(e.cgroups) {
+		if containerCgroup.MatchString(strings.TrimSpace(line)) {
+			return true
+		}
+	}
+	if engineMount.MatchString(e.mounts) {
+		return true
+	}
+	return e.marked && e.namespaces
+}
+
+// InContainer tells whether this process runs in a container. It looks at its
+// control groups (/proc/self/cgroup: an id as Docker, Podman, containerd and
+// CRI-O use), its mounts (/proc/self/mountinfo: /etc/hosts and its like from an
+// engine's folder), and at /.dockerenv and /run/.containerenv, which count
+// where the PID, UTS, IPC or cgroup namespace is not the machine's first.
+// It is false on other systems than Linux.
+func InContainer() bool { return gather().contained() }

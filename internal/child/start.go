@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package child
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/journal"
+)
+
+const (
+	envID      = "FALCOTEST_ID"
+	envControl = "FALCOTEST_CONTROL"
+
+	controlAction = "action"
+	controlSpawn  = "spawn"
+
+	// argAction is the first argument of an action's process.
+	argAction = "falcotest-action"
+
+	// DefaultGrace is how long cleanups may take when an action is stopped.
+	DefaultGrace = 3 * time.Second
+)
+
+// Spec says which action to run, and how.
+type Spec struct {
+	Action string
+	// ID is unique among all runs on this machine. Empty means a new one.
+	ID string
+	// Env is added to this process's environment, as NAME=value.
+	Env []string
+	// Dir is the working directory. Empty means this process's.
+	Dir string
+	// Deadline is how long the action may run, from when the gate opens. Zero
+	// means that only Wait's context ends it.
+	Deadline time.Duration
+	// Grace is how long cleanups may take at the deadline, before everything
+	// is killed. Zero means [DefaultGrace].
+	Grace time.Duration
+	// Hermetic asks for folders that vanish with the process; [Child.Hermetic]
+	// tells whether it got them.
+	Hermetic bool
+	// KubeFlags are what ResourceBuilder shall use, as kubectl takes them:
+	// "--namespace=x".
+	KubeFlags []string
+	// Log receives each log entry as it comes, from one goroutine at a time.
+	Log func(Record)
+	// LogLevel is the level below which an action's entries are not sent.
+	// Zero means Info.
+	LogLevel logrus.Level
+	// Output receives what the action writes to standard error and output.
+	Output io.Writer
+}
+
+// Setup is what a child is given when its gate opens.
+type Setup struct {
+	// Filter is a seccomp filter made by trace.Program; nil for none. A tracer
+	// must have attached.
+	Filter []byte
+	// Exit must be set when a tracer of this process has attached: the tracer
+	// takes the exit status that Wait would wait for. Exit returns how the
+	// process ended, in words, "" for a normal exit. Wait calls it when the
+	// process is gone.
+	Exit func() string
+}
+
+// Transport is a started process and the way to it.
+type Transport struct {
+	In   io.WriteCloser // its standard input
+	Out  io.Reader      // its standard output
+	PID  int            // as this process sees it; 0 when not known
+	Kill func() error   // kills it, and all in it where that is another world
+	// Wait returns when the process is gone, with how it ended, in words, ""
+	// for a normal exit. When a tracer takes the exit status, it is given.
+	Wait func(exit func() string) string
+	// Descendants kills the processes below the first and returns them; nil
+	// when Kill ends them too. When the first died on its own account, all of
+	// the id are looked for.
+	Descendants func(died bool) []int
+	// Close undoes and removes everything else, and returns what it undid.
+	Close func() ([]string, error)
+	// Journal writes an operation down; Done that it is undone. Nil when
+	// everything vanishes with the process.
+	Journal func(journal.Op) error
+	Done    func(id string) error
+	// Output returns the end of what the process wrote.
+	Output func() string
+}
+
+// Child is an action's process. Its methods may be called from any goroutine,
+// in the order Go, Wait; or Kill at any time before Wait. One of Wait and Kill
+// must be called.
+type Child struct {
+	spec  Spec
+	t     Transport
+	conn  *conn
+	hello hello
+
+	setup Setup
+	gone  bool // the gate has been opened
+
+	mu   sync.Mutex
+	pids []int
+	log  []Record
+
+	report  chan *report  // one, when it reports
+	drained chan struct{} // closed when its output has ended
+
+	finish sync.Once
+	result Result
+}
+
+// NewID returns a new id. Its form, "ft" and 14 of the characters a–z and 2–7,
+// is what package correlate looks for in the texts of alerts.
+func NewID() string {
+	return "ft" + strings.ToLower(rand.Text()[:14])
+}
+
+// Start starts the process of an action and returns when it waits at its gate.
+// The context bounds only that.
+func Start(ctx context.Context, spec Spec) (*Child, error) {
+	if err := spec.fill(); err != nil {
+		return nil, err
+	}
+	t, err := startLocal(spec)
+	if err != nil {
+		return nil, fmt.Errorf("starting a process for %s: %w", spec.Action, err)
+	}
+	return Connect(ctx, spec, t)
+}
+
+func (s *Spec) fill() error {
+	if _, ok := events.All()[s.Action]; !ok {
+		return fmt.Errorf("starting a process for %q: no such action is registered", s.Action)
+	}
+	if s.ID == "" {
+		s.ID = NewID()
+	}
+	if s.Grace == 0 {
+		s.Grace = DefaultGrace
+	}
+	if s.LogLevel == 0 {
+		s.LogLevel = logrus.InfoLevel
+	}
+	return nil
+}
+
+// Environ returns the variables that make a process an action's, and the
+// arguments after the executable.
+func Environ(spec Spec) (env, args []string) {
+	return []string{envID + "=" + spec.ID, envControl + "=" + controlAction},
+		[]string{argAction, spec.Action, spec.ID}
+}
+
+// Connect waits for a process that was started with [Environ] to come to its
+// gate. Whatever it returns, it owns the transport from then on.
+func Connect(ctx context.Context, spec Spec, t Transport) (*Child, error) {
+	if err := spec.fill(); err != nil {
+		return nil, err
+	}
+	c := &Child{
+		spec:    spec,
+		t:       t,
+		conn:    newConn(t.Out, t.In),
+		report:  make(chan *report, 1),
+		drained: make(chan struct{}),
+	}
+	if t.PID > 0 {
+		c.pids = append(c.pids, t.PID)
+	}
+	stop := context.AfterFunc(ctx, func() { t.Kill() })
+	h, before, err := c.conn.greet()
+	if !stop() && err != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		close(c.drained)
+		var res Result
+		ended := c.complete(&res, err != io.EOF)
+		if ctx.Err() == nil {
+			err = missing(before, res.Output, ended, err)
+		}
+		return nil, fmt.Errorf("starting a process for %s: %w", spec.Action, err)
+	}
+	c.hello = h
+	go c.read()
+	return c, nil
+}
+
+// missing says why a process ended before it greeted.
+func missing(before, output, ended string, err error) error {
+	if ended == "" && errors.Is(err, io.EOF) {
+		exe, _ := os.Executable()
+		return &NoHookError{Program: exe, Output: before}
+	}
+	return fmt.Errorf("it ended before its first word: %s\n%s%s", ended, before, output)
+}
+
+// read takes what the child sends until its end.
+func (c *Child) read() {
+	defer close(c.drained)
+	reported := false
+	for {
+		m, err := c.conn.receive()
+		if err != nil {
+			return
+		}
+		switch m.Type {
+		case typeLog:
+			if m.Log != nil {
+				c.mu.Lock()
+				c.log = append(c.log, *m.Log)
+				c.mu.Unlock()
+				if c.spec.Log != nil {
+					c.spec.Log(*m.Log)
+				}
+			}
+		case typeJournal:
+			ack := message{Type: typeAck}
+			if m.Op != nil {
+				ack.ID = m.Op.ID
+				if c.t.Journal != nil {
+					if err := c.t.Journal(*m.Op); err != nil {
+						ack.Err = err.Error()
+					}
+				}
+			}
+			c.conn.send(ack) // when the child is gone, no one waits for it
+		case typeDone:
+			if c.t.Done != nil {
+				c.t.Done(m.ID) // undoing it again would do nothing
+			}
+		case typeSpawned:
+			c.mu.Lock()
+			c.pids = append(c.pids, m.PID)
+			c.mu.Unlock()
+		case typeReport:
+			if m.Report != nil && !reported {
+				reported = true
+				c.report <- m.Report
+			}
+		}
+	}
+}
+
+// PID returns the process's number, 0 when it is not known.
+func (c *Child) PID() int { return c.t.PID }
+
+// ID returns the id of this run of the action.
+func (c *Child) ID() string { return c.spec.ID }
+
+// Action returns the action's name.
+func (c *Child) Action() string { return c.spec.Action }
+
+// Hermetic tells whether the folders that actions write to vanish with the
+// process, and if not, why not.
+func (c *Child) Hermetic() (ok bool, why string) { return c.hello.Hermetic, c.hello.Why }
+
+// Go opens the gate.
+func (c *Child) Go(s Setup) error {
+	if c.gone {
+		return errors.New("opening the gate of an action's process: it is open already")
+	}
+	c.gone, c.setup = true, s
+	err := c.conn.send(message{Type: typeGo, Go: &goMessage{
+		Action:    c.spec.Action,
+		Filter:    s.Filter,
+		KubeFlags: c.spec.KubeFlags,
+		LogLevel:  uint32(c.spec.LogLevel),
+	}})
+	if err != nil {
+		return fmt.Errorf("opening the gate of the process of %s: %w", c.spec.Action, err)
+	}
+	return nil
+}
+
+// Wait waits for the action's end, and returns when its processes are gone and
+// everything is cleaned up. At the deadline, and when the context ends, the
+// action is stopped: its cleanups run, for as long as the grace allows.
+func (c *Child) Wait(ctx context.Context) Result {
+	c.finish.Do(func() { c.result = c.wait(ctx) })
+	return c.result
+}
+
+// Kill ends the process and all below it at once, and cleans up, from the
+// journal where need be. It may be called instead of Wait, also when a tracer
+// has attached but Go was not called; exit is as in [Setup], nil without tracer.
+func (c *Child) Kill(exit func() string) Result {
+	c.finish.Do(func() {
+		if exit != nil {
+			c.setup.Exit = exit
+		}
+		c.t.Kill()
+		err := errors.New("the action's process was killed")
+		c.result = Result{Outcome: Failed, Reason: err.Error(), Err: err, Started: time.Now()}
+		c.complete(&c.result, true)
+	})
+	return c.result
+}
+
+func (c *Child) wait(ctx context.Context) Result {
+	started := time.Now()
+	if c.spec.Deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.spec.Deadline, deadlineError(c.spec.Deadline))
+		defer cancel()
+	}
+	var rep *report
+	stopped := false
+	select {
+	case rep = <-c.report:
+	case <-c.drained:
+	case <-ctx.Done():
+		stopped = true
+		rep = c.stop()
+	}
+	if rep == nil { // it may have reported and ended at once
+		select {
+		case rep = <-c.report:
+		default:
+		}
+	}
+
+	res := Result{Started: started}
+	if rep != nil && !rep.Started.IsZero() {
+		res.Started, res.Ended = rep.Started, rep.Ended
+	}
+	ended := c.complete(&res, rep == nil)
+	switch {
+	case stopped && (rep == nil || rep.Outcome == TimedOut):
+		res.Outcome, res.Err = TimedOut, context.Cause(ctx)
+		var d deadlineError
+		if !errors.As(res.Err, &d) && !errors.Is(res.Err, context.DeadlineExceeded) {
+			res.Outcome, res.Err = Failed, fmt.Errorf("the action was stopped: %w", res.Err)
+		}
+	case rep == nil:
+		if ended == "" {
+			ended = "it exited by itself"
+		}
+		res.Outcome, res.Err = Failed, fmt.Errorf("the action's process ended without a report: %s", ended)
+	default:
+		rep.fill(&res)
+	}
+	if res.Err != nil {
+		res.Reason = res.Err.Error()
+	}
+	return res
+}
+
+type deadlineError time.Duration
+
+func (d deadlineError) Error() string {
+	return fmt.Sprintf("the action did not end within %s", time.Duration(d))
+}
+
+func (r *report) fill(res *Result) {
+	res.Outcome = r.Outcome
+	switch {
+	case r.Outcome == Skipped:
+		res.Reason = r.Text
+	case r.Stack != "":
+		res.Err = &PanicError{Value: r.Text, Stack: r.Stack}
+	case r.Outcome == TimedOut: // stopped by a signal from elsewhere
+		res.Outcome, res.Err = Failed, errors.New("the action was interrupted by a signal")
+	case r.Outcome != Completed:
+		res.Err = errors.New(r.Text)
+	}
+}
+
+// stop asks the child to clean up, and kills it when it does not.
+func (c *Child) stop() *report {
+	sent := make(chan error, 1)
+	go func() { sent <- c.conn.send(message{Type: typeStop}) }()
+	timer := time.NewTimer(c.spec.Grace)
+	defer timer.Stop()
+	var rep *report
+	select {
+	case rep = <-c.report:
+	case <-c.drained:
+	case <-timer.C:
+		c.t.Kill()
+	}
+	if rep == nil {
+		c.t.Kill()
+	}
+	return rep
+}
+
+// complete ends all processes and cleans up.
+func (c *Child) complete(res *Result, died bool) (ended string) {
+	if res.Ended.IsZero() {
+		res.Ended = time.Now()
+	}
+	if died {
+		c.t.Kill()
+	}
+	// While the first process lives, all that lost their parents are its
+	// children, so they are found without fail. A tracer's Exit waits for all.
+	if c.t.Descendants != nil {
+		res.Killed = c.t.Descendants(died)
+	}
+	ended = c.end()
+	if c.t.Descendants != nil && died {
+		res.Killed = append(res.Killed, c.t.Descendants(true)...)
+	}
+	<-c.drained
+	if c.t.Close != nil {
+		undone, err := c.t.Close()
+		res.Undone = undone
+		if err != nil {
+			c.note(logrus.ErrorLevel, err.Error())
+		}
+	}
+	for _, s := range res.Undone {
+		c.note(logrus.WarnLevel, "the action left a change that had to be undone: "+s)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pids := map[int]bool{}
+	for _, pid := range slices.Concat(c.pids, res.Killed) {
+		pids[pid] = true
+	}
+	res.PIDs = slices.Sorted(maps.Keys(pids))
+	res.Log = slices.Clone(c.log)
+	if c.t.Output != nil {
+		res.Output = c.t.Output()
+	}
+	return ended
+}
+
+func (c *Child) note(level logrus.Level, text string) {
+	r := Record{Time: time.Now(), Level: level.String(), Message: text}
+	c.mu.Lock()
+	c.log = append(c.log, r)
+	c.mu.Unlock()
+	if c.spec.Log != nil {
+		c.spec.Log(r)
+	}
+}
+
+// end lets the process go, kills it when it does not, and waits until it is
+// gone.
+func (c *Child) end() string {
+	c.t.In.Close()
+	timer := time.AfterFunc(c.spec.Grace, func() { c.t.Kill() })
+	defer timer.Stop()
+	return c.t.Wait(c.setup.Exit)
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Kind is what an operation does.
+type Kind string
+
+// The kinds of operations.
+const (
+	Remove     Kind = "remove"     // the file, link or empty directory Path
+	RemoveTree Kind = "removetree" // the directory Path and all that it holds
+	Restore    Kind = "restore"    // content, mode, owner and times of the file Path
+	Interface  Kind = "interface"  // remove the network interface named Path
+	Cgroup     Kind = "cgroup"     // remove the control group Path and those below it
+	Kill       Kind = "kill"       // the process PID that started at Start
+	Unmount    Kind = "unmount"    // Path
+)
+
+// Op undoes one change. Undoing it twice, or when the change was not made
+// after all, does nothing and is no error.
+type Op struct {
+	ID    string `json:"id"` // unique in its journal
+	Kind  Kind   `json:"kind"`
+	Path  string `json:"path,omitempty"`
+	File  *File  `json:"file,omitempty"`
+	PID   int    `json:"pid,omitempty"`
+	Start uint64 `json:"start,omitempty"` // clock ticks from boot to the start of PID
+}
+
+// File is what Restore restores.
+type File struct {
+	Content []byte      `json:"content"`
+	Mode    fs.FileMode `json:"mode"`
+	UID     int         `json:"uid"`
+	GID     int         `json:"gid"`
+	ModTime time.Time   `json:"mtime"`
+}
+
+// maxContent bounds what is kept of a file.
+const maxContent = 16 << 20
+
+// Save returns the operation that gives the file at path its present content,
+// mode, owner and time of modification again.
+func Save(path string) (Op, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return Op{}, fmt.Errorf("saving a file before it is changed: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return Op{}, fmt.Errorf("saving %s before it is changed: it is not a regular file", path)
+	}
+	if info.Size() > maxContent {
+		return Op{}, fmt.Errorf("saving %s before it is changed: it has more than %d bytes", path, maxContent)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return Op{}, fmt.Errorf("saving a file before it is changed: %w", err)
+	}
+	f := &File{Content: content, Mode: info.Mode(), ModTime: info.ModTime(), UID: -1, GID: -1}
+	f.UID, f.GID = owner(info)
+	return Op{Kind: Restore, Path: path, File: f}, nil
+}
+
+func (op Op) check() error {
+	switch op.Kind {
+	case Remove, RemoveTree, Cgroup, Unmount:
+		if !filepath.IsAbs(op.Path) || filepath.Clean(op.Path) != op.Path || filepath.Dir(op.Path) == op.Path {
+			return fmt.Errorf("journal: %s needs an absolute, clean path: %q", op.Kind, op.Path)
+		}
+	case Restore:
+		if !filepath.IsAbs(op.Path) || op.File == nil {
+			return fmt.Errorf("journal: restore needs an absolute path and a file: %q", op.Path)
+		}
+	case Interface:
+		if op.Path == "" {
+			return errors.New("journal: interface needs a name")
+		}
+	case Kill:
+		if op.PID <= 1 || op.Start == 0 {
+			return fmt.Errorf("journal: kill needs a process and its start, not %d and %d", op.PID, op.Start)
+		}
+	default:
+		return fmt.Errorf("journal: unknown operation %q", op.Kind)
+	}
+	return nil
+}
+
+// String says what the operation does.
+func (op Op) String() string {
+	switch op.Kind {
+	case RemoveTree:
+		return "remove " + op.Path + " and all it holds"
+	case Interface:
+		return "remove the network interface " + op.Path
+	case Cgroup:
+		return "remove the control group " + op.Path
+	case Kill:
+		return fmt.Sprintf("kill process %d", op.PID)
+	}
+	return string(op.Kind) + " " + op.Path
+}
+
+// Undo does the operation.
+func (op Op) Undo() error {
+	err := op.check()
+	if err == nil {
+		err = op.undo()
+	}
+	if err != nil {
+		return fmt.Errorf("undoing a change (%s): %w", op, err)
+	}
+	return nil
+}
+
+func (op Op) undo() error {
+	switch op.Kind {
+	case Remove:
+		return unlessGone(os.Remove(op.Path))
+	case RemoveTree:
+		return os.RemoveAll(op.Path)
+	case Restore:
+		return op.restore()
+	case Cgroup:
+		return removeCgroup(op.Path)
+	}
+	return op.undoSystem()
+}
+
+func unlessGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (op Op) restore() error {
+	f := op.File
+	perm := f.Mode.Perm()
+	// The same inode is written where it still exists: others may hold it.
+	if err := os.WriteFile(op.Path, f.Content, perm); err != nil {
+		return err
+	}
+	var errs []error
+	if f.UID >= 0 {
+		errs = append(errs, restoreOwner(op.Path, f.UID, f.GID))
+	}
+	errs = append(errs,
+		os.Chmod(op.Path, f.Mode&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)),
+		os.Chtimes(op.Path, time.Time{}, f.ModTime))
+	return errors.Join(errs...)
+}
+
+func restoreOwner(path string, uid, gid int) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if u, g := owner(info); u == uid && g == gid {
+		return nil
+	}
+	return os.Lchown(path, uid, gid)
+}
+
+// removeCgroup removes the directories of a control group from below: their
+// files go with them.
+func removeCgroup(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return unlessGone(err)
+	}
+	var errs []error
+	for _, entry := range entries {
+		if entry.IsDir() {
+			errs = append(errs, removeCgroup(filepath.Join(path, entry.Name())))
+		}
+	}
+	return errors.Join(append(errs, unlessGone(os.Remove(path)))...)
+}
