@@ -295,6 +295,9 @@ func (e *Event) pathText(i int, d *ParamDef, p *Param) (text, resolved string) {
 	if p.Str == "" || p.Str == "<NA>" || p.Str[0] == '/' {
 		return text, ""
 	}
+	if p.Path != "" {
+		return text, Sanitize(p.Path)
+	}
 	base := ""
 	if e.Thread != nil && e.Thread.Process != nil {
 		base = e.Thread.Process.Cwd
