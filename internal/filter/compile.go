@@ -77,7 +77,7 @@ func NewCompiler(src Source) *Compiler {
 		suspicious: map[int32]bool{},
 	}
 	if s, ok := src.(EventTyper); ok {
-		c.types = map[string]bool{}
+		c.types = map[string]bool{"syscall": true} // what calls without a type of their own are
 		for _, t := range s.EventTypes() {
 			c.types[t] = true
 		}
@@ -263,6 +263,9 @@ func (c *Compiler) noRight(i int32) bool {
 // checkConst types a check with constants on the right.
 func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 	s := &c.prog.slots[ck.left]
+	if strings.HasPrefix(s.name, "evt.around[") && ck.op != OpEq {
+		return 0, errorAt(e.Text, e.Off, "evt.around supports the operator '=' only")
+	}
 	key := strings.Join(e.Right.Values, "\x00")
 	if i, ok := c.findCheck(ck, key); ok && !c.suspicious[i] {
 		return i, nil
