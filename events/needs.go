@@ -17,6 +17,15 @@ type Need struct {
 	Hint string
 }
 
+// OwnNames is the need of an action that gives an address a name by an
+// /etc/hosts which only the action sees, because nothing may reach a name
+// server. Who judges decides whether it is met: a real Falco resolves names
+// itself, in its own world.
+var OwnNames = Need{
+	Name: "a judge that knows the action's own host names",
+	Hint: "judge by the built-in engine (builtin:)",
+}
+
 // Needs returns what the named action needs, in the order of declaration.
 func Needs(name string) []Need {
 	return slices.Clone(lookup(name).needs)

@@ -96,6 +96,8 @@ func (b *builtin) unsupported(rule *rules.Rule) string {
 
 func (b *builtin) distinct(*rules.Rule) bool { return true }
 
+func (b *builtin) ownNames() bool { return true }
+
 func (b *builtin) advice() string { return "" }
 
 func (b *builtin) close() error {

@@ -53,6 +53,8 @@ func (r *remote) unsupported(*rules.Rule) string { return "" }
 // distinct is true until the judge says that an action has to run alone.
 func (r *remote) distinct(*rules.Rule) bool { return true }
 
+func (r *remote) ownNames() bool { return false }
+
 func (r *remote) advice() string { return r.j.Advice() }
 
 func (r *remote) close() error { return r.sub.Close() }

@@ -155,9 +155,12 @@ func (s *Session) publish(rep *report.Report) error {
 	return f.Close()
 }
 
-// unmet returns the first need of an action that this machine does not meet.
-func unmetNeed(action string) (events.Need, error) {
+// unmetNeed returns the first need of an action that is not met here, and why.
+func (s *Session) unmetNeed(action string) (events.Need, error) {
 	for _, need := range events.Needs(action) {
+		if need.Name == events.OwnNames.Name && !s.backend.ownNames() {
+			return need, fmt.Errorf("%s resolves names itself, and not by the /etc/hosts that the action has for itself", s.judgeName)
+		}
 		if need.Probe == nil {
 			continue
 		}

@@ -63,6 +63,9 @@ type backend interface {
 	// distinct tells whether alerts of a rule can be told apart other than by
 	// their time, so that its action need not run alone.
 	distinct(rule *rules.Rule) bool
+	// ownNames tells whether the judge sees the host names that only an action
+	// sees; see events.OwnNames.
+	ownNames() bool
 	// advice is what would make the judge's alerts attributable exactly, or "".
 	advice() string
 	close() error
@@ -241,7 +244,7 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			return &base
 		}
 	}
-	if need, err := unmetNeed(sel.action); err != nil {
+	if need, err := s.unmetNeed(sel.action); err != nil {
 		base.Outcome, base.Reason, base.Hint, base.need = Skipped, err.Error(), need.Hint, need
 		return &base
 	}

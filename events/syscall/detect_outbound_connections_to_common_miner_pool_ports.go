@@ -10,7 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(DetectOutboundConnectionsToCommonMinerPoolPorts, events.WithDisabled(), events.WithNeeds(needNetwork))
+var _ = events.Register(DetectOutboundConnectionsToCommonMinerPoolPorts, events.WithDisabled(), events.WithNeeds(needNetwork, events.OwnNames))
 
 // DetectOutboundConnectionsToCommonMinerPoolPorts connects to what is known as
 // a pool of crypto miners, at a port of such pools.
