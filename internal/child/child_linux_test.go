@@ -39,7 +39,7 @@ func init() {
 		"panics":    func(events.Helper) error { panic("boom") },
 		"goexits":   func(events.Helper) error { runtime.Goexit(); return nil },
 		"exits":     func(events.Helper) error { os.Exit(3); return nil },
-		"crashes":   func(events.Helper) error { return unix.Kill(os.Getpid(), unix.SIGSEGV) },
+		"crashes":   func(events.Helper) error { return unix.Kill(os.Getpid(), unix.SIGKILL) },
 		"prints":    func(events.Helper) error { fmt.Println("to stdout"); fmt.Fprintln(os.Stderr, "to stderr"); return nil },
 		"hangs": func(h events.Helper) error {
 			h.Cleanup(func() { h.Log().Info("cleaned up") })
@@ -82,7 +82,7 @@ func init() {
 		"spawns.exit":    func(h events.Helper) error { return h.SpawnAs("one", "test.exits") },
 		"daemon": func(h events.Helper) error {
 			// A process that has lost its parent, its session and its environment.
-			cmd := exec.Command("setsid", "sh", "-c", "env -i sleep 1000 & echo $!")
+			cmd := exec.Command("setsid", "sh", "-c", "env -i sleep 1000 >/dev/null 2>&1 & echo $!")
 			out, err := cmd.Output()
 			h.Log().WithField("pid", strings.TrimSpace(string(out))).Info("daemon")
 			return err
@@ -194,7 +194,7 @@ func TestOutcomes(t *testing.T) {
 		{"panics", child.Failed, "the action panicked: boom"},
 		{"goexits", child.Failed, "runtime.Goexit"},
 		{"exits", child.Failed, "exit status 3"},
-		{"crashes", child.Failed, "ended without a report: signal: segmentation fault"},
+		{"crashes", child.Failed, "ended without a report: signal: killed"},
 		{"spawns.skip", child.Skipped, "no reason"},
 		{"spawns.panic", child.Failed, "running test.panics as one: the action panicked: boom"},
 		{"spawns.exit", child.Failed, "running test.exits as one: it ended without a report: exit status 3"},
@@ -204,7 +204,7 @@ func TestOutcomes(t *testing.T) {
 			t.Parallel()
 			res := run(t, child.Spec{Action: "test." + test.action})
 			if res.Outcome != test.outcome || !strings.Contains(res.Reason, test.reason) {
-				t.Errorf("got %s (%s), want %s (%s)\n%s", res.Outcome, res.Reason, test.outcome, test.reason, res.Output)
+				t.Errorf("got %s (%s), want %s (%s)\n%s", res.Outcome, res.Reason, test.outcome, test.reason, res.Output[:min(len(res.Output), 300)])
 			}
 			if (res.Err != nil) != (test.outcome == child.Failed) {
 				t.Errorf("the error is %v", res.Err)
@@ -348,12 +348,13 @@ func TestStop(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
-	res := run(t, child.Spec{Action: "test.hangs", Deadline: 50 * time.Millisecond})
-	if res.Outcome != child.TimedOut || res.Reason != "the action did not end within 50ms" || !slices.Contains(messages(res), "cleaned up") {
+	c := waitFor(t, child.Spec{Action: "test.hangs", Deadline: time.Millisecond}, "hanging")
+	res := c.Wait(t.Context())
+	if res.Outcome != child.TimedOut || res.Reason != "the action did not end within 1ms" || !slices.Contains(messages(res), "cleaned up") {
 		t.Errorf("got %s (%s), %q", res.Outcome, res.Reason, messages(res))
 	}
-	res = run(t, child.Spec{Action: "test.hangs.cleanup", Deadline: 50 * time.Millisecond, Grace: 50 * time.Millisecond})
-	if res.Outcome != child.TimedOut {
+	c = waitFor(t, child.Spec{Action: "test.hangs.cleanup", Deadline: time.Millisecond, Grace: time.Millisecond}, "hanging")
+	if res := c.Wait(t.Context()); res.Outcome != child.TimedOut {
 		t.Errorf("got %s (%s)", res.Outcome, res.Reason)
 	}
 }

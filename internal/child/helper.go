@@ -34,8 +34,13 @@ func (h *helper) Sleep(d time.Duration) {
 
 func (h *helper) Cleanup(f func(), args ...interface{}) {
 	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
+	if h.run.stopped {
+		h.run.mu.Unlock()
+		h.run.runCleanup(cleanup{f, args})
+		select {} // the process is about to end, and the action with it
+	}
 	h.run.cleanups = append(h.run.cleanups, cleanup{f, args})
+	h.run.mu.Unlock()
 }
 
 func (h *helper) Spawned() bool { return control == controlSpawn }

@@ -85,6 +85,7 @@ type run struct {
 	spawned  map[*spawned]struct{}
 	cleanups []cleanup
 	broken   error // why no answer will come any more
+	stopped  bool  // the cleanups have run, though the action has not ended
 
 	stopping sync.Once
 	started  time.Time
@@ -255,6 +256,10 @@ func (r *run) stop() {
 			<-s.ended
 		}
 		r.cleanUp()
+		r.mu.Lock()
+		r.stopped = true
+		r.mu.Unlock()
+		r.cleanUp() // what was added in between
 		r.conn.send(message{Type: typeReport, Report: &report{Outcome: TimedOut, Text: "stopped", Started: r.started, Ended: time.Now()}})
 	})
 	if control == controlSpawn {
@@ -318,6 +323,10 @@ func (r *run) parentGone(err error) {
 // made.
 func (r *run) journal(op journal.Op) error {
 	r.mu.Lock()
+	if r.stopped {
+		r.mu.Unlock()
+		select {} // the action must not change anything more
+	}
 	if r.broken != nil {
 		r.mu.Unlock()
 		return r.broken
