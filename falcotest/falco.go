@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/child"
@@ -87,7 +88,7 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		Path:       path,
 		Rules:      files,
 		ExtraRules: extra,
-		EnableAll:  s.cfg.disabled,
+		EnableAll:  s.enablesDisabled(),
 		Engine:     s.cfg.falcoCfg.engine,
 		Options:    s.cfg.falcoCfg.options,
 		Outputs:    outputs.Options{Who: t.Name()},
@@ -108,6 +109,12 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		remote: remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: f.Sentinels()})},
 		falco:  f,
 	}, nil
+}
+
+// enablesDisabled tells whether any rule that its file disables is asked for.
+// With rule_matching: all, further rules do not disturb those under test.
+func (s *Session) enablesDisabled() bool {
+	return slices.ContainsFunc(s.set.Rules, func(r *rules.Rule) bool { return !r.Enabled && s.enables(r) })
 }
 
 func (e *started) name() string { return falcoName(e.falco.Version(), e.falco.Path()) }

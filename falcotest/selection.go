@@ -19,6 +19,7 @@ import (
 type selected struct {
 	action string
 	rule   *rules.Rule // nil when no rules files are given
+	named  bool        // asked for by its full name, which enables its rule too
 	all    bool        // wait for all of its alerts, not just the expected one
 }
 
@@ -80,7 +81,7 @@ func selectActions(c *config, set *rules.Set) (chosen []selected, uncovered []*r
 		case events.Disabled(name) && !c.disabled && !explicit:
 			disabled++
 		default:
-			chosen = append(chosen, selected{action: name, rule: rule})
+			chosen = append(chosen, selected{action: name, rule: rule, named: explicit})
 		}
 	}
 	if len(chosen) == 0 {
@@ -164,4 +165,12 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// enables tells whether a rule is to be evaluated: as its file says, unless
+// disabled ones are asked for, or its action by name.
+func (s *Session) enables(r *rules.Rule) bool {
+	return r.Enabled || s.cfg.disabled || slices.ContainsFunc(s.chosen, func(sel selected) bool {
+		return sel.named && sel.rule == r
+	})
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
-	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -29,16 +28,13 @@ type tracing struct {
 	program []byte
 }
 
-// newTracing makes an engine of the rules under test. Rules that their files
-// disable are evaluated if disabled ones are asked for.
+// newTracing makes an engine of the rules under test.
 func newTracing(s *Session) (*tracing, error) {
 	opts := engine.Options{
 		Matching:      engine.All,
+		Enable:        s.enables,
 		ExtraFields:   correlate.ExtraFields(),
 		ExtraFieldsOf: map[string][]string{audit.SourceName: {"ka.useragent"}},
-	}
-	if s.cfg.disabled {
-		opts.Enable = func(*rules.Rule) bool { return true }
 	}
 	eng, err := engine.New(s.set, opts)
 	if err != nil {
