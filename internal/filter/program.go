@@ -129,6 +129,8 @@ func (m *Machine) eval(i int32) bool {
 	}
 	var ok bool
 	switch n.kind {
+	case Check:
+		ok = m.check(&m.prog.checks[n.check])
 	case And:
 		ok = true
 		for _, k := range n.kids {
@@ -146,8 +148,6 @@ func (m *Machine) eval(i int32) bool {
 		}
 	case Not:
 		ok = !m.eval(n.kids[0])
-	case Check:
-		ok = m.check(&m.prog.checks[n.check])
 	}
 	if n.shared {
 		k := m.gen << 1
