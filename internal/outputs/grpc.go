@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,6 +57,9 @@ type grpcSource struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 
+	// streaming says that a stream is open, on the connection dialled last.
+	streaming atomic.Bool
+
 	mu  sync.Mutex
 	ver string
 }
@@ -75,6 +79,7 @@ func openGRPC(ctx context.Context, u *url.URL, h *hub) (*grpcSource, error) {
 	s.conn, err = grpc.NewClient(target,
 		grpc.WithTransportCredentials(creds),
 		grpc.WithNoProxy(),
+		grpc.WithContextDialer(s.dial),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(h.opts.MaxAlert),
 			grpc.ForceCodec(codec{}),
@@ -107,8 +112,54 @@ func openGRPC(ctx context.Context, u *url.URL, h *hub) (*grpcSource, error) {
 	}
 	run, stop := context.WithCancel(context.Background())
 	s.cancel = stop
-	go s.run(run)
+	// The first stream is open before Open returns: from then on its end is
+	// noticed.
+	first, err := s.subscribe(run)
+	if err != nil {
+		stop()
+		s.conn.Close()
+		return nil, fmt.Errorf("asking the Falco at %s for its alerts: %w", s.place(), explain(err))
+	}
+	go s.run(run, first)
 	return s, nil
+}
+
+// dial connects. gRPC repeats a call, silently and on another connection, that
+// it holds for not begun when a connection breaks; a stream's must not pass
+// unnoticed, since with the connection the Falco may have gone too.
+func (s *grpcSource) dial(ctx context.Context, _ string) (net.Conn, error) {
+	if s.streaming.Load() {
+		s.hub.lost("the connection to the Falco at %s broke and was made again", s.place())
+	}
+	var d net.Dialer
+	if s.url.Scheme == "unix" {
+		return d.DialContext(ctx, "unix", s.url.Path)
+	}
+	return d.DialContext(ctx, "tcp", s.url.Host)
+}
+
+// stream is one subscription of the API.
+type stream struct {
+	outputs.Service_SubClient
+	cancel context.CancelFunc
+}
+
+// subscribe opens a stream.
+func (s *grpcSource) subscribe(ctx context.Context) (*stream, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	sub, err := s.outputs.Sub(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	// Its error, which io.EOF stands for, comes with the first Recv.
+	if err := sub.Send(&outputs.Request{}); err != nil && !errors.Is(err, io.EOF) {
+		cancel()
+		return nil, err
+	}
+	s.streaming.Store(true)
+	s.hub.emit(Event{Kind: Connected})
+	return &stream{sub, cancel}, nil
 }
 
 func (s *grpcSource) place() string { return endpoint(s.url) }
@@ -298,56 +349,55 @@ func (s *grpcSource) discard(ctx context.Context) (int, error) {
 }
 
 // run keeps a stream open until the context ends.
-func (s *grpcSource) run(ctx context.Context) {
+func (s *grpcSource) run(ctx context.Context, sub *stream) {
 	defer close(s.done)
-	wait := firstBackoff
 	for {
-		err := s.stream(ctx, func() { wait = firstBackoff })
+		err := s.receive(ctx, sub)
+		s.streaming.Store(false)
 		if ctx.Err() != nil {
 			return
 		}
 		s.hub.opts.Logf("lost the connection to the Falco at %s: %v", s.place(), err)
 		s.hub.emit(Event{Kind: Disconnected, Err: fmt.Errorf("the connection to the Falco at %s broke: %w", s.place(), err)})
-		for {
-			t := time.NewTimer(wait)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-				return
-			}
-			wait = min(2*wait, lastBackoff)
-			try, cancel := context.WithTimeout(ctx, connectTimeout)
-			err := s.greet(try, true)
-			cancel()
-			if err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return
-			}
+		if sub = s.again(ctx); sub == nil {
+			return
 		}
 		s.hub.opts.Logf("connected again to the Falco at %s", s.place())
 	}
 }
 
-// stream subscribes and receives until something breaks.
-func (s *grpcSource) stream(ctx context.Context, connected func()) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	sub, err := s.outputs.Sub(ctx)
-	if err != nil {
-		return err
+// again opens a stream, as often as it takes, or returns nil when the context
+// has ended.
+func (s *grpcSource) again(ctx context.Context) *stream {
+	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+		try, done := context.WithTimeout(ctx, connectTimeout)
+		err := s.greet(try, true)
+		done()
+		if err == nil {
+			if sub, err := s.subscribe(ctx); err == nil {
+				return sub
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
 	}
-	if err := sub.Send(&outputs.Request{}); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	s.hub.emit(Event{Kind: Connected})
-	connected()
+}
 
+// receive hands over what a stream brings, until it breaks.
+func (s *grpcSource) receive(ctx context.Context, sub *stream) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer sub.cancel()
 	wg.Go(func() { // asks for alerts
 		for s.hub.pace.wait(ctx) {
 			if sub.Send(&outputs.Request{}) != nil {
@@ -366,18 +416,25 @@ func (s *grpcSource) stream(ctx context.Context, connected func()) error {
 			}
 		}
 	})
-	for {
-		res, err := sub.Recv()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("the Falco ended the stream")
+	broken := make(chan error, 1)
+	wg.Go(func() {
+		for {
+			res, err := sub.Recv()
+			if err != nil {
+				broken <- err
+				return
 			}
-			if cause := context.Cause(ctx); cause != nil {
-				err = cause
-			}
-			return err
+			s.hub.received(FromResponse(res))
 		}
-		s.hub.received(FromResponse(res))
+	})
+	select {
+	case err := <-broken:
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the Falco ended the stream")
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
