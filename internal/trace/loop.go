@@ -7,6 +7,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -138,9 +139,9 @@ func (t *tracer) born(by *thread, tid int, ev int) {
 	}
 	th := t.threads[tid]
 	if th == nil {
-		typ, flags := t.birth(by, ev)
+		typ, flags := t.birth(by, tid, ev)
 		p := by.proc
-		if flags&unix.CLONE_THREAD == 0 {
+		if !t.isThread(p.PID, tid, flags) {
 			p = t.fork(int64(tid), by, flags)
 		}
 		th = t.newThread(tid, p)
@@ -153,10 +154,20 @@ func (t *tracer) born(by *thread, tid int, ev int) {
 	}
 }
 
+// isThread tells whether a new task belongs to its maker's process. The kernel
+// is asked, not only the flags, which another thread may have changed since.
+func (t *tracer) isThread(pid int64, tid int, flags uint64) bool {
+	if err := unix.Access(string(t.procPath(pid, "task/"))+strconv.Itoa(tid), 0); err == nil {
+		return true
+	}
+	// A thread that was killed at once is not there any more.
+	return flags&unix.CLONE_THREAD != 0
+}
+
 // birth tells by which kind of call and with which flags a thread makes
 // another; Falco reports no flags of fork and vfork. When the call was not
 // followed, its kind follows from the event.
-func (t *tracer) birth(by *thread, ev int) (event.Type, uint64) {
+func (t *tracer) birth(by *thread, tid, ev int) (event.Type, uint64) {
 	if by.inCall {
 		switch c := &by.call; c.typ {
 		case event.SysClone, event.SysClone3:
@@ -176,7 +187,12 @@ func (t *tracer) birth(by *thread, ev int) (event.Type, uint64) {
 	if flags, ok := cloneArg(by.tid); ok {
 		return event.SysClone, flags
 	}
-	return event.SysClone, 0
+	// A clone3 from before the filter was installed, as the C library makes
+	// for threads: its flags were in memory that may have changed since.
+	if st := t.status(int64(tid)); st.ok && st.tgid != int64(tid) {
+		return event.SysClone3, unix.CLONE_THREAD | unix.CLONE_SIGHAND | unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES
+	}
+	return event.SysClone3, 0
 }
 
 // ended handles the end of a thread.
