@@ -2,6 +2,8 @@
 
 package filter
 
+import "slices"
+
 // Kind is the kind of a node of a condition.
 type Kind uint8
 
@@ -129,6 +131,7 @@ var (
 	transformers = []string{"tolower", "toupper", "b64", "basename", "len"}
 	// newTransformers came after engine 0.58.
 	newTransformers = []string{"join", "concat", "getopt"}
+	allTransformers = slices.Concat([]string{"val"}, transformers, newTransformers)
 )
 
 // Walk calls f for e and all nodes below it, bodies of macros included, until f

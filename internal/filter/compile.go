@@ -595,8 +595,11 @@ func (c *Compiler) warn(e *Expr, i int, r *Result) {
 		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[i], "'%s' is the name of a field, used here as a plain string", text).
 			hint("to compare with the field write val(%s)", bare))
 	}
+	if !strings.HasSuffix(bare, ")") {
+		return
+	}
 	for _, t := range append([]string{"val"}, transformers...) {
-		if strings.HasPrefix(bare, t+"(") && strings.HasSuffix(bare, ")") {
+		if strings.HasPrefix(bare, t+"(") {
 			r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[i], "'%s' looks like a transformer, used here as a plain string", text))
 		}
 	}

@@ -200,7 +200,7 @@ func (p *parser) field() (*Operand, error) {
 func (p *parser) transformer(left bool) (*Operand, error) {
 	start := p.pos
 	name := ""
-	for _, t := range append(append([]string{"val"}, transformers...), newTransformers...) {
+	for _, t := range allTransformers {
 		if strings.HasPrefix(p.in[p.pos:], t+"(") && !(left && t == "val") {
 			name = t
 			break

@@ -4,6 +4,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -68,6 +69,12 @@ func (t *Text) String() string { return t.buf.String() }
 
 // Len returns the length of the text in bytes.
 func (t *Text) Len() int { return t.buf.Len() }
+
+// Grow makes room for about so many bytes in so many pieces.
+func (t *Text) Grow(bytes, pieces int) {
+	t.buf.Grow(bytes)
+	t.marks = slices.Grow(t.marks, pieces)
+}
 
 // Write appends s, whose first byte came from pos and whose other bytes came
 // from the columns after it.

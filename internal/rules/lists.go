@@ -70,6 +70,7 @@ func (c *collector) want(s string) {
 func (l *list) put(t *filter.Text) (out *filter.Text, used bool) {
 	s := t.String()
 	out = &filter.Text{}
+	in := "list " + l.name
 	from := 0 // what of s is in out
 	for at := 0; ; {
 		i := strings.Index(s[at:], l.name)
@@ -96,16 +97,19 @@ func (l *list) put(t *filter.Text) (out *filter.Text, used bool) {
 				end++
 			}
 		}
+		if !used {
+			out.Grow(t.Len()+16*len(l.resolved), 8+len(l.resolved))
+		}
 		out.WriteText(t, from, start)
 		if start > 0 {
 			out.WriteFixed(" ", name)
 		}
 		for k, it := range l.resolved {
-			if k > 0 {
-				out.WriteFixed(", ", name)
-			}
 			pos := it.pos
-			pos.In = "list " + l.name
+			pos.In = in
+			if k > 0 {
+				out.WriteFixed(", ", pos)
+			}
 			out.WriteFixed(quote(it.text), pos)
 			if out.Len() > maxCondition {
 				return out, true
