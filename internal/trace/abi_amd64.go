@@ -34,19 +34,26 @@ func setFirstArg(tid int, compat bool, value uint64) error {
 	return ptrace(unix.PTRACE_POKEUSR, tid, reg, uintptr(value))
 }
 
-// cloneArg returns the flags that a thread inside clone(2) gave it.
-func cloneArg(tid int) (flags uint64, ok bool) {
+// cloneArg returns the flags that a thread inside clone(2) gave it, or where
+// the arguments of clone3(2) are, whose first are the flags.
+func cloneArg(tid int) (flags, addr uint64, ok bool) {
 	var regs unix.PtraceRegs
 	if ptrace(unix.PTRACE_GETREGS, tid, 0, uintptr(unsafe.Pointer(&regs))) != nil {
-		return 0, false
+		return 0, 0, false
 	}
+	compat := regs.Cs == 0x23
 	switch {
-	case regs.Cs == 0x23 && regs.Orig_rax == compatClone:
-		return uint64(uint32(regs.Rbx)), true
+	case compat && regs.Orig_rax == compatClone:
+		return uint64(uint32(regs.Rbx)), 0, true
+	case compat && regs.Orig_rax == unix.SYS_CLONE3: // which has one number everywhere
+		return 0, regs.Rbx, true
+	case compat:
 	case regs.Orig_rax == unix.SYS_CLONE:
-		return regs.Rdi, true
+		return regs.Rdi, 0, true
+	case regs.Orig_rax == unix.SYS_CLONE3:
+		return 0, regs.Rdi, true
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // compatClone is clone(2) for 32-bit x86, which runs in the code segment 0x23.

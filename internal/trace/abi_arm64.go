@@ -35,13 +35,20 @@ func setFirstArg(tid int, _ bool, value uint64) error {
 	return regset(unix.PTRACE_SETREGSET, tid, &regs)
 }
 
-// cloneArg returns the flags that a thread inside clone(2) gave it.
-func cloneArg(tid int) (flags uint64, ok bool) {
+// cloneArg returns the flags that a thread inside clone(2) gave it, or where
+// the arguments of clone3(2) are, whose first are the flags.
+func cloneArg(tid int) (flags, addr uint64, ok bool) {
 	var regs unix.PtraceRegs
-	if regset(unix.PTRACE_GETREGSET, tid, &regs) != nil || regs.Regs[8] != unix.SYS_CLONE {
-		return 0, false
+	if regset(unix.PTRACE_GETREGSET, tid, &regs) != nil {
+		return 0, 0, false
 	}
-	return regs.Regs[0], true
+	switch regs.Regs[8] {
+	case unix.SYS_CLONE:
+		return regs.Regs[0], 0, true
+	case unix.SYS_CLONE3:
+		return 0, regs.Regs[0], true
+	}
+	return 0, 0, false
 }
 
 func regset(request, tid int, regs *unix.PtraceRegs) error {

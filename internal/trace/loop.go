@@ -139,7 +139,7 @@ func (t *tracer) born(by *thread, tid int, ev int) {
 	}
 	th := t.threads[tid]
 	if th == nil {
-		typ, flags := t.birth(by, tid, ev)
+		typ, flags := t.birth(by, ev)
 		p := by.proc
 		if !t.isThread(p.PID, tid, flags) {
 			p = t.fork(int64(tid), by, flags)
@@ -167,7 +167,7 @@ func (t *tracer) isThread(pid int64, tid int, flags uint64) bool {
 // birth tells by which kind of call and with which flags a thread makes
 // another; Falco reports no flags of fork and vfork. When the call was not
 // followed, its kind follows from the event.
-func (t *tracer) birth(by *thread, tid, ev int) (event.Type, uint64) {
+func (t *tracer) birth(by *thread, ev int) (event.Type, uint64) {
 	if by.inCall {
 		switch c := &by.call; c.typ {
 		case event.SysClone, event.SysClone3:
@@ -184,15 +184,15 @@ func (t *tracer) birth(by *thread, tid, ev int) (event.Type, uint64) {
 	case eventVfork:
 		return event.SysVfork, 0
 	}
-	if flags, ok := cloneArg(by.tid); ok {
+	flags, addr, ok := cloneArg(by.tid)
+	switch {
+	case ok && addr == 0:
 		return event.SysClone, flags
+	case ok:
+		flags, _ = t.u64(by.tid, addr)
+		return event.SysClone3, flags
 	}
-	// A clone3 from before the filter was installed, as the C library makes
-	// for threads: its flags were in memory that may have changed since.
-	if st := t.status(int64(tid)); st.ok && st.tgid != int64(tid) {
-		return event.SysClone3, unix.CLONE_THREAD | unix.CLONE_SIGHAND | unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES
-	}
-	return event.SysClone3, 0
+	return event.SysClone, 0
 }
 
 // ended handles the end of a thread.

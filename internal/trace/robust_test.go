@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -327,18 +328,18 @@ func TestRootKilled(t *testing.T) {
 	for range 30 {
 		var killed bool
 		after := r.IntN(40)
-		var pid int
+		var pid atomic.Int64
 		n := 0
 		tr := attach(t, context.Background(), trace.Options{
 			Types: types(t, "openat", "open", "execve", "fork", "clone"),
 			Handler: func(e *event.Event) {
 				if n++; n >= after && !killed {
 					killed = true
-					syscall.Kill(pid, syscall.SIGKILL)
+					syscall.Kill(int(pid.Load()), syscall.SIGKILL)
 				}
 			},
 		}, "exec", "sh", "-c", `i=0; while [ $i -lt 40 ]; do (: < /dev/null); : < /dev/null; i=$((i+1)); done`)
-		pid = tr.cmd.Process.Pid
+		pid.Store(int64(tr.cmd.Process.Pid))
 		tr.open()
 		exit, err := tr.Wait()
 		if err != nil || exit.Signal != syscall.SIGKILL {
