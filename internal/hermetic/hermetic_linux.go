@@ -33,9 +33,10 @@ func Prepare(cmd *exec.Cmd, work string) ([]string, error) {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-		// Without it, executing drops the new namespace's privileges before
-		// the mounts are made.
-		attr.AmbientCaps = append(attr.AmbientCaps, unix.CAP_SYS_ADMIN)
+		// Without these, executing drops the new namespace's privileges before
+		// the mounts are made. An overlay also needs to look into a directory
+		// of its own that no one may enter.
+		attr.AmbientCaps = append(attr.AmbientCaps, unix.CAP_SYS_ADMIN, unix.CAP_DAC_OVERRIDE)
 	}
 	return []string{envPrepare + "=" + work}, nil
 }
@@ -150,19 +151,23 @@ func cover(work string, root bool) error {
 		return fmt.Errorf("opening a tmpfs: %w", err)
 	}
 	defer unix.Close(upper)
+	var refused error
 	for i, t := range targets {
-		if err := t.mount(fdPath(upper), strconv.Itoa(i), root); err != nil {
-			if t.how != overlay || !slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.path == t.path }) || !root {
-				if t.how == overlay && !root {
-					continue // not readable, or not to be covered: it stays
-				}
-				return fmt.Errorf("covering %s: %w", t.path, err)
-			}
-			// A file system that overlays cannot be made of stays.
+		err := t.mount(fdPath(upper), strconv.Itoa(i), root)
+		isMount := slices.ContainsFunc(mounts, func(m mountPoint) bool { return m.path == t.path })
+		switch {
+		case err == nil:
+		case t.how == overlay && !root:
+			refused = fmt.Errorf("covering %s: %w", t.path, err)
+			continue // nothing is hidden, so it stays
+		case t.how == overlay && isMount:
+			// Of some file systems overlays cannot be made.
 			if err := unix.Mount(fdPath(t.fd), t.path, "", unix.MS_BIND, ""); err != nil {
 				return fmt.Errorf("keeping the mount at %s: %w", t.path, err)
 			}
 			t.how = bind
+		default:
+			return fmt.Errorf("covering %s: %w", t.path, err)
 		}
 		sign := "+"
 		if t.how == bind {
@@ -172,6 +177,9 @@ func cover(work string, root bool) error {
 	}
 	if err := unix.Unmount(fdPath(upper), unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("letting go of a tmpfs: %w", err)
+	}
+	if len(covered) == 0 && refused != nil {
+		return refused
 	}
 	covered = append(covered, "-"+work)
 	if slices.ContainsFunc(targets, func(t target) bool { return contains(t.path, work) }) {
