@@ -15,7 +15,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/helper"
 )
 
 // readSensitiveFile opens a file that the rules call sensitive_files for
@@ -55,21 +55,16 @@ func readByte(name string) error {
 // so that an alert which prints the path can be attributed to it.
 func uniqueName() string {
 	name := "falcotest-"
-	if id := os.Getenv("FALCOTEST_ID"); id != "" {
+	if id := helper.ID(); id != "" {
 		name += id + "-"
 	}
 	return name + strings.ToLower(rand.Text()[:8])
 }
 
 // undo sees that what is about to be made at a path of its own is removed when
-// the action completes and, by a helper that keeps a journal, also when it is
-// killed. Call it before making it.
+// the action completes, and also when it is killed. Call it before making it.
 func undo(h events.Helper, path string) error {
-	if journaling, ok := h.(interface{ Undo(journal.Op) error }); ok {
-		return journaling.Undo(journal.Op{Kind: journal.RemoveTree, Path: path})
-	}
-	h.Cleanup(func() { os.RemoveAll(path) }, "remove", path)
-	return nil
+	return helper.Undo(h, helper.RemoveTree(path))
 }
 
 // tempDir makes an empty directory that every user may enter, among temporary
@@ -143,22 +138,13 @@ func ownDir(h events.Helper, dir string) error {
 	if err := ownDir(h, filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := undoEmpty(h, dir); err != nil {
+	// Others may come to use it: it is removed only once it is empty.
+	if err := helper.Undo(h, helper.RemoveFile(dir)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil
-}
-
-// undoEmpty is undo for a directory that others may be using too: it is removed
-// once it is empty.
-func undoEmpty(h events.Helper, dir string) error {
-	if journaling, ok := h.(interface{ Undo(journal.Op) error }); ok {
-		return journaling.Undo(journal.Op{Kind: journal.Remove, Path: dir})
-	}
-	h.Cleanup(func() { os.Remove(dir) }, "remove", dir)
 	return nil
 }
 
