@@ -55,7 +55,8 @@ type Options struct {
 	// EndTimeout bounds the end, before the Falco is killed. Default: 5 s.
 	EndTimeout time.Duration
 
-	http bool // use the HTTP output also where there is gRPC, in tests
+	sentinel judge.Sentinel // of system calls, in tests; else judge.OpenSentinel
+	http     bool           // use the HTTP output also where there is gRPC, in tests
 }
 
 // Falco is one that runs. Its methods are safe for concurrent use.
@@ -292,7 +293,11 @@ func (f *Falco) Sentinels() map[string]judge.Sentinel {
 	if !f.hasSentinel() {
 		return nil
 	}
-	return map[string]judge.Sentinel{"syscall": judge.OpenSentinel}
+	s := f.opts.sentinel
+	if s == nil {
+		s = judge.OpenSentinel
+	}
+	return map[string]judge.Sentinel{"syscall": s}
 }
 
 // Subscription is the way to the alerts; [Falco.Close] closes it. When the

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package falco
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/outputs"
+)
+
+// standInOptions prepares a stand-in of a version that fails in a way.
+func standInOptions(t *testing.T, version, fail string) Options {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	opens := filepath.Join(dir, "opens")
+	rules := filepath.Join(dir, "rules.yaml")
+	if err := os.Mkdir(opens, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(rules, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(envVersion, version)
+	t.Setenv(envFail, fail)
+	t.Setenv("FALCO_STANDIN_OPENS", opens)
+	t.Setenv(envTrace, filepath.Join(dir, "args"))
+	return Options{
+		Path:  exe,
+		Rules: []string{rules},
+		sentinel: func(_ context.Context, nonce string) error {
+			return os.WriteFile(filepath.Join(opens, nonce), nil, 0o600)
+		},
+		Outputs: outputs.Options{Logf: t.Logf},
+	}
+}
+
+// mayNotLeave fails the test if folders of a Falco are left.
+func mayNotLeave(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	t.Cleanup(func() {
+		left, err := os.ReadDir(tmp)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, e := range left {
+			t.Errorf("%s was left behind", e.Name())
+		}
+	})
+}
+
+func TestStart(t *testing.T) {
+	for _, tt := range []struct{ version, scheme string }{
+		{"0.38.0", "unix"}, {"0.43.1", "unix"}, {"0.44.0", "http"}, {"0.45.0-rc1", "http"}, {"1.0.0", "http"},
+	} {
+		t.Run(tt.version, func(t *testing.T) {
+			opts := standInOptions(t, tt.version, "")
+			mayNotLeave(t)
+			extra := filepath.Join(filepath.Dir(opts.Rules[0]), "extra.yaml")
+			if err := os.WriteFile(extra, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			opts.ExtraRules = []string{extra}
+			opts.Options = []string{"engine.kind=replay"}
+			f, err := Start(t.Context(), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if f.Version() != tt.version {
+				t.Errorf("version %q, want %q", f.Version(), tt.version)
+			}
+			if got := f.Subscription().Address(); !strings.HasPrefix(got, tt.scheme+"://") {
+				t.Errorf("alerts come by %s, want %s", got, tt.scheme)
+			}
+			b, err := os.ReadFile(os.Getenv(envTrace))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := f.dir
+			want := []string{"-U", "-c", dir + "/falco.yaml", "-r", extra, "-r", opts.Rules[0], "-r", dir + "/falcotest-sentinel.yaml", "-o", "engine.kind=replay"}
+			if diff := cmp.Diff(want, strings.Split(string(b), "\n")); diff != "" {
+				t.Errorf("arguments (-want +got):\n%s", diff)
+			}
+			j := judge.New(f.Subscription(), judge.Options{Sentinels: f.Sentinels()})
+			p := j.Expect(judge.Expectation{ID: "ftaaaaaaaaaaaaaa"})
+			p.Started()
+			p.Ended()
+			if v, err := p.Wait(t.Context()); err != nil || v.Outcome != judge.Missed {
+				t.Errorf("got %v, %v; want missed", v, err)
+			}
+			pid := f.PID()
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+				t.Errorf("the process %d is still there: %v", pid, err)
+			}
+		})
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	for _, tt := range []struct{ fail, want string }{
+		{"bad rules", "rules/bad.yaml:3:14: rule 'A': LOAD_ERR_COMPILE_CONDITION"},
+		{"no privileges", "a Falco needs root, or the capabilities"},
+		{"bad option", `Error parsing config option "nonsense"`},
+		{"crash", "signal: killed"},
+		{"not falco", "does not print a Falco's version"},
+		{"silent", "it is not ready"},
+		{"hang", "it is not ready"},
+	} {
+		t.Run(tt.fail, func(t *testing.T) {
+			opts := standInOptions(t, "0.43.1", tt.fail)
+			mayNotLeave(t)
+			if tt.want == "it is not ready" {
+				opts.StartTimeout = 500 * time.Millisecond
+			}
+			f, err := Start(t.Context(), opts)
+			if err == nil {
+				f.Close()
+				t.Fatal("it started")
+			}
+			if tt.fail == "bad rules" {
+				var re *RuleError
+				if !errors.As(err, &re) || re.Line != 3 || re.Column != 14 {
+					t.Errorf("%#v is no RuleError at 3:14", err)
+				}
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %q\nwant %q in it", err, tt.want)
+			}
+		})
+	}
+	t.Run("no such executable", func(t *testing.T) {
+		if _, err := Start(t.Context(), Options{Path: "/nonexistent/falco"}); err == nil {
+			t.Error("it started")
+		}
+	})
+	t.Run("no such rules file", func(t *testing.T) {
+		opts := standInOptions(t, "0.43.1", "")
+		opts.Rules = []string{"/nonexistent/rules.yaml"}
+		if _, err := Start(t.Context(), opts); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("got %v, want a missing file", err)
+		}
+	})
+}
+
+func TestDiesLater(t *testing.T) {
+	opts := standInOptions(t, "0.44.0", "dies")
+	f, err := Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	j := judge.New(f.Subscription(), judge.Options{Sentinels: f.Sentinels()})
+	p := j.Expect(judge.Expectation{ID: "ftaaaaaaaaaaaaaa"})
+	p.Started()
+	p.Ended() // the second sentinel, at which it dies
+	v, err := p.Wait(t.Context())
+	if err != nil || v.Outcome != judge.Inconclusive || !strings.Contains(v.Reason, "something broke inside") {
+		t.Errorf("got %+v, %v; want inconclusive, with the reason", v, err)
+	}
+}
+
+func TestDeafIsKilled(t *testing.T) {
+	opts := standInOptions(t, "0.44.0", "deaf")
+	opts.EndTimeout = 10 * time.Millisecond
+	f, err := Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	<-f.Done()
+}
+
+// TestEndsWithItsParent kills a process that has started a stand-in.
+func TestEndsWithItsParent(t *testing.T) {
+	if os.Getenv("FALCO_TEST_PARENT") != "" {
+		opts := standInOptions(t, "0.44.0", "deaf")
+		f, err := Start(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Stdout.WriteString("started\n")
+		<-f.Done()
+		return
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command(exe, "-test.run=^TestEndsWithItsParent$", "-test.v")
+	cmd.Env = append(os.Environ(), "FALCO_TEST_PARENT=1", "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 1<<16)
+	var text string
+	for !strings.Contains(text, "started\n") {
+		n, err := out.Read(buf)
+		text += string(buf[:n])
+		if err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+	}
+	pids := childrenOf(t, cmd.Process.Pid)
+	cmd.Process.Kill()
+	cmd.Wait()
+	if len(pids) != 1 {
+		t.Fatalf("children %v, want one", pids)
+	}
+	// The kernel has sent the signal as the parent died; what is left is its
+	// delivery.
+	for alive(pids[0]) {
+		runtime.Gosched()
+		if t.Context().Err() != nil {
+			t.Fatal("the Falco outlived its parent")
+		}
+	}
+}
+
+// childrenOf returns the processes whose parent a process is.
+func childrenOf(t *testing.T, parent int) []int {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// pid (name) state ppid: the name may hold anything.
+		rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) && f[0] != "Z" {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// alive tells whether a process runs; a zombie does not.
+func alive(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	return len(f) > 0 && f[0] != "Z" && f[0] != "X"
+}
+
+func TestExecutable(t *testing.T) {
+	for _, tt := range []struct {
+		url, want string
+		ok        bool
+	}{
+		{"exec:", "", true},
+		{"exec://", "", true},
+		{"exec:///usr/bin/falco", "/usr/bin/falco", true},
+		{"exec:falco-nightly", "falco-nightly", true},
+		{"exec://usr/bin/falco", "", false},
+		{"unix:///x", "", false},
+	} {
+		got, err := Executable(tt.url)
+		if got != tt.want || (err == nil) != tt.ok {
+			t.Errorf("%s: got %q, %v", tt.url, got, err)
+		}
+	}
+}
+
+func TestParsePlugin(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		want Plugin
+		ok   bool
+	}{
+		{"/p/libcontainer.so", Plugin{Name: "container", Library: "/p/libcontainer.so"}, true},
+		{"k8saudit=/p/x.so,http://127.0.0.1:9765/k8s-audit", Plugin{"k8saudit", "/p/x.so", "http://127.0.0.1:9765/k8s-audit"}, true},
+		{"json", Plugin{}, false},
+	} {
+		got, err := ParsePlugin(tt.in)
+		if (err == nil) != tt.ok || (tt.ok && got != tt.want) {
+			t.Errorf("%s: got %+v, %v", tt.in, got, err)
+		}
+	}
+}
+
+func FuzzParseErrors(f *testing.F) {
+	f.Add(badRules)
+	f.Add("Error: x: Invalid\n------\nIn : (a:9:9)\nLOAD_ERR_X (): ")
+	f.Fuzz(func(t *testing.T, log string) {
+		for _, err := range parseErrors(strings.Split(log, "\n")) {
+			_ = err.Error()
+		}
+	})
+}
