@@ -95,7 +95,7 @@ func ioDecoders() map[event.Type]decoder {
 		event.SysMemfdCreate: {params: []param{res, str(0), flags(1, memfdFlags)}, after: func(x *decoding) {
 			x.made(event.FDMemfd, x.c.params[1].Str)
 		}},
-		event.SysPidfdOpen: {params: []param{res, x32pid(0), flags(1, pidfdFlags)}, after: func(x *decoding) {
+		event.SysPidfdOpen: {params: []param{res, pidArg(0), flags(1, pidfdFlags)}, after: func(x *decoding) {
 			x.made(event.FDPidfd, "/proc/"+itoa(x.c.params[1].Num))
 		}},
 		event.SysPidfdGetfd: {params: []param{res, i32(0), i32(1), u32(2)}},

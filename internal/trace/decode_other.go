@@ -109,8 +109,8 @@ func otherDecoders() map[event.Type]decoder {
 		event.SysFinitModule:  {params: []param{res, i32(0), str(1), flags(2, lowBits(7))}},
 		event.SysDeleteModule: {params: []param{res, str(0), flags(1, deleteModuleFlags)}},
 
-		event.SysProcessVmReadv:  {params: []param{res, x32pid(0), vmData}},
-		event.SysProcessVmWritev: {params: []param{res, x32pid(0), vmData}},
+		event.SysProcessVmReadv:  {params: []param{res, pidArg(0), vmData}},
+		event.SysProcessVmWritev: {params: []param{res, pidArg(0), vmData}},
 
 		// The offsets are those of struct io_uring_params.
 		event.SysIoUringSetup: {params: []param{

@@ -14,8 +14,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/event"
 )
 
-// x32pid is a process id argument, with the name of that process if known.
-func x32pid(n int) param {
+// pidArg is a process id argument, with the name of that process if known.
+func pidArg(n int) param {
 	return param{exit: func(x *decoding, p *event.Param) {
 		p.Num = x.c.arg(n)
 		p.Str = x.t.commOf(p.Num)
@@ -88,7 +88,7 @@ func processDecoders() map[event.Type]decoder {
 			},
 		},
 		event.SysSetsid: {params: []param{res}, after: func(x *decoding) { x.refreshSession() }},
-		event.SysSetpgid: {params: []param{res, x32pid(0), x32pid(1)}, after: func(x *decoding) {
+		event.SysSetpgid: {params: []param{res, pidArg(0), pidArg(1)}, after: func(x *decoding) {
 			x.refreshSession()
 			if p := x.t.processes[x.c.arg(0)]; p != nil && p != x.th.proc {
 				x.t.session(p)
@@ -97,9 +97,9 @@ func processDecoders() map[event.Type]decoder {
 		event.SysUnshare: {params: []param{res, flags(0, namespaceFlags)}, after: func(x *decoding) { x.namespaceChanged(x.c.args[0]) }},
 		event.SysSetns:   {params: []param{res, i32(0), flags(1, namespaceFlags)}, after: func(x *decoding) { x.namespaceChanged(math.MaxUint64) }},
 
-		event.SysKill:   {params: []param{res, x32pid(0), u8(1)}},
-		event.SysTkill:  {params: []param{res, x32pid(0), u8(1)}},
-		event.SysTgkill: {params: []param{res, x32pid(0), x32pid(1), u8(2)}},
+		event.SysKill:   {params: []param{res, pidArg(0), u8(1)}},
+		event.SysTkill:  {params: []param{res, pidArg(0), u8(1)}},
+		event.SysTgkill: {params: []param{res, pidArg(0), pidArg(1), u8(2)}},
 		event.SysPtrace: {params: []param{
 			res,
 			{exit: func(x *decoding, p *event.Param) {
@@ -108,7 +108,7 @@ func processDecoders() map[event.Type]decoder {
 				}
 			}},
 			{exit: func(x *decoding, p *event.Param) { x.ptraceData(p) }},
-			flags(0, ptraceRequest), x32pid(1),
+			flags(0, ptraceRequest), pidArg(1),
 		}},
 		event.SysPrctl: {params: []param{
 			res, flags(0, same32),

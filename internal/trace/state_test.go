@@ -412,3 +412,26 @@ func TestAllCalls(t *testing.T) {
 		t.Errorf("saw %d opens, %d execs", len(opensOf(events, name)), len(only(events, event.SysExecve, "sh")))
 	}
 }
+
+// TestEveryType traces a program with every event there is, so that each call
+// that it makes is decoded.
+func TestEveryType(t *testing.T) {
+	var names []string
+	for typ := event.None + 1; typ < event.NumTypes; typ++ {
+		names = append(names, typ.String())
+	}
+	events := record(t, names, "exec", "sh", "-c", "ls -l / | sort >/dev/null; cat /proc/self/status >/dev/null; true")
+	seen := make(map[event.Type]int)
+	for _, e := range events {
+		seen[e.Type]++
+		if n := len(e.Type.Def().Params); len(e.Params) != n {
+			t.Fatalf("%s has %d parameters, want %d", e.Type, len(e.Params), n)
+		}
+		_ = e.Args(nil)
+	}
+	for _, typ := range []event.Type{event.SysExecve, event.SysMmap, event.SysClose, event.SysRead, event.SysWrite, event.EvtProcexit} {
+		if seen[typ] == 0 {
+			t.Errorf("no %s was seen", typ)
+		}
+	}
+}
