@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package correlate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+)
+
+const (
+	idA   = "ftaaaaaaaaaaaaaa"
+	idB   = "ftbbbbbbbbbbbbbb"
+	other = "ftcccccccccccccc"
+)
+
+func TestAttribute(t *testing.T) {
+	now := time.Now()
+	type f = map[string]any
+	tests := []struct {
+		name     string
+		alert    alert.Alert
+		aAlone   bool
+		want     string // the action's id
+		strength Strength
+		possible int
+	}{
+		{name: "environment", alert: alert.Alert{Fields: f{"proc.env[FALCOTEST_ID]": idA}}, want: idA, strength: Environment},
+		{name: "ancestors' environment", alert: alert.Alert{Fields: f{"proc.env[FALCOTEST_ID]": "", "proc.aenv[FALCOTEST_ID]": idB}}, want: idB, strength: Environment},
+		{name: "another host", alert: alert.Alert{Hostname: "node-1", Fields: f{"proc.env[FALCOTEST_ID]": idA}}, want: idA, strength: Environment},
+		{name: "another's id, our pid and text", alert: alert.Alert{Fields: f{"proc.env[FALCOTEST_ID]": other, "proc.pid": 100.0, "proc.cmdline": idA}}},
+		{name: "a cut id", alert: alert.Alert{Fields: f{"proc.env[FALCOTEST_ID]": idA[:9], "proc.pid": 100.0}}},
+		{name: "pid", alert: alert.Alert{Fields: f{"proc.pid": "100"}}, want: idA, strength: Process},
+		{name: "session", alert: alert.Alert{Fields: f{"proc.pid": 7.0, "proc.sid": 200.0}}, want: idB, strength: Process},
+		{name: "ancestor", alert: alert.Alert{Fields: f{"proc.apid[4]": 200.0}}, want: idB, strength: Process},
+		{name: "pids of two trees", alert: alert.Alert{Fields: f{"proc.pid": 100.0, "proc.ppid": 200.0}}, possible: 2},
+		{name: "pid of another host", alert: alert.Alert{Hostname: "there", Fields: f{"proc.pid": 100.0}}},
+		{name: "pid of an hour ago", alert: alert.Alert{Time: now.Add(-time.Hour), Fields: f{"proc.pid": 100.0}}},
+		{name: "pid is no pid", alert: alert.Alert{Fields: f{"proc.pid": "-1", "proc.ppid": "1", "proc.sid": "x"}}, possible: 2},
+		{name: "our pid, another's text", alert: alert.Alert{Fields: f{"proc.pid": 100.0, "proc.cmdline": "x " + other}}},
+		{name: "our pid, the other's text", alert: alert.Alert{Fields: f{"proc.pid": 100.0, "proc.cmdline": "x " + idB}}, want: idB, strength: Text},
+		{name: "command line", alert: alert.Alert{Fields: f{"proc.cmdline": "sh -c " + idA}}, want: idA, strength: Text},
+		{name: "parent's command line", alert: alert.Alert{Fields: f{"proc.pcmdline": "t falcotest-action x " + idA}}, want: idA, strength: Text},
+		{name: "part of a word", alert: alert.Alert{Fields: f{"fd.name": "/tmp/soft" + idA + "99/x"}}, want: idA, strength: Text},
+		{name: "after a false start", alert: alert.Alert{Fields: f{"fd.name": "/tmp/ft" + idA}}, want: idA, strength: Text},
+		{name: "output", alert: alert.Alert{Output: "file=/tmp/" + idB}, want: idB, strength: Text},
+		{name: "user agent", alert: alert.Alert{Source: "k8s_audit", Hostname: "node", Fields: f{"ka.useragent": "falcotest/" + idB}}, want: idB, strength: Text},
+		{name: "end of a megabyte", alert: alert.Alert{Output: strings.Repeat("x", 1<<20) + " " + idB}, want: idB, strength: Text},
+		{name: "two ids in a file's name", alert: alert.Alert{Fields: f{"fd.name": "/tmp/" + idA + "/" + idB}}},
+		{name: "the process's own text decides", alert: alert.Alert{Fields: f{"proc.exepath": "/tmp/" + idA + "/cat", "fd.name": "/tmp/" + idB}}, want: idA, strength: Text},
+		{name: "another's word", alert: alert.Alert{Fields: f{"proc.cmdline": "x " + other}}, aAlone: true},
+		{name: "time, not alone", alert: alert.Alert{}, possible: 2},
+		{name: "time, another rule", alert: alert.Alert{Rule: "x"}},
+		{name: "time, a Falco that prints the environment", alert: alert.Alert{Fields: f{"proc.env[FALCOTEST_ID]": nil}}, aAlone: true},
+		{name: "no time", alert: alert.Alert{Time: time.Unix(0, 0)}, aAlone: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewSet(time.Second, "here")
+			is := func(rule string) bool { return rule == "rule" }
+			s.Add(&Action{ID: idA, Rules: is, PIDs: []int{100}, Start: now.Add(-time.Second), Alone: tt.aAlone})
+			if !tt.aAlone {
+				s.Add(&Action{ID: idB, Rules: is, PIDs: []int{200}, Start: now.Add(-time.Second)})
+			}
+			a := tt.alert
+			if a.Time.IsZero() {
+				a.Time = now
+			}
+			if a.Rule == "" {
+				a.Rule = "rule"
+			}
+			if a.Hostname == "" {
+				a.Hostname = "here"
+			}
+			m := s.Attribute(&a)
+			got := ""
+			if m.Action != nil {
+				got = m.Action.ID
+			}
+			if got != tt.want || m.Strength != tt.strength || len(m.Possible) != tt.possible {
+				t.Errorf("got %q by %v (%d possible), want %q by %v (%d)", got, m.Strength, len(m.Possible), tt.want, tt.strength, tt.possible)
+			}
+		})
+	}
+}
+
+func TestByTimeAlone(t *testing.T) {
+	now := time.Now()
+	s := NewSet(100*time.Millisecond, "here")
+	act := &Action{ID: idA, Rules: func(string) bool { return true }, Start: now, End: now.Add(time.Second), Alone: true}
+	s.Add(act)
+	for _, tt := range []struct {
+		at   time.Duration
+		host string
+		want bool
+	}{
+		{0, "here", true},
+		{-50 * time.Millisecond, "here", true},
+		{-time.Second, "here", false},
+		{1050 * time.Millisecond, "here", true},
+		{2 * time.Second, "here", false},
+		{0, "there", false},
+		{0, "", false},
+	} {
+		m := s.Attribute(&alert.Alert{Time: now.Add(tt.at), Hostname: tt.host})
+		if got := m.Action != nil; got != tt.want || (got && m.Strength != Time) {
+			t.Errorf("at %v on %q: got %v by %v, want %v", tt.at, tt.host, got, m.Strength, tt.want)
+		}
+	}
+	// An exact alert teaches another name of this host.
+	s.Attribute(&alert.Alert{Hostname: "there", Fields: map[string]any{"proc.env[FALCOTEST_ID]": idA}})
+	if m := s.Attribute(&alert.Alert{Time: now, Hostname: "there"}); m.Action == nil {
+		t.Error("the host's other name was not learnt")
+	}
+	s.Remove(idA)
+	if m := s.Attribute(&alert.Alert{Fields: map[string]any{"proc.env[FALCOTEST_ID]": idA}}); m.Action != nil {
+		t.Error("a removed action still gets alerts")
+	}
+}
+
+func TestParseStrength(t *testing.T) {
+	for _, s := range []Strength{Time, Text, Process, Environment} {
+		if got, err := ParseStrength(strings.ToUpper(s.String())); err != nil || got != s {
+			t.Errorf("%v: got %v, %v", s, got, err)
+		}
+	}
+	if got, err := ParseStrength(""); err != nil || got != Time {
+		t.Errorf("empty: got %v, %v", got, err)
+	}
+	for _, bad := range []string{"none", "env", "5"} {
+		if _, err := ParseStrength(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestPotential(t *testing.T) {
+	for _, tt := range []struct {
+		outputs []string
+		want    Strength
+	}{
+		{nil, Time},
+		{[]string{"user %user.name did %evt.type"}, Time},
+		{[]string{"command=%proc.cmdline"}, Text},
+		{[]string{"file=%fd.name,x"}, Text},
+		{[]string{"pid=%proc.pid."}, Process},
+		{[]string{"%user.name", "proc.apid[2]"}, Process},
+		{[]string{"x (id=%proc.aenv[FALCOTEST_ID])"}, Environment},
+		{[]string{"home=%proc.aenv[HOME]"}, Time},
+		{[]string{"pod=%ka.target.name"}, Text},
+		{ExtraFields(), Environment},
+	} {
+		if got := Potential(tt.outputs...); got != tt.want {
+			t.Errorf("%q: got %v, want %v", tt.outputs, got, tt.want)
+		}
+		if got := CanDistinguish(tt.outputs...); got != (tt.want > Time) {
+			t.Errorf("%q: can distinguish: %v", tt.outputs, got)
+		}
+	}
+}
+
+func FuzzIDs(f *testing.F) {
+	f.Add("x" + idA + "y")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := NewSet(0)
+		s.Add(&Action{ID: idA})
+		found := map[string]bool{}
+		s.ids(text, found)
+		if len(text) < 16<<10 && found[idA] != strings.Contains(text, idA) {
+			t.Errorf("%q: found %v", text, found)
+		}
+		Potential(text)
+	})
+}
+
+func BenchmarkAttribute(b *testing.B) {
+	s := NewSet(0, "here")
+	for i := range 100 {
+		s.Add(&Action{ID: fmt.Sprintf("ft%014d", i), PIDs: []int{1000 + i}, Start: time.Now()})
+	}
+	a := &alert.Alert{Rule: "r", Hostname: "here", Time: time.Now(), Output: "some text without an id",
+		Fields: map[string]any{"proc.pid": 12.0, "proc.ppid": 13.0, "proc.cmdline": "cat /etc/shadow", "fd.name": "/etc/shadow"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Attribute(a)
+	}
+}
