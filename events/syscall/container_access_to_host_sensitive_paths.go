@@ -29,7 +29,11 @@ func ContainerAccessToHostSensitivePaths(h events.Helper) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := ownDir(h, "/host"); err != nil {
+	err = ownDir(h, "/host")
+	if errors.Is(err, fs.ErrPermission) {
+		return &events.ErrSkipped{Reason: "the container has no /host/etc, and this user may not make /host"}
+	}
+	if err != nil {
 		return fmt.Errorf("making /host: %w", err)
 	}
 	file, err := createIn(h, "/host")

@@ -31,11 +31,7 @@ func DropAndExecuteNewBinaryInContainer(h events.Helper) error {
 	if err != nil {
 		return err
 	}
-	parent, err := overlayDir()
-	if err != nil {
-		return err
-	}
-	dir, err := tempDirIn(h, parent)
+	dir, err := overlayDir(h)
 	if err != nil {
 		return err
 	}
@@ -49,13 +45,16 @@ func DropAndExecuteNewBinaryInContainer(h events.Helper) error {
 	return nil
 }
 
-// overlayDir returns a writable directory whose file system is an overlay.
-func overlayDir() (string, error) {
-	for _, dir := range []string{os.TempDir(), "/var/tmp", "/"} {
+// overlayDir makes a directory of its own on a file system that is an overlay.
+func overlayDir(h events.Helper) (string, error) {
+	for _, parent := range []string{os.TempDir(), "/var/tmp", "/"} {
 		var fs unix.Statfs_t
-		if unix.Statfs(dir, &fs) == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC && unix.Access(dir, unix.W_OK) == nil {
+		if unix.Statfs(parent, &fs) != nil || fs.Type != unix.OVERLAYFS_SUPER_MAGIC {
+			continue
+		}
+		if dir, err := tempDirIn(h, parent); err == nil {
 			return dir, nil
 		}
 	}
-	return "", &events.ErrSkipped{Reason: "the container's file system is not an overlay"}
+	return "", &events.ErrSkipped{Reason: "the container's file system is not an overlay that this user may write to"}
 }

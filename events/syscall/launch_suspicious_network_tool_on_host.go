@@ -20,6 +20,9 @@ func LaunchSuspiciousNetworkToolOnHost(h events.Helper) error {
 	if program(h) == "nmap" {
 		return talkToLastArgs()
 	}
+	if err := stayOutOfContainers(h); err != nil {
+		return err
+	}
 	host, port, err := serveLoopback(h, "")
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@
 package syscall
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -34,7 +35,11 @@ func MountLaunchedInPrivilegedContainer(h events.Helper) error {
 		return h.SpawnAs("mount", "syscall.MountLaunchedInPrivilegedContainer", "-t", "tmpfs", "none", dir)
 	}
 	return onOwnThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		err := unix.Unshare(unix.CLONE_NEWNS)
+		if errors.Is(err, unix.EPERM) {
+			return &events.ErrSkipped{Reason: "mounting needs CAP_SYS_ADMIN"}
+		}
+		if err != nil {
 			return fmt.Errorf("making a mount namespace: %w", err)
 		}
 		if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {

@@ -20,6 +20,9 @@ func NetcatSocatRemoteCodeExecutionOnHost(h events.Helper) error {
 	if program(h) == "nc" {
 		return talkToLastArgs()
 	}
+	if err := stayOutOfContainers(h); err != nil {
+		return err
+	}
 	host, port, err := serveLoopback(h, "id\n")
 	if err != nil {
 		return err

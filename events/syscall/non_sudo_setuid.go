@@ -35,7 +35,7 @@ func NonSudoSetuid(h events.Helper) error {
 		}
 	}
 	if err := std.Setuid(0); err != nil {
-		return attempted(h, "becoming root", err, unix.EPERM)
+		return attempted(h, "becoming root", err, unix.EPERM, unix.EINVAL) // EINVAL where there is no root
 	}
 	return fmt.Errorf("becoming root was allowed to the user %d", os.Getuid())
 }

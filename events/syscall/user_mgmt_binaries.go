@@ -26,6 +26,9 @@ func UserMgmtBinaries(h events.Helper) error {
 	if program(h) == "useradd" {
 		return addUser(filepath.Join(os.Args[2], "etc", "passwd"), os.Args[3])
 	}
+	if err := stayOutOfContainers(h); err != nil {
+		return err
+	}
 	passwd, err := tempFile(h, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
 	if err != nil {
 		return err
