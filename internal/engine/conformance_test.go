@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,9 +117,9 @@ func conformanceTypes() (types []event.Type) {
 // test cannot control; and those where Falco is plainly wrong, with the reason.
 var differing = []string{
 	"evt.num", "evt.time", "evt.datetime", "evt.rawtime", "evt.reltime", "evt.deltatime", "evt.cpu", "proc.vm", "thread.vm",
-	"thread.pf", "proc.duration", "proc.ppid.duration", "proc.pid.ts", "proc.ppid.ts", "container.", "k8s.", "proc.is_container",
+	"thread.pf", "proc.duration", "proc.ppid.duration", "proc.pid.ts", "proc.ppid.ts", "container.start_ts", "container.duration",
 	"proc.sid", "proc.sname", "proc.pgid.", "proc.vpgid.", "proc.loginshellid", "proc.std", "proc.fdopencount", "proc.fdusage", "fd.types",
-	"fd.containername", "fd.containerdirectory", "evt.plugin",
+	"evt.plugin",
 	"evt.info",         // equals evt.args
 	"evt.args",         // holds the memory and the parents of processes; its parts are compared
 	"proc.exe_ino.",    // Falco 0.43 misreads the times of files on newer kernels
@@ -128,14 +129,22 @@ var differing = []string{
 	"fd.dev", "fd.ino", // of sockets and pipes Falco does not know them
 }
 
-// TestConformance compares the values of all fields, for the calls of a script,
-// with those of a real Falco that watches the same run. It runs where
-// FALCOTEST_FALCO_BINARY names a Falco 0.43 and this process may run it.
-func TestConformance(t *testing.T) {
-	falco := os.Getenv("FALCOTEST_FALCO_BINARY")
-	if falco == "" {
-		t.Skip("FALCOTEST_FALCO_BINARY names no Falco to compare with")
+// realFalcoOrSkip returns the Falco 0.43 and its container plugin to compare
+// with, which FALCOTEST_FALCO_BINARY and FALCOTEST_FALCO_PLUGIN name. This
+// process must be allowed to run it.
+func realFalcoOrSkip(t *testing.T) (binary, config string) {
+	t.Helper()
+	binary, plugin := os.Getenv("FALCOTEST_FALCO_BINARY"), os.Getenv("FALCOTEST_FALCO_PLUGIN")
+	if binary == "" || plugin == "" {
+		t.Skip("FALCOTEST_FALCO_BINARY and FALCOTEST_FALCO_PLUGIN name no Falco and container plugin to compare with")
 	}
+	return binary, "load_plugins: [container]\nplugins:\n  - name: container\n    library_path: " + plugin + "\n"
+}
+
+// TestConformance compares the values of all fields, for the calls of a script,
+// with those of a real Falco that watches the same run.
+func TestConformance(t *testing.T) {
+	falco, config := realFalcoOrSkip(t)
 	id := fmt.Sprintf("conformance%d", os.Getpid())
 	var fields []string
 	for _, d := range Fields() {
@@ -159,7 +168,11 @@ func TestConformance(t *testing.T) {
 	rule := fmt.Sprintf("- rule: all\n  desc: d\n  condition: evt.type in (%s) and proc.env[FALCOTEST_ID] startswith %s\n  output: \"%%%s\"\n  priority: NOTICE\n",
 		strings.Join(names, ", "), id, strings.Join(fields, " %"))
 
-	real := startFalco(t, falco, rule, id)
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte(rule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	real := startFalco(t, falco, config+"base_syscalls: {all: true}\n", []string{file}, id)
 	e := newEngine(t, load(t, rule), Options{})
 	ev := e.NewEvaluator()
 	var ours []map[string]any
@@ -272,19 +285,20 @@ type realFalco struct{ lines chan map[string]any }
 
 const sentinel = "-sentinel"
 
-func startFalco(t *testing.T, binary, rule, id string) *realFalco {
+// startFalco starts a Falco with more configuration and rules files, and
+// returns when it sees calls. A rule must be true for the openat of touch.
+func startFalco(t *testing.T, binary, config string, files []string, id string) *realFalco {
 	t.Helper()
-	dir := t.TempDir()
-	conf, rules := filepath.Join(dir, "falco.yaml"), filepath.Join(dir, "rules.yaml")
-	for name, text := range map[string]string{
-		conf:  "engine: {kind: modern_ebpf}\njson_output: true\nstdout_output: {enabled: true}\nbase_syscalls: {all: true}\n",
-		rules: rule,
-	} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	conf := filepath.Join(t.TempDir(), "falco.yaml")
+	text := "engine: {kind: modern_ebpf}\njson_output: true\nstdout_output: {enabled: true}\ntime_format_iso_8601: true\n" + config
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "-U", "-c", conf, "-r", rules)
+	args := []string{"-U", "-c", conf}
+	for _, name := range files {
+		args = append(args, "-r", name)
+	}
+	cmd := exec.Command(binary, args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -309,13 +323,16 @@ func startFalco(t *testing.T, binary, rule, id string) *realFalco {
 		s.Buffer(nil, 16<<20)
 		for s.Scan() {
 			var a struct {
-				Fields json.RawMessage `json:"output_fields"`
+				Rule, Output, Priority string
+				Tags                   []string
+				Fields                 json.RawMessage `json:"output_fields"`
 			}
 			if json.Unmarshal(s.Bytes(), &a) == nil && len(a.Fields) > 0 {
 				d := json.NewDecoder(bytes.NewReader(a.Fields))
 				d.UseNumber()
 				var m map[string]any
 				if d.Decode(&m) == nil {
+					m["rule"], m["output"], m["priority"], m["tags"] = a.Rule, a.Output, a.Priority, strings.Join(a.Tags, " ")
 					f.lines <- m
 				}
 			}
@@ -354,24 +371,115 @@ func (f *realFalco) until(t testing.TB, id string) (events []map[string]any) {
 	t.Helper()
 	touch(t, id)
 	limit := time.After(30 * time.Second)
-	last := time.NewTimer(time.Hour)
+	last, seen := time.NewTimer(time.Hour), false
 	for {
 		select {
 		case e, ok := <-f.lines:
 			if !ok {
 				t.Fatal("Falco ended")
 			}
-			if env, _ := e["proc.env"].(string); strings.Contains(env, sentinel) {
+			if env := fmt.Sprint(e["proc.env"], e["proc.env[FALCOTEST_ID]"]); strings.Contains(env, sentinel) {
 				if name, _ := e["fd.name"].(string); name == "/etc/hostname" && e["evt.type"] == "openat" {
-					last.Reset(time.Second) // what other processors have may come a little later
+					seen = true
 				}
-				continue
+			} else {
+				events = append(events, e)
 			}
-			events = append(events, e)
+			if seen { // what other processors have may come a little later
+				last.Reset(2 * time.Second)
+			}
 		case <-last.C:
 			return events
 		case <-limit:
 			t.Fatal("Falco did not see the sentinel")
 		}
 	}
+}
+
+// TestVerdicts runs what the upstream rules are about under a real Falco and the
+// built-in engine, with all 93 rules enabled, and compares the alerts: rules,
+// priorities, tags, texts and fields.
+func TestVerdicts(t *testing.T) {
+	falco, config := realFalcoOrSkip(t)
+	id := fmt.Sprintf("verdicts%d", os.Getpid())
+	// Every 93 rules, and one that shows when Falco sees calls.
+	extra := filepath.Join(t.TempDir(), "sentinel.yaml")
+	rule := "- rule: sentinel\n  desc: d\n  condition: evt.type = openat and fd.name = /etc/hostname and proc.env[FALCOTEST_ID] contains " + sentinel +
+		"\n  output: \"%evt.type %fd.name\"\n  priority: NOTICE\n"
+	if err := os.WriteFile(extra, []byte(rule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testdata(t, "rules/"+upstreamFiles[0]) // or skip
+	var files []string
+	for _, name := range upstreamFiles {
+		files = append(files, testdataPath("rules/"+name))
+	}
+	config += "rule_matching: all\nrules:\n  - enable: {rule: \"*\"}\n" +
+		"append_output:\n  - suggested_output: true\n  - match: {source: syscall}\n    extra_fields: [\"proc.env[FALCOTEST_ID]\", proc.pid]\n"
+	real := startFalco(t, falco, config, append(files, extra), id)
+	set := upstream(t)
+	e := newEngine(t, set, Options{Enable: enableAll, Matching: All, ExtraFields: []string{"proc.env[FALCOTEST_ID]", "proc.pid"}})
+	ev := e.NewEvaluator()
+	var ours []map[string]any
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := []string{filepath.Join(wd, "testdata", "verdicts.sh"), filepath.Join(wd, "testdata", "verdicts.py")}
+	runTraced(t, script, []string{"FALCOTEST_ID=" + id}, e.EventTypes(), func(call *event.Event) {
+		ev.EvaluateCall(call, func(a *alert.Alert) {
+			b, err := json.Marshal(a.Fields)
+			if err != nil {
+				t.Error(err)
+			}
+			m := decode(t, b)
+			m["rule"], m["output"], m["priority"], m["tags"] = a.Rule, a.Output, a.Priority.String(), strings.Join(a.Tags, " ")
+			ours = append(ours, m)
+		})
+	})
+	// The session's leader and the shell's ancestors are older than Falco, which
+	// also rounds the time of boot.
+	older := regexp.MustCompile(`(container_start_ts=|proc_sname=|\bg+parent=|"container.start_ts":|"proc.sname":|"proc.aname\[\d\]":)[^ ,}]*`)
+	key := func(m map[string]any) string {
+		// The text begins with the time, which is that of either clock.
+		_, text, _ := strings.Cut(fmt.Sprint(m["output"]), ": ")
+		fields := map[string]any{}
+		for k, v := range m {
+			if k != timeField && k != "output" {
+				fields[k] = v
+			}
+		}
+		b, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = pointers.ReplaceAllString(text+"\n      "+string(b), "0->0 ")
+		return older.ReplaceAllString(text, "$1?")
+	}
+	count := map[string]int{}
+	rulesSeen := map[string]bool{}
+	theirs := 0
+	for _, m := range real.until(t, id) {
+		if m["proc.env[FALCOTEST_ID]"] == id {
+			count[key(m)]++
+			rulesSeen[fmt.Sprint(m["rule"])] = true
+			theirs++
+		}
+	}
+	mine := 0
+	for _, m := range ours {
+		if m["proc.env[FALCOTEST_ID]"] == id {
+			count[key(m)]--
+			mine++
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(count)) {
+		switch n := count[k]; {
+		case n > 0:
+			t.Errorf("Falco alerted %d times more:\n    %s", n, k)
+		case n < 0:
+			t.Errorf("we alerted %d times more:\n    %s", -n, k)
+		}
+	}
+	t.Logf("%d alerts of Falco's of %d rules, %d of ours", theirs, len(rulesSeen), mine)
 }

@@ -81,7 +81,7 @@ var fdFields = []field{
 		case event.FDIPv4Server, event.FDIPv6Server:
 			v.Num = 1
 		case event.FDIPv4, event.FDIPv6:
-			if s.local.has(orZero(fd, fd.Sock.Dst.Addr())) {
+			if s.isLocal(e, orZero(fd, fd.Sock.Dst.Addr())) {
 				v.Num = 1
 			}
 		}
@@ -437,7 +437,7 @@ func end(s *Syscall, e *event.Event, local bool) (netip.AddrPort, bool) {
 	if !aboutFD(e) || fd == nil || !fd.HasTuple() {
 		return netip.AddrPort{}, false
 	}
-	if s.local.has(fd.Sock.Src.Addr()) == local {
+	if s.isLocal(e, fd.Sock.Src.Addr()) == local {
 		return fd.Sock.Src, true
 	}
 	return fd.Sock.Dst, true

@@ -66,6 +66,21 @@ func (s *Syscall) otherProcess(pid int64, what leaderText) (string, bool) {
 	return strings.TrimSuffix(string(b), "\n"), err == nil
 }
 
+// isLocal tells whether an address is one of this machine's, or of the event's
+// container. Of a container whose address is not known, Falco takes none for
+// local, and no IPv6 address of any container.
+func (s *Syscall) isLocal(e *event.Event, a netip.Addr) bool {
+	if p := proc(e); p != nil && p.Container != nil {
+		if p.Container.IP == "" || a.Is6() {
+			return false
+		}
+		if ip, err := netip.ParseAddr(p.Container.IP); err == nil && ip == a {
+			return true
+		}
+	}
+	return s.local.has(a)
+}
+
 // localAddrs knows the addresses of this machine's interfaces. Falco compares
 // the first 64 bits of IPv6 addresses.
 type localAddrs struct {

@@ -62,9 +62,26 @@ func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountF
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	f = readAccounts(root, a.files[key])
+	if p.Container != nil && !ownMountNamespace(p.PID) {
+		f = &accountFiles{read: time.Now()}
+	} else {
+		f = readAccounts(root, a.files[key])
+	}
 	a.files[key] = f
 	return f
+}
+
+// ownMountNamespace tells whether a process has another root than the host.
+// Falco reads the accounts of containers that do.
+func ownMountNamespace(pid int64) bool {
+	host, err := os.Readlink("/proc/1/ns/mnt")
+	if err != nil { // only root may look at it
+		if host, err = os.Readlink("/proc/self/ns/mnt"); err != nil {
+			return false
+		}
+	}
+	ns, err := os.Readlink("/proc/" + itoa(pid) + "/ns/mnt")
+	return err == nil && ns != host
 }
 
 func readAccounts(root string, old *accountFiles) *accountFiles {
