@@ -290,7 +290,8 @@ const sentinel = "-sentinel"
 func startFalco(t *testing.T, binary, config string, files []string, id string) *realFalco {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "falco.yaml")
-	text := "engine: {kind: modern_ebpf}\njson_output: true\nstdout_output: {enabled: true}\ntime_format_iso_8601: true\n" + config
+	text := "engine: {kind: modern_ebpf}\njson_output: true\nstdout_output: {enabled: true}\ntime_format_iso_8601: true\n" +
+		"syscall_event_drops: {threshold: 0, actions: [alert], rate: 100, max_burst: 100}\n" + config
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -377,6 +378,9 @@ func (f *realFalco) until(t testing.TB, id string) (events []map[string]any) {
 		case e, ok := <-f.lines:
 			if !ok {
 				t.Fatal("Falco ended")
+			}
+			if strings.HasPrefix(fmt.Sprint(e["rule"]), "Falco internal") {
+				t.Skipf("Falco lost events on this busy machine, so there is nothing to compare with: %v", e["output"])
 			}
 			if env := fmt.Sprint(e["proc.env"], e["proc.env[FALCOTEST_ID]"]); strings.Contains(env, sentinel) {
 				if name, _ := e["fd.name"].(string); name == "/etc/hostname" && e["evt.type"] == "openat" {
