@@ -116,6 +116,12 @@ func (r *run) main() {
 	}
 	if control == controlAction {
 		adoptOrphans()
+		// In a container nobody has made it.
+		if dir := os.Getenv("TMPDIR"); dir != "" {
+			if err := os.Mkdir(dir, 0o777); err == nil {
+				os.Chmod(dir, 0o777|os.ModeSticky)
+			}
+		}
 	}
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, syscall.SIGTERM, os.Interrupt)
@@ -237,7 +243,7 @@ func (r *run) end(rep *report) {
 	if control == controlSpawn {
 		os.Exit(0)
 	}
-	select {} // read exits at the end of the input
+	select {} // read exits when it is told to
 }
 
 // stop cleans up while the action may still be running, and reports.
@@ -284,6 +290,8 @@ func (r *run) read() {
 			}
 		case typeStop:
 			go r.stop()
+		case typeExit:
+			os.Exit(0)
 		case typeAck:
 			r.mu.Lock()
 			answer := r.acks[m.ID]

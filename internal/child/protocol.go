@@ -46,6 +46,7 @@ const (
 	typeDone    messageType = "done"    // child: that operation is undone
 	typeSpawned messageType = "spawned" // child: I started this process
 	typeStop    messageType = "stop"    // parent: clean up now
+	typeExit    messageType = "exit"    // parent: all is done, end
 	typeReport  messageType = "report"  // child: the action has ended and is cleaned up
 )
 

@@ -454,6 +454,7 @@ func (c *Child) note(level logrus.Level, text string) {
 // end lets the process go, kills it when it does not, and waits until it is
 // gone.
 func (c *Child) end() string {
+	c.conn.send(message{Type: typeExit}) // it may be dead
 	c.t.In.Close()
 	timer := time.AfterFunc(c.spec.Grace, func() { c.t.Kill() })
 	defer timer.Stop()

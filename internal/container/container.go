@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package container runs an action's process (package child) in a container
+// that it makes for it, by the engine on this machine: Docker, or Podman, which
+// serves the same API.
+//
+// The image is made from this executable, what it is linked with, and the
+// files that the action declares: nothing is pulled. The container waits for
+// its gate over its standard streams; a tracer attaches to its first process
+// from outside. Containers are removed by the engine when they end. What a
+// killed run leaves is found by labels and removed by [Engine.Recover].
+//
+// It uses the engine API's own client (github.com/moby/moby/client): the
+// streams must be attached before the container starts, the process's number
+// and all that Falco says of a container come from inspecting it, and images
+// are imported, not built. Libraries for testing with containers are made for
+// services that are pulled and waited for, and bring a helper container.
+//
+// It imports packages events, internal/child and internal/event. Data enters by
+// a child.Spec and an events.Container, and leaves by a child.Child and an
+// event.Container.
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// EnvEngine names the environment variable that chooses the engine: docker,
+// podman or off.
+const EnvEngine = "FALCOTEST_CONTAINER"
+
+// The labels of what this package makes.
+const (
+	labelOwner = "org.falcotest.owner" // the process that made it
+	labelID    = "org.falcotest.id"    // the id of the action's run
+)
+
+// UnavailableError says why there is no container engine to use.
+type UnavailableError struct {
+	Reason string
+	Err    error
+}
+
+// Error implements error.
+func (e *UnavailableError) Error() string {
+	if e.Err == nil {
+		return e.Reason
+	}
+	return e.Reason + ": " + e.Err.Error()
+}
+
+// Unwrap returns the underlying error.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// Engine is a connection to a container engine. It is safe for concurrent use.
+type Engine struct {
+	cli   *client.Client
+	name  string // docker or podman
+	owner string
+
+	images imageCache
+
+	mu      sync.Mutex
+	facts   map[string]*event.Container // by full ID, of containers made here
+	running map[string]struct{}         // IDs of containers that are not gone yet
+}
+
+// Default connects to the engine that FALCOTEST_CONTAINER names, or to the
+// first that answers: Docker, then Podman. Each is found as its own command
+// line does: DOCKER_HOST or CONTAINER_HOST, else the usual sockets. The error
+// is an [UnavailableError]. Close the engine when it is no longer needed.
+func Default(ctx context.Context) (*Engine, error) {
+	choice := os.Getenv(EnvEngine)
+	var errs []error
+	for _, candidate := range []struct {
+		name  string
+		hosts []string
+	}{
+		{"docker", dockerHosts()},
+		{"podman", podmanHosts()},
+	} {
+		if choice != "" && choice != candidate.name {
+			continue
+		}
+		for _, host := range candidate.hosts {
+			e, err := connect(ctx, candidate.name, host)
+			if err == nil {
+				return e, nil
+			}
+			errs = append(errs, err)
+		}
+	}
+	switch {
+	case choice == "off":
+		return nil, &UnavailableError{Reason: "container engines are turned off by " + EnvEngine + "=off"}
+	case len(errs) == 0 && choice != "" && choice != "podman":
+		return nil, &UnavailableError{Reason: fmt.Sprintf("%s=%s is none of docker, podman, off", EnvEngine, choice)}
+	case len(errs) == 0:
+		return nil, &UnavailableError{Reason: "there is no socket of a container engine"}
+	}
+	return nil, &UnavailableError{Reason: "no container engine answers", Err: errors.Join(errs...)}
+}
+
+func dockerHosts() []string {
+	if host := os.Getenv("DOCKER_HOST"); host != "" {
+		return []string{host}
+	}
+	hosts := []string{client.DefaultDockerHost}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		hosts = append(hosts, sockets(filepath.Join(dir, "docker.sock"))...)
+	}
+	return hosts
+}
+
+func podmanHosts() []string {
+	if host := os.Getenv("CONTAINER_HOST"); host != "" {
+		return []string{host}
+	}
+	candidates := []string{"/run/podman/podman.sock"}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		candidates = append([]string{filepath.Join(dir, "podman", "podman.sock")}, candidates...)
+	}
+	return sockets(candidates...)
+}
+
+func sockets(paths ...string) (hosts []string) {
+	for _, path := range paths {
+		if _, err := os.Stat(path); err == nil {
+			hosts = append(hosts, "unix://"+path)
+		}
+	}
+	return hosts
+}
+
+func connect(ctx context.Context, name, host string) (*Engine, error) {
+	options := []client.Opt{client.WithHost(host)}
+	if name == "docker" {
+		options = append([]client.Opt{client.FromEnv}, options...)
+	}
+	cli, err := client.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s at %s: %w", name, host, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := cli.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		cli.Close()
+		return nil, fmt.Errorf("connecting to %s at %s: %w", name, host, err)
+	}
+	return &Engine{
+		cli:     cli,
+		name:    name,
+		owner:   ownerLabel(),
+		facts:   make(map[string]*event.Container),
+		running: make(map[string]struct{}),
+	}, nil
+}
+
+// Name returns the engine's name, docker or podman.
+func (e *Engine) Name() string { return e.name }
+
+// Container returns what is known of a container that this engine made, by its
+// full ID; nil for others.
+func (e *Engine) Container(id string) *event.Container {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.facts[id]
+}
+
+// Close removes the containers and images that were made and closes the
+// connection.
+func (e *Engine) Close() error {
+	// What was made is removed also when the caller's context has ended.
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	e.mu.Lock()
+	running := maps.Clone(e.running)
+	e.mu.Unlock()
+	var errs []error
+	for id := range running {
+		errs = append(errs, e.remove(ctx, id))
+	}
+	errs = append(errs, e.removeImages(ctx, e.images.all()), e.cli.Close())
+	return errors.Join(errs...)
+}
+
+func (e *Engine) remove(ctx context.Context, id string) error {
+	_, err := e.cli.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !gone(err) {
+		return fmt.Errorf("removing the container %.12s: %w", id, err)
+	}
+	e.mu.Lock()
+	delete(e.running, id)
+	e.mu.Unlock()
+	return nil
+}
+
+func (e *Engine) removeImages(ctx context.Context, refs []string) error {
+	var errs []error
+	for _, ref := range refs {
+		_, err := e.cli.ImageRemove(ctx, ref, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+		if err != nil && !gone(err) {
+			errs = append(errs, fmt.Errorf("removing the image %s: %w", ref, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Recover removes containers and images of this machine's earlier runs whose
+// process is dead, and returns a line for each.
+func (e *Engine) Recover(ctx context.Context) (report []string, err error) {
+	var errs []error
+	filters := client.Filters{}.Add("label", labelOwner)
+	containers, err := e.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	if err != nil {
+		return nil, fmt.Errorf("looking for containers that earlier runs left: %w", err)
+	}
+	for _, c := range containers.Items {
+		if !ownerIsDead(c.Labels[labelOwner]) {
+			continue
+		}
+		if err := e.remove(ctx, c.ID); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		report = append(report, fmt.Sprintf("removed a container that an earlier run left: %.12s", c.ID))
+	}
+	images, err := e.cli.ImageList(ctx, client.ImageListOptions{All: true, Filters: filters})
+	if err != nil {
+		return report, errors.Join(append(errs, fmt.Errorf("looking for images that earlier runs left: %w", err))...)
+	}
+	for _, image := range images.Items {
+		if !ownerIsDead(image.Labels[labelOwner]) {
+			continue
+		}
+		if err := e.removeImages(ctx, []string{image.ID}); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		report = append(report, "removed an image that an earlier run left: "+strings.Join(image.RepoTags, ", "))
+	}
+	return report, errors.Join(errs...)
+}
+
+// describe returns what Falco says of the container.
+func (e *Engine) describe(c container.InspectResponse, like events.Container) *event.Container {
+	repository, tag := c.Config.Image, ""
+	if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
+		repository, tag = repository[:i], repository[i+1:]
+	}
+	info := &event.Container{
+		ID:          c.ID[:min(12, len(c.ID))],
+		FullID:      c.ID,
+		Name:        strings.TrimPrefix(c.Name, "/"),
+		Type:        e.name,
+		Image:       c.Config.Image,
+		ImageID:     shortImageID(c.Image),
+		Repository:  repository,
+		Tag:         tag,
+		Privileged:  like.Privileged,
+		Labels:      c.Config.Labels,
+		Env:         c.Config.Env,
+		HostPID:     like.HostPID,
+		HostNetwork: like.HostNetwork,
+		Complete:    true,
+	}
+	if c.HostConfig != nil {
+		info.Privileged = c.HostConfig.Privileged
+		info.HostIPC = c.HostConfig.IpcMode.IsHost()
+	}
+	if t, err := time.Parse(time.RFC3339Nano, c.Created); err == nil {
+		info.StartTime = t.UnixNano()
+	}
+	for _, m := range c.Mounts {
+		info.Mounts = append(info.Mounts, event.Mount{
+			Source: m.Source, Dest: m.Destination, Mode: m.Mode, RW: m.RW, Propagation: string(m.Propagation),
+		})
+	}
+	if c.NetworkSettings != nil {
+		for _, n := range c.NetworkSettings.Networks {
+			if n != nil && n.IPAddress.IsValid() {
+				info.IP = n.IPAddress.String()
+			}
+		}
+	}
+	return info
+}
+
+func shortImageID(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(12, len(id))]
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/falcotest/go-falcotest/events"
+)
+
+// defaultRepository is what images are called where the action does not care.
+const defaultRepository = "falcotest/action"
+
+// image is an image that was made.
+type image struct {
+	ref        string // repository:tag
+	executable string // path in it
+}
+
+// imageCache makes each image once.
+type imageCache struct {
+	mu   sync.Mutex
+	made map[string]*madeImage
+}
+
+type madeImage struct {
+	once  sync.Once
+	image image
+	err   error
+}
+
+func (c *imageCache) get(key string) *madeImage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made == nil {
+		c.made = make(map[string]*madeImage)
+	}
+	if c.made[key] == nil {
+		c.made[key] = new(madeImage)
+	}
+	return c.made[key]
+}
+
+func (c *imageCache) all() (refs []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.made {
+		if m.image.ref != "" {
+			refs = append(refs, m.image.ref)
+		}
+	}
+	slices.Sort(refs)
+	return refs
+}
+
+// image returns an image for a container, which is removed when the engine is
+// closed.
+func (e *Engine) image(ctx context.Context, like events.Container) (image, error) {
+	content, err := json.Marshal(like.Files) // in the order of names
+	if err != nil {
+		return image{}, err
+	}
+	// The tag is unlike that of any real image, so that none is replaced.
+	sum := sha256.Sum256(append([]byte(e.owner+"\x00"), content...))
+	tag := ":falcotest-" + hex.EncodeToString(sum[:6])
+	ref := defaultRepository + tag
+	m := e.images.get(ref)
+	m.once.Do(func() {
+		m.image, m.err = e.build(ctx, ref, like.Files)
+		if m.err != nil {
+			m.err = fmt.Errorf("making the image %s: %w", ref, m.err)
+		}
+	})
+	if m.err != nil || like.Repository == "" || like.Repository == defaultRepository {
+		return m.image, m.err
+	}
+	other := like.Repository + tag
+	named := e.images.get(other)
+	named.once.Do(func() {
+		if _, err := e.cli.ImageTag(ctx, client.ImageTagOptions{Source: ref, Target: other}); err != nil {
+			named.err = fmt.Errorf("naming the image %s: %w", other, err)
+			return
+		}
+		named.image = image{ref: other, executable: m.image.executable}
+	})
+	return named.image, named.err
+}
+
+func (e *Engine) build(ctx context.Context, ref string, files map[string]string) (image, error) {
+	if runtime.GOOS != "linux" {
+		return image{}, errors.New("this executable is not for Linux, and so cannot run in a container")
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return image{}, fmt.Errorf("finding this executable: %w", err)
+	}
+	inside := "/" + filepath.Base(strings.TrimSuffix(program, " (deleted)"))
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(writeImage(writer, inside, files)) }()
+	defer reader.Close()
+	answer, err := e.cli.ImageImport(ctx, client.ImageImportSource{Source: reader, SourceName: "-"}, ref,
+		client.ImageImportOptions{Changes: []string{fmt.Sprintf("LABEL %s=%q", labelOwner, e.owner)}})
+	if err != nil {
+		return image{}, err
+	}
+	defer answer.Close()
+	// The engine reports errors in the answer's body.
+	for dec := json.NewDecoder(answer); ; {
+		var line struct {
+			Error string `json:"error"`
+		}
+		if err := dec.Decode(&line); err == io.EOF {
+			break
+		} else if err != nil {
+			return image{}, err
+		}
+		if line.Error != "" {
+			return image{}, errors.New(line.Error)
+		}
+	}
+	return image{ref: ref, executable: inside}, nil
+}
+
+// writeImage writes the image's files as a tar archive.
+func writeImage(w io.Writer, inside string, files map[string]string) error {
+	t := &tree{w: tar.NewWriter(w), made: make(map[string]bool)}
+	t.dir("/tmp", 0o1777)
+	for _, dir := range []string{"/etc", "/root", "/var", "/home", "/usr", "/dev", "/proc", "/sys"} {
+		t.dir(dir, 0o755)
+	}
+	const self = "/proc/self/exe"
+	t.copy(self, inside)
+	libraries, err := linkedWith(self)
+	if err != nil {
+		return err
+	}
+	for _, library := range libraries {
+		t.copy(library, library)
+	}
+	names := map[string]string{
+		"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+		"/etc/group":  "root:x:0:\nnogroup:x:65534:\n",
+	}
+	maps.Copy(names, files)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		t.file(name, strings.NewReader(names[name]), int64(len(names[name])), 0o644)
+	}
+	if t.err == nil {
+		t.err = t.w.Close()
+	}
+	return t.err
+}
+
+// tree writes files and the folders above them, until the first error.
+type tree struct {
+	w    *tar.Writer
+	made map[string]bool
+	err  error
+}
+
+func (t *tree) dir(name string, mode int64) {
+	if t.err != nil || t.made[name] || name == "/" {
+		return
+	}
+	t.dir(path.Dir(name), 0o755)
+	t.made[name] = true
+	if t.err == nil {
+		t.err = t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[1:] + "/", Mode: mode, ModTime: epoch})
+	}
+}
+
+// epoch is the time of all files, so that equal images are equal.
+var epoch = time.Unix(1, 0)
+
+func (t *tree) file(name string, content io.Reader, size, mode int64) {
+	if t.err == nil && !path.IsAbs(name) {
+		t.err = fmt.Errorf("a file of the image has no absolute path: %q", name)
+	}
+	name = path.Clean(name)
+	t.dir(path.Dir(name), 0o755)
+	if t.err != nil || t.made[name] {
+		return
+	}
+	t.made[name] = true
+	if t.err = t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name[1:], Mode: mode, Size: size, ModTime: epoch}); t.err == nil {
+		_, t.err = io.Copy(t.w, content)
+	}
+}
+
+func (t *tree) copy(from, to string) {
+	if t.err != nil {
+		return
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		t.err = err
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.err = err
+		return
+	}
+	t.file(to, f, info.Size(), 0o755)
+}
+
+// linkedWith returns the files that a dynamically linked program needs: its
+// interpreter and its libraries. A static one needs none.
+func linkedWith(program string) ([]string, error) {
+	f, err := elf.Open(program)
+	if err != nil {
+		return nil, fmt.Errorf("looking at what this executable is linked with: %w", err)
+	}
+	defer f.Close()
+	var interpreter string
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			data, err := io.ReadAll(p.Open())
+			if err != nil {
+				return nil, fmt.Errorf("looking at what this executable is linked with: %w", err)
+			}
+			interpreter = string(bytes.TrimRight(data, "\x00"))
+		}
+	}
+	if interpreter == "" {
+		return nil, nil
+	}
+	folders := []string{filepath.Dir(interpreter)}
+	if real, err := filepath.EvalSymlinks(interpreter); err == nil {
+		folders = append(folders, filepath.Dir(real))
+	}
+	for _, pattern := range []string{"/lib/*-linux-gnu*", "/usr/lib/*-linux-gnu*", "/lib64", "/usr/lib64", "/lib", "/usr/lib"} {
+		found, _ := filepath.Glob(pattern)
+		folders = append(folders, found...)
+	}
+	needed := []string{interpreter}
+	seen := map[string]bool{filepath.Base(interpreter): true}
+	todo, err := f.ImportedLibraries()
+	for err == nil && len(todo) > 0 {
+		name := todo[0]
+		todo = todo[1:]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		var more []string
+		var file string
+		file, more, err = findLibrary(folders, name, f.Machine)
+		needed = append(needed, file)
+		todo = append(todo, more...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("this executable is linked dynamically, and what it needs is not all found (CGO_ENABLED=0 makes a static one): %w", err)
+	}
+	return needed, nil
+}
+
+func findLibrary(folders []string, name string, machine elf.Machine) (file string, needs []string, err error) {
+	for _, folder := range folders {
+		file := filepath.Join(folder, name)
+		f, err := elf.Open(file)
+		if err != nil {
+			continue
+		}
+		same := f.Machine == machine
+		needs, err := f.ImportedLibraries()
+		f.Close()
+		if same && err == nil {
+			return file, needs, nil
+		}
+	}
+	return "", nil, fmt.Errorf("there is no %s", name)
+}
