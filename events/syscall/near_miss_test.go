@@ -164,15 +164,19 @@ func nearMisses() []nearMiss {
 				return unix.Dup3(pipe[0], 0, 0)
 			}},
 		{rule: "Linux Kernel Module Injection Detected", excuse: "the container may not load modules", options: inContainer,
-			action: LinuxKernelModuleInjectionDetected},
+			action: func(h events.Helper) error {
+				return withoutCapabilities(func() error { return LinuxKernelModuleInjectionDetected(h) })
+			}},
 		{rule: "Debugfs Launched in Privileged Container", excuse: "the container is not privileged", options: inContainer,
 			action: func(h events.Helper) error {
 				return asChild(h, "Debugfs Launched in Privileged Container", "debugfs")
 			}},
 		{rule: "Detect release_agent File Container Escapes", excuse: "the container lacks CAP_SYS_ADMIN", options: inContainer,
 			action: func(h events.Helper) error {
-				_, err := tempFile(h, "release_agent", "")
-				return err
+				return withoutCapabilities(func() error {
+					_, err := tempFile(h, "release_agent", "")
+					return err
+				})
 			}},
 		{rule: "PTRACE attached to process", excuse: "it reads from a process that it does not trace",
 			action: func(h events.Helper) error {
@@ -310,6 +314,19 @@ func chained(args []string) (names []string) {
 		}
 	}
 	return names
+}
+
+// withoutCapabilities calls f on a thread that has none, as in a container that
+// was given none.
+func withoutCapabilities(f func() error) error {
+	return onOwnThread(func() error {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			return fmt.Errorf("giving up all capabilities: %w", err)
+		}
+		return f()
+	})
 }
 
 // dropProgram writes a program that exits to a directory of its own.

@@ -5,7 +5,6 @@
 package syscall_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +68,19 @@ var (
 	named = []string{"/", "/root", "/home", "/dev", "/dev/shm", "/var/log", "/var/tmp", os.TempDir(), "/opt", "/host"}
 )
 
+// actionID matches the names that a run of an action makes of its id.
+var actionID = regexp.MustCompile(`falcotest-ft[a-z2-7]{14}`)
+
+// parent returns the parent of the process with that directory in /proc.
+func parent(process string) string {
+	for line := range lines(filepath.Join(process, "status")) {
+		if pid, ok := strings.CutPrefix(line, "PPid:"); ok {
+			return strings.TrimSpace(pid)
+		}
+	}
+	return ""
+}
+
 // machine describes what actions might change, by name.
 func machine(t *testing.T) map[string]string {
 	t.Helper()
@@ -94,7 +107,7 @@ func machine(t *testing.T) map[string]string {
 	}
 	for _, file := range []string{"/proc/self/mountinfo", "/proc/1/mountinfo", "/proc/net/unix"} {
 		for line := range lines(file) {
-			if strings.Contains(line, "falcotest-") && !strings.Contains(line, "/falcotest-session") {
+			if actionID.MatchString(line) {
 				m[file+" "+line] = "left"
 			}
 		}
@@ -109,12 +122,16 @@ func machine(t *testing.T) map[string]string {
 			m[dir+"/"+e.Name()] = "there"
 		}
 	}
-	if processes, _ := filepath.Glob("/proc/[0-9]*/cmdline"); processes != nil {
-		for _, file := range processes {
-			cmdline, err := os.ReadFile(file)
-			if err == nil && bytes.Contains(cmdline, []byte("syscall.")) && bytes.Contains(cmdline, []byte("\x00falcotest-action\x00")) {
-				m["process "+filepath.Dir(file)] = strings.ReplaceAll(string(cmdline), "\x00", " ")
-			}
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	executables, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, link := range executables {
+		exe, err := os.Readlink(link)
+		orphan := err == nil && actionID.MatchString(exe) && parent(filepath.Dir(link)) == "1"
+		if link != fmt.Sprintf("/proc/%d/exe", os.Getpid()) && (exe == own || orphan) {
+			m["process "+link] = exe
 		}
 	}
 	return m
