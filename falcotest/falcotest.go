@@ -168,5 +168,10 @@ func (s *Session) unmetNeed(action string) (events.Need, error) {
 			return need, err
 		}
 	}
+	if _, needed := s.containers.need(action); needed {
+		if _, err := s.containers.reach(s.life, s.logf); err != nil {
+			return needContainer, err
+		}
+	}
 	return events.Need{}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
@@ -40,6 +41,10 @@ type Session struct {
 	life      context.Context
 	cluster   *cluster
 	explainer explainer
+	logf      func(format string, args ...any)
+
+	containers containers
+	running    sync.WaitGroup // actions under way
 }
 
 // explainer is the built-in engine beside a real Falco, made when it is needed.
@@ -94,14 +99,15 @@ func Start(t testing.TB, opts ...Option) *Session {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Session{cfg: cfg, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx}
+	s := &Session{cfg: cfg, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
 	if err := s.start(ctx, t); err != nil {
 		cancel(err)
 		t.Fatal(startMessage(err))
 	}
 	t.Cleanup(func() {
 		cancel(errors.New("the test ended"))
-		if err := errors.Join(s.cluster.close(), s.backend.close()); err != nil {
+		s.running.Wait()
+		if err := errors.Join(s.containers.close(), s.cluster.close(), s.backend.close()); err != nil {
 			t.Errorf("ending the judge: %v", err)
 		}
 	})
@@ -124,6 +130,13 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 		return err
 	}
 	s.files = files
+	undone, err := journal.Recover("")
+	for _, line := range undone {
+		t.Logf("from an earlier run: %s", line)
+	}
+	if err != nil {
+		t.Logf("undoing what earlier runs left: %v", err)
+	}
 	syscalls := engine.NewSyscall()
 	if len(files) > 0 {
 		s.set, err = rules.Load(ctx, files, rules.Options{Sources: s.cfg.sources(syscalls)})
@@ -207,10 +220,10 @@ type future struct {
 // start runs the action unless it runs already.
 func (f *future) start() {
 	f.once.Do(func() {
-		go func() {
+		f.session.running.Go(func() {
 			defer close(f.done)
 			f.value = f.session.run(f.session.life, f.selected)
-		}()
+		})
 	})
 }
 
@@ -408,14 +421,25 @@ func (s *Session) enter(alone bool) func() {
 	}
 }
 
+// startChild starts an action's process, in a container if it needs one.
 func (s *Session) startChild(ctx context.Context, sel selected) (*child.Child, error) {
-	return child.Start(ctx, child.Spec{
+	spec := child.Spec{
 		Action:    sel.action,
 		Env:       s.cfg.env,
 		Deadline:  s.cfg.deadline,
 		Hermetic:  s.cfg.hermetic && events.HostMounts(sel.action) == "",
 		KubeFlags: s.cluster.flags(),
-	})
+	}
+	like, needed := s.containers.need(sel.action)
+	if !needed {
+		return child.Start(ctx, spec)
+	}
+	engine, err := s.containers.reach(ctx, s.logf)
+	if err != nil {
+		return nil, err
+	}
+	c, _, err := engine.Start(ctx, spec, like)
+	return c, err
 }
 
 func sortedKeys[V any](m map[string]V) []string {

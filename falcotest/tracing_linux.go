@@ -26,6 +26,8 @@ type tracing struct {
 	engine  *engine.Engine
 	types   []event.Type
 	program []byte
+	// container tells what is known of a container by its ID.
+	container func(id string) *event.Container
 }
 
 // newTracing makes an engine of the rules under test.
@@ -40,7 +42,7 @@ func newTracing(s *Session) (*tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tracing{engine: eng, types: eng.EventTypes()}
+	t := &tracing{engine: eng, types: eng.EventTypes(), container: s.containers.lookup}
 	if t.program, err = trace.Program(t.types); err != nil {
 		return nil, err
 	}
@@ -58,8 +60,9 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 	}
 	var err error
 	w.tracer, err = trace.Attach(ctx, c.PID(), trace.Options{
-		Types:   t.types,
-		Handler: func(e *event.Event) { w.evaluator.EvaluateCall(e, emit) },
+		Types:     t.types,
+		Handler:   func(e *event.Event) { w.evaluator.EvaluateCall(e, emit) },
+		Container: t.container,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tracing the action: %w%s", err, traceHint(err))
