@@ -129,6 +129,9 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 		Binds:       like.Mounts,
 		NetworkMode: "none",
 	}
+	if like.SeccompUnconfined {
+		host.SecurityOpt = []string{"seccomp=unconfined"}
+	}
 	if like.HostNetwork {
 		host.NetworkMode = "host"
 	}
