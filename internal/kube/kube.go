@@ -260,19 +260,19 @@ func (c *Cluster) startSeparate(ctx context.Context, flags []string, log io.Writ
 	}
 	clientURL, peerURL := "http://127.0.0.1:"+client, "http://127.0.0.1:"+peer
 	for _, s := range []struct {
-		name, program string
-		args          []string
+		name, program, dir string // the folder is removed after its end
+		args               []string
 	}{
-		{"etcd", c.binaries.Etcd, []string{
+		{"etcd", c.binaries.Etcd, c.dir, []string{
 			"--data-dir=" + c.file("etcd"), "--name=default", "--unsafe-no-fsync", "--log-level=error",
 			"--listen-client-urls=" + clientURL, "--advertise-client-urls=" + clientURL,
 			"--listen-peer-urls=" + peerURL, "--initial-advertise-peer-urls=" + peerURL, "--initial-cluster=default=" + peerURL,
 		}},
-		{"kube-apiserver", c.binaries.APIServer, append([]string{
+		{"kube-apiserver", c.binaries.APIServer, c.file("none"), append([]string{
 			"--etcd-servers=" + clientURL, "--bind-address=127.0.0.1", "--secure-port=" + secure,
 		}, flags...)},
 	} {
-		cmd, err := watcher(s.program, s.args)
+		cmd, err := watcher(s.dir, s.program, s.args)
 		if err != nil {
 			return "", err
 		}

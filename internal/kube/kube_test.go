@@ -211,6 +211,8 @@ func TestMain(m *testing.M) {
 	case os.Getenv("KUBE_TEST_END") != "":
 		os.Stderr.WriteString("no such luck\n")
 		os.Exit(3)
+	case os.Getenv("KUBE_TEST_HANG") != "":
+		startAndHang()
 	case os.Getenv("KUBE_TEST_SILENT") != "":
 		os.Stdin.Read(make([]byte, 1))
 		os.Exit(0)

@@ -14,7 +14,7 @@ import (
 
 func ownGroup(*exec.Cmd) {}
 
-func watcher(program string, args []string) (*exec.Cmd, error) {
+func watcher(dir, program string, args []string) (*exec.Cmd, error) {
 	return nil, fmt.Errorf("starting %s is not supported on %s, where it would outlive a test that is killed: build one that does not by `%s`",
 		program, runtime.GOOS, apiserver.Command)
 }

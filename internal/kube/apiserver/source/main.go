@@ -46,7 +46,7 @@ func main() {
 	}
 	dir := os.Args[1]
 	err := run(dir, os.Args[2:])
-	if e := os.RemoveAll(dir); err == nil {
+	if e := remove(dir); err == nil {
 		err = e
 	}
 	if err != nil {
@@ -56,6 +56,9 @@ func main() {
 }
 
 func run(dir string, args []string) error {
+	// When whoever started this is no more, nobody reads what is logged either:
+	// that must not end the process before it has cleaned up.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
@@ -64,7 +67,7 @@ func run(dir string, args []string) error {
 	}()
 	context.AfterFunc(ctx, func() {
 		time.AfterFunc(grace, func() {
-			os.RemoveAll(dir)
+			remove(dir)
 			os.Exit(1)
 		})
 	})
@@ -117,6 +120,17 @@ func run(dir string, args []string) error {
 		return err
 	}
 	return nil
+}
+
+// remove removes a folder, also while etcd still makes files in it.
+func remove(dir string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
 
 // startEtcd starts etcd for this process alone: on sockets in dir, which
