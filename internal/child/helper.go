@@ -12,6 +12,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
+	"github.com/falcotest/go-falcotest/internal/incontainer"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
@@ -45,7 +46,11 @@ func (h *helper) Cleanup(f func(), args ...interface{}) {
 
 func (h *helper) Spawned() bool { return control == controlSpawn }
 
-func (h *helper) InContainer() bool { return InContainer() }
+func (h *helper) InContainer() bool { return incontainer.Here() }
+
+// InContainer tells whether this process runs in a container, see
+// [incontainer.Here].
+func InContainer() bool { return incontainer.Here() }
 
 func (h *helper) ExePath() string {
 	path, err := os.Executable()

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package child
+// Package incontainer tells whether this process runs in a container.
+//
+// It imports nothing of this module and reads only /proc and two files.
+package incontainer
 
 import (
 	"regexp"
@@ -38,10 +41,10 @@ func (e evidence) contained() bool {
 	return e.marked && e.namespaces
 }
 
-// InContainer tells whether this process runs in a container. It looks at its
+// Here tells whether this process runs in a container. It looks at its
 // control groups (/proc/self/cgroup: an id as Docker, Podman, containerd and
 // CRI-O use), its mounts (/proc/self/mountinfo: /etc/hosts and its like from an
 // engine's folder), and at /.dockerenv and /run/.containerenv, which count
 // where the PID, UTS, IPC or cgroup namespace is not the machine's first.
 // It is false on other systems than Linux.
-func InContainer() bool { return gather().contained() }
+func Here() bool { return gather().contained() }

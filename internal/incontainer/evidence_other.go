@@ -2,6 +2,6 @@
 
 //go:build !linux
 
-package child
+package incontainer
 
 func gather() evidence { return evidence{} }
