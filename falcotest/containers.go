@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
@@ -67,4 +68,37 @@ func (c *containers) close() error {
 		return fmt.Errorf("removing the containers: %w", err)
 	}
 	return nil
+}
+
+// strangerToFalco tells whether a real Falco judged an action in a container of
+// which it knew no more than the id. It asks the container's engine while the
+// container runs already, so that fields such as container.privileged come some
+// time after the first events.
+func (s *Session) strangerToFalco(sel selected, r *Result, w watcher) bool {
+	if _, made := s.containers.need(sel.action); !made || w != nil {
+		return false
+	}
+	for _, a := range r.Alerts {
+		if _, printed := a.Fields["container.name"]; printed {
+			if _, known := a.Field("container.name"); !known {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// settle keeps an action in a container at its gate for a while when an earlier
+// attempt was over before Falco knew the container. Falco gives no sign of when
+// it does.
+func (s *Session) settle(ctx context.Context, sel selected, attempt int) {
+	if _, made := s.containers.need(sel.action); !made || attempt < 2 {
+		return
+	}
+	t := time.NewTimer(time.Duration(attempt-1) * time.Second)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }

@@ -341,6 +341,9 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: sel.all,
 	})
 	p.Started(c.PID())
+	if w == nil {
+		s.settle(ctx, sel, r.Attempts)
+	}
 	if err := c.Go(setup); err != nil {
 		p.Cancel()
 		c.Kill(setup.Exit)
@@ -376,6 +379,12 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Correlation = v.Expected.Strength.String()
 		r.Latency = v.Latency
 	case judge.Missed:
+		if s.strangerToFalco(sel, r, w) {
+			r.Outcome = Inconclusive
+			r.Reason = "Falco did not know the action's container yet: its alerts say <NA> for container.name"
+			r.Hint = "see that Falco's container plugin may reach the engine's socket"
+			break
+		}
 		r.Outcome, r.Reason = Missed, v.Reason
 		if !v.Certain {
 			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)

@@ -15,7 +15,8 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(ContactK8SAPIServerFromContainer, events.WithContainer(events.Container{}))
+var _ = events.Register(ContactK8SAPIServerFromContainer,
+	events.WithContainer(events.Container{}), events.WithNeeds(events.OwnNames))
 
 // ContactK8SAPIServerFromContainer connects from a container to what is known
 // there as the Kubernetes API server, as an attacker does who found a service
