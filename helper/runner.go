@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -103,9 +104,15 @@ func (r *Runner) Match(pattern *regexp.Regexp) []string {
 // because they were killed is undone first, and logged.
 func (r *Runner) Run(ctx context.Context, names ...string) []Result {
 	Recover(r.logger())
+	var engine containers
+	defer func() {
+		if err := engine.close(); err != nil {
+			r.logger().Error(err)
+		}
+	}()
 	results := make([]Result, 0, len(names))
 	for _, name := range names {
-		results = append(results, r.run(ctx, name))
+		results = append(results, r.run(ctx, &engine, name))
 	}
 	return results
 }
@@ -129,7 +136,7 @@ func (r *Runner) logger() *logrus.Logger {
 	return logrus.StandardLogger()
 }
 
-func (r *Runner) run(ctx context.Context, name string) Result {
+func (r *Runner) run(ctx context.Context, engine *containers, name string) Result {
 	res := Result{Action: name, ID: child.NewID(), Started: time.Now()}
 	fail := func(err error) Result {
 		res.Outcome, res.Err, res.Ended = Failed, err, time.Now()
@@ -139,6 +146,9 @@ func (r *Runner) run(ctx context.Context, name string) Result {
 		return fail(fmt.Errorf("no action %q is registered", name))
 	}
 	for _, need := range events.Needs(name) {
+		if need.Probe == nil {
+			continue // it is up to who judges
+		}
 		if err := need.Probe(); err != nil {
 			res.Outcome, res.Reason, res.Ended = Skipped, fmt.Sprintf("needs %s: %v", need.Name, err), time.Now()
 			return res
@@ -156,10 +166,6 @@ func (r *Runner) run(ctx context.Context, name string) Result {
 	if err := ctx.Err(); err != nil {
 		return fail(fmt.Errorf("the action was not started: %w", context.Cause(ctx)))
 	}
-	flags, err := kubeFlags(r.Kube)
-	if err != nil {
-		return fail(err)
-	}
 	deadline := r.Deadline
 	switch {
 	case deadline == 0:
@@ -174,12 +180,12 @@ func (r *Runner) run(ctx context.Context, name string) Result {
 		Deadline:  deadline,
 		Grace:     r.Grace,
 		Hermetic:  os.Getenv("FALCOTEST_HERMETIC") != "0" && events.HostMounts(name) == "",
-		KubeFlags: flags,
+		KubeFlags: kubeFlags(r.Kube),
 		Log:       r.log,
 		LogLevel:  r.logger().GetLevel(),
 		Output:    r.Output,
 	}
-	c, err := start(ctx, spec)
+	c, err := engine.start(ctx, spec)
 	if skip := (*events.ErrSkipped)(nil); errors.As(err, &skip) {
 		res.Outcome, res.Reason, res.Ended = Skipped, skip.Reason, time.Now()
 		return res
@@ -202,19 +208,37 @@ func (r *Runner) run(ctx context.Context, name string) Result {
 	return res
 }
 
+// containers makes the containers of actions that need one, by an engine that
+// is reached when the first does.
+type containers struct {
+	once   sync.Once
+	engine *container.Engine
+	err    error
+}
+
 // start starts the action's process, in a container where it needs one.
-func start(ctx context.Context, spec child.Spec) (*child.Child, error) {
+func (c *containers) start(ctx context.Context, spec child.Spec) (*child.Child, error) {
 	like, needed := events.ContainerOf(spec.Action)
 	if !needed || child.InContainer() {
 		return child.Start(ctx, spec)
 	}
-	engine, err := container.Default(ctx)
-	if err != nil {
-		return nil, &events.ErrSkipped{Reason: "needs a container: " + err.Error()}
+	c.once.Do(func() {
+		if c.engine, c.err = container.Default(ctx); c.err == nil {
+			_, c.err = c.engine.Recover(ctx)
+		}
+	})
+	if c.err != nil {
+		return nil, &events.ErrSkipped{Reason: "needs a container: " + c.err.Error()}
 	}
-	defer engine.Close()
-	c, _, err := engine.Start(ctx, spec, like)
-	return c, err
+	ch, _, err := c.engine.Start(ctx, spec, like)
+	return ch, err
+}
+
+func (c *containers) close() error {
+	if c.engine == nil {
+		return nil
+	}
+	return c.engine.Close()
 }
 
 // log hands an action's entry to the logger.
@@ -234,16 +258,15 @@ func (r *Runner) log(rec child.Record) {
 
 // kubeFlags returns the settings as flags, without those that are at their
 // defaults.
-func kubeFlags(f *genericclioptions.ConfigFlags) ([]string, error) {
+func kubeFlags(f *genericclioptions.ConfigFlags) []string {
 	if f == nil {
-		return nil, nil
+		return nil
 	}
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.AddFlags(set)
 	defaults := pflag.NewFlagSet("", pflag.ContinueOnError)
 	genericclioptions.NewConfigFlags(true).AddFlags(defaults)
 	var flags []string
-	var err error
 	set.VisitAll(func(flag *pflag.Flag) {
 		if d := defaults.Lookup(flag.Name); d != nil && d.Value.String() == flag.Value.String() {
 			return
@@ -256,5 +279,5 @@ func kubeFlags(f *genericclioptions.ConfigFlags) ([]string, error) {
 		}
 		flags = append(flags, "--"+flag.Name+"="+flag.Value.String())
 	})
-	return flags, err
+	return flags
 }
