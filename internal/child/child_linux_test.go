@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/events"
@@ -120,6 +121,26 @@ func init() {
 				return err
 			}
 			return os.Chmod(dir, 0)
+		},
+		"terminal": func(h events.Helper) error {
+			master, terminal, err := pty.Open()
+			if err != nil {
+				return err
+			}
+			defer master.Close()
+			defer terminal.Close()
+			null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			defer null.Close()
+			h.Log().Info(terminal.Name())
+			return nil
+		},
+		"journals.etc": func(h events.Helper) error {
+			// It would be removed twice, and the second time outside, were it
+			// written down.
+			return h.(undoer).Undo(journal.Op{Kind: journal.RemoveTree, Path: "/etc/falcotest-" + h.(undoer).ID()})
 		},
 		"writes": func(h events.Helper) error {
 			path := os.Getenv("CHILD_TEST_FILE")
@@ -519,6 +540,32 @@ func TestHermeticProcessIsTheSame(t *testing.T) {
 				t.Errorf("%s: %s = %q, want %q", action, name, got, want)
 			}
 		}
+	}
+}
+
+func TestHermeticDevices(t *testing.T) {
+	if err := events.Pty.Probe(); err != nil {
+		t.Skip(err)
+	}
+	res := run(t, child.Spec{Action: "test.terminal", Hermetic: true})
+	if res.Outcome != child.Completed || !strings.HasPrefix(messages(res)[0], "/dev/pts/") {
+		t.Errorf("got %s (%s), %q", res.Outcome, res.Reason, messages(res))
+	}
+}
+
+func TestWhatVanishesIsNotWrittenDown(t *testing.T) {
+	c, err := child.Start(t.Context(), child.Spec{Action: "test.journals.etc", Hermetic: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, why := c.Hermetic(); !ok {
+		c.Kill(nil)
+		t.Skipf("no folders that vanish: %s", why)
+	}
+	file := filepath.Join(os.TempDir(), "falcotest-"+c.ID(), "journal")
+	c.Go(child.Setup{})
+	if res := c.Wait(t.Context()); res.Outcome != child.Completed || len(res.Undone) > 0 {
+		t.Errorf("got %s (%s), undone %q of %s", res.Outcome, res.Reason, res.Undone, file)
 	}
 }
 
