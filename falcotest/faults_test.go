@@ -35,9 +35,7 @@ func killsItself(events.Helper) error {
 }
 
 func panics(events.Helper) error {
-	var m map[string]int
-	m["x"] = 1
-	return nil
+	panic("this action is broken")
 }
 
 func fails(h events.Helper) error {

@@ -123,7 +123,9 @@ func wantedNames(c *config, names []string) (map[string]bool, error) {
 		for _, name := range names {
 			if re.MatchString(name) {
 				found = true
-				wanted[name] = wanted[name]
+				if !wanted[name] {
+					wanted[name] = false
+				}
 			}
 		}
 		if !found {

@@ -30,7 +30,7 @@ func noTerminal(err error) error {
 
 // controlling keeps both ends of this process's controlling terminal open until
 // the process ends: closing them earlier would hang it up.
-var controlling [2]*os.File
+var controlling [2]*os.File //lint:ignore U1000 it is there to be kept
 
 // takeTerminal makes this process the leader of a session whose controlling
 // terminal is a new pseudo terminal; its children inherit it. Call it in a

@@ -21,11 +21,10 @@ const SyscallSource = "syscall"
 // concurrent use. Each engine has one of its own: it holds what some fields
 // count from (evt.reltime) and what it read of users, addresses and hosts.
 type Syscall struct {
-	first  atomic.Int64 // time of the first event
-	users  *accounts
-	local  *localAddrs
-	hosts  *hostsFile
-	others sync.Map // of processes outside the traced tree: otherKey → string
+	first atomic.Int64 // time of the first event
+	users *accounts
+	local *localAddrs
+	hosts *hostsFile
 }
 
 // NewSyscall returns the source of system call events.

@@ -172,7 +172,6 @@ var (
 		SockoptUint64: {PUint64, FmtDec}, SockoptTimeval: {PRelTime, FmtDec},
 	}
 	ptraceDynamic = []DynamicAs{PtraceUint64: {PUint64, FmtHex}, PtraceSignal: {PSigType, FmtDec}}
-	bpfDynamic    = []DynamicAs{BPFFD: {PFD, FmtDec}, BPFRes: {PErrno, FmtDec}}
 )
 
 // The values of Param.Dyn for setsockopt and getsockopt, ptrace and bpf.

@@ -41,10 +41,6 @@ var (
 		{"FUTEX_UNLOCK_PI", 7}, {"FUTEX_LOCK_PI", 6}, {"FUTEX_WAKE_OP", 5}, {"FUTEX_CMP_REQUEUE", 4}, {"FUTEX_REQUEUE", 3},
 		{"FUTEX_FD", 2}, {"FUTEX_WAKE", 1}, {"FUTEX_WAIT", 0},
 	}
-	pollFlags = []Flag{
-		{"POLLIN", 1}, {"POLLPRI", 2}, {"POLLOUT", 4}, {"POLLRDHUP", 8}, {"POLLERR", 0x10}, {"POLLHUP", 0x20},
-		{"POLLNVAL", 0x40}, {"POLLRDNORM", 0x80}, {"POLLRDBAND", 0x100}, {"POLLWRNORM", 0x200}, {"POLLWRBAND", 0x400},
-	}
 	mountFlags = []Flag{
 		{"RDONLY", 1}, {"NOSUID", 2}, {"NODEV", 4}, {"NOEXEC", 8}, {"SYNCHRONOUS", 0x10}, {"REMOUNT", 0x20},
 		{"MANDLOCK", 0x40}, {"DIRSYNC", 0x80}, {"NOATIME", 0x400}, {"NODIRATIME", 0x800}, {"BIND", 0x1000},

@@ -296,8 +296,7 @@ func foreign(r *rand.Rand, id string, pid int, alone bool) *alert.Alert {
 }
 
 type grpcCarrier struct {
-	s  *servetest.Server
-	wg sync.WaitGroup
+	s *servetest.Server
 }
 
 func openGRPC(t *testing.T, dir string) (carrier, *outputs.Subscription) {

@@ -67,7 +67,6 @@ type Judge struct {
 	mu        sync.Mutex
 	set       *correlate.Set
 	pending   map[*correlate.Action]*Pending
-	running   int // actions started and not yet judged
 	sentinels map[string]chan struct{}
 	broken    error // why there is no connection now
 	gone      error // why there never will be one again

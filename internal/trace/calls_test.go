@@ -44,8 +44,6 @@ func init() {
 	}
 }
 
-func atCwd() int { return unix.AT_FDCWD }
-
 // raw makes a call that x/sys/unix has no function for, or would not make as
 // it is told.
 func raw(nr int, args ...uintptr) int {

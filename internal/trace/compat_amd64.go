@@ -39,7 +39,7 @@ var compatTypes = func() map[int]event.Type {
 	for nr, name := range arch.I386.SyscallNumbers {
 		if other, ok := compatNames[name]; ok {
 			name = other
-		} else if strings.HasSuffix(name, "32") {
+		} else {
 			name = strings.TrimSuffix(name, "32") // setuid32, chown32: the ids have 32 bits
 		}
 		if typ, ok := event.ByName(name); ok && typ.Def().IsSyscall() {

@@ -32,7 +32,6 @@ type thread struct {
 	proc     *process
 	call     call
 	inCall   bool       // between a call's entry and its exit
-	held     bool       // stopped before its parent told of it
 	started  bool       // has run
 	bornBy   event.Type // the kind of call that made it
 	bornWith uint64     // the flags of that call
