@@ -54,7 +54,7 @@ WRAPPER
   export DOCKER_HOST=unix://$dir/docker.sock
   local try
   for try in $(seq 300); do
-    if curl -sf --unix-socket "$dir/docker.sock" http://engine/_ping >/dev/null; then
+    if docker version >/dev/null 2>&1; then
       return 0
     fi
     if ! kill -0 "$containers_pid" 2>/dev/null; then

@@ -24,6 +24,7 @@ var needContainer = events.Need{
 // containers makes the containers of actions that need one, by an engine that is
 // reached when the first does.
 type containers struct {
+	image  string // the user's, or "" for one of the test binary
 	once   sync.Once
 	engine *container.Engine
 	err    error
@@ -41,6 +42,7 @@ func (c *containers) reach(ctx context.Context, logf func(string, ...any)) (*con
 		if c.engine, c.err = container.Default(ctx); c.err != nil {
 			return
 		}
+		c.engine.Image = c.image
 		undone, err := c.engine.Recover(ctx)
 		for _, line := range undone {
 			logf("from an earlier run: %s", line)

@@ -99,7 +99,7 @@ func Start(t testing.TB, opts ...Option) *Session {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Session{cfg: cfg, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
+	s := &Session{cfg: cfg, containers: containers{image: cfg.image}, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
 	if err := s.start(ctx, t); err != nil {
 		cancel(err)
 		t.Fatal(startMessage(err))

@@ -68,6 +68,11 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // Engine is a connection to a container engine. It is safe for concurrent use.
 type Engine struct {
+	// Image is used instead of images made from this executable, which must
+	// then be statically linked or find its libraries there. Set it before the
+	// first Start. Nothing is pulled.
+	Image string
+
 	cli   *client.Client
 	name  string // docker or podman
 	owner string

@@ -239,3 +239,26 @@ func TestOff(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestGivenImage(t *testing.T) {
+	made, err := engine(t).image(t.Context(), events.Container{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine(t)
+	e.Image = made.ref
+	c, _, err := e.Start(t.Context(), child.Spec{Action: "container.describes"}, events.Container{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Go(child.Setup{}); err != nil {
+		t.Fatal(err)
+	}
+	if res := c.Wait(t.Context()); res.Outcome != child.Completed {
+		t.Errorf("%s: %v\n%s", res.Outcome, res.Err, res.Output)
+	}
+	e.Image = "falcotest/no-such-image"
+	if _, _, err := e.Start(t.Context(), child.Spec{Action: "container.describes"}, events.Container{}); err == nil {
+		t.Error("an image that is not there was used")
+	}
+}

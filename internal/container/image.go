@@ -35,6 +35,7 @@ const defaultRepository = "falcotest/action"
 type image struct {
 	ref        string // repository:tag
 	executable string // path in it
+	bind       string // a mount that brings the executable, for an image that was not made here
 }
 
 // imageCache makes each image once.
@@ -76,6 +77,9 @@ func (c *imageCache) all() (refs []string) {
 // image returns an image for a container, which is removed when the engine is
 // closed.
 func (e *Engine) image(ctx context.Context, like events.Container) (image, error) {
+	if e.Image != "" {
+		return e.given(ctx, like)
+	}
 	content, err := json.Marshal(like.Files) // in the order of names
 	if err != nil {
 		return image{}, err
@@ -104,6 +108,24 @@ func (e *Engine) image(ctx context.Context, like events.Container) (image, error
 		named.image = image{ref: other, executable: m.image.executable}
 	})
 	return named.image, named.err
+}
+
+// given returns the image that the user named. The executable comes into its
+// containers by a mount: copied, it would be no part of the image, which rules
+// ask about.
+func (e *Engine) given(ctx context.Context, like events.Container) (image, error) {
+	if len(like.Files) > 0 {
+		return image{}, fmt.Errorf("using the image %s: the action needs files of its own in the image", e.Image)
+	}
+	if _, err := e.cli.ImageInspect(ctx, e.Image); err != nil {
+		return image{}, fmt.Errorf("using the image %s, which is not pulled: %w", e.Image, err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return image{}, fmt.Errorf("using the image %s: %w", e.Image, err)
+	}
+	inside := "/" + filepath.Base(exe)
+	return image{ref: e.Image, executable: inside, bind: exe + ":" + inside + ":ro"}, nil
 }
 
 func (e *Engine) build(ctx context.Context, ref string, files map[string]string) (image, error) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -128,6 +129,9 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 		CapAdd:      like.CapAdd,
 		Binds:       like.Mounts,
 		NetworkMode: "none",
+	}
+	if image.bind != "" {
+		host.Binds = append(slices.Clone(host.Binds), image.bind)
 	}
 	if like.SeccompUnconfined {
 		host.SecurityOpt = []string{"seccomp=unconfined"}
