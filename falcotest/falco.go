@@ -5,6 +5,7 @@ package falcotest
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -32,10 +33,19 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reaching the Falco that judges: %w", err)
 	}
-	return &remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout})}, nil
+	return &remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs()})}, nil
 }
 
 func (r *remote) name() string { return falcoName(r.sub.Version(), r.sub.Address()) }
+
+// hostPIDs tells whether this process numbers processes as a Falco on the host
+// does: whether it is in the machine's first PID namespace, whose inode number
+// the kernel fixes (PROC_PID_INIT_INO). Where there is no /proc it cannot run
+// actions anyway.
+func hostPIDs() bool {
+	ns, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && ns == "pid:[4026531836]"
+}
 
 // falcoName says which Falco judges, and by which way its alerts come.
 func falcoName(version, address string) string {
@@ -106,7 +116,7 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 	}
 	sub := f.Subscription()
 	return &started{
-		remote: remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: f.Sentinels()})},
+		remote: remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: f.Sentinels(), NoPIDs: !hostPIDs()})},
 		falco:  f,
 	}, nil
 }

@@ -5,6 +5,7 @@ package falcotest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,9 @@ func (s *Session) report(results []*Result, messages map[string]string) *report.
 	for _, name := range sortedKeys(unmet) {
 		rep.Unmet = append(rep.Unmet, *unmet[name])
 	}
+	if advice := s.backend.advice(); advice != "" {
+		rep.Warnings = append(rep.Warnings, advice)
+	}
 	for _, rule := range s.uncovered {
 		rep.Uncovered = append(rep.Uncovered, rule.Name)
 	}
@@ -133,7 +137,12 @@ func (s *Session) report(results []*Result, messages map[string]string) *report.
 // publish writes the report where the environment asks for it.
 func (s *Session) publish(rep *report.Report) error {
 	if os.Getenv("GITHUB_ACTIONS") == "true" {
-		if err := rep.Annotations(os.Stdout); err != nil {
+		annotated := *rep
+		annotated.Rows = slices.Clone(rep.Rows)
+		for i := range annotated.Rows {
+			annotated.Rows[i].File = workspacePath(annotated.Rows[i].File)
+		}
+		if err := annotated.Annotations(os.Stdout); err != nil {
 			return err
 		}
 	}
@@ -174,4 +183,18 @@ func (s *Session) unmetNeed(action string) (events.Need, error) {
 		}
 	}
 	return events.Need{}, nil
+}
+
+// workspacePath is a file's path below the root of the repository that GitHub
+// checks, by which annotations find it.
+func workspacePath(file string) string {
+	abs, err := filepath.Abs(file)
+	if file == "" || err != nil {
+		return file
+	}
+	rel, err := filepath.Rel(os.Getenv("GITHUB_WORKSPACE"), abs)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return file
+	}
+	return filepath.ToSlash(rel)
 }

@@ -275,10 +275,15 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 		r := base
 		r.Attempts = attempt
 		v := s.attempt(ctx, sel, alone, &r)
+		if v.RunAlone && !alone {
+			alone = true // which is no retry
+			r = base
+			r.Attempts = attempt
+			s.attempt(ctx, sel, alone, &r)
+		}
 		if r.Outcome != Inconclusive || attempt > s.cfg.retries || ctx.Err() != nil {
 			return &r
 		}
-		alone = alone || v.RunAlone
 	}
 }
 
