@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/child"
@@ -29,7 +30,7 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if err != nil {
 		return nil, err
 	}
-	sub, err := outputs.Open(ctx, s.cfg.falco, outputs.Options{Logf: t.Logf, Who: t.Name()})
+	sub, err := outputs.Open(ctx, s.cfg.falco, outputs.Options{Logf: t.Logf, Who: who(t)})
 	if err != nil {
 		return nil, fmt.Errorf("reaching the Falco that judges: %w", err)
 	}
@@ -101,7 +102,7 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		EnableAll:  s.enablesDisabled(),
 		Engine:     s.cfg.falcoCfg.engine,
 		Options:    s.cfg.falcoCfg.options,
-		Outputs:    outputs.Options{Who: t.Name()},
+		Outputs:    outputs.Options{Who: who(t)},
 	}
 	for _, text := range s.cfg.falcoCfg.plugins {
 		p, err := falco.ParsePlugin(text)
@@ -142,4 +143,10 @@ func absolute(paths []string) ([]string, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// who names this test to others that wait for the same Falco: its binary, which
+// is named after the package, and itself.
+func who(t testing.TB) string {
+	return strings.TrimSuffix(filepath.Base(os.Args[0]), ".test") + " " + t.Name()
 }
