@@ -14,7 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(BasicInteractiveReconnaissance, events.WithDisabled(), events.WithNeeds(needTerminal))
+var _ = events.Register(BasicInteractiveReconnaissance, events.WithDisabled(), events.WithNeeds(events.Pty))
 
 // BasicInteractiveReconnaissance asks who it is at a terminal, as somebody does
 // who just got in.

@@ -54,7 +54,7 @@ func NearMisses(each func(action, rule, excuse string)) {
 var (
 	inContainer  = events.Options{events.WithContainer(events.Container{})}
 	inPrivileged = events.Options{events.WithContainer(events.Container{Privileged: true})}
-	asRoot       = events.Options{events.WithNeeds(needRoot)}
+	asRoot       = events.Options{events.WithNeeds(events.Root)}
 )
 
 func inCapable(caps ...string) events.Options {

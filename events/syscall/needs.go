@@ -7,25 +7,11 @@ package syscall
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/events"
 )
-
-// needRoot is the need of actions that write where only root may, or become
-// another user.
-var needRoot = events.Need{
-	Name: "root",
-	Probe: func() error {
-		if os.Geteuid() != 0 {
-			return errors.New("not running as root")
-		}
-		return nil
-	},
-	Hint: "run the tests as root, for example with sudo or in a container",
-}
 
 // needNetwork is the need of actions that make a network namespace, see
 // enterNetwork, or a mount namespace, see enterHosts.
@@ -56,19 +42,6 @@ var needAddress = events.Need{
 		return err
 	},
 	Hint: "run the tests as root, or on a machine whose interface has an address",
-}
-
-// needTerminal is the need of actions that open a pseudo terminal.
-var needTerminal = events.Need{
-	Name: "pseudo terminal",
-	Probe: func() error {
-		fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("opening /dev/ptmx: %w", err)
-		}
-		return unix.Close(fd)
-	},
-	Hint: "mount devpts at /dev/pts",
 }
 
 // capable tells whether a capability is in this process's effective set.

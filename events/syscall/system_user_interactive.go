@@ -6,7 +6,7 @@ package syscall
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(SystemUserInteractive, events.WithNeeds(needRoot))
+var _ = events.Register(SystemUserInteractive, events.WithNeeds(events.Root))
 
 // SystemUserInteractive starts a login program as a system user, who has no
 // business to log in.

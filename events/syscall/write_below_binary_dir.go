@@ -10,7 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(WriteBelowBinaryDir, events.WithDisabled(), events.WithNeeds(needRoot))
+var _ = events.Register(WriteBelowBinaryDir, events.WithDisabled(), events.WithNeeds(events.Root))
 
 // WriteBelowBinaryDir drops a file among the system's programs.
 //

@@ -6,7 +6,7 @@ package syscall
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(WriteBelowEtc, events.WithDisabled(), events.WithNeeds(needRoot))
+var _ = events.Register(WriteBelowEtc, events.WithDisabled(), events.WithNeeds(events.Root))
 
 // WriteBelowEtc drops a file among the system's configuration.
 //

@@ -6,7 +6,7 @@ package syscall
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(WriteBelowRoot, events.WithDisabled(), events.WithNeeds(needRoot))
+var _ = events.Register(WriteBelowRoot, events.WithDisabled(), events.WithNeeds(events.Root))
 
 // WriteBelowRoot drops a file in root's home directory.
 //

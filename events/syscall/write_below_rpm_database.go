@@ -6,7 +6,7 @@ package syscall
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(WriteBelowRpmDatabase, events.WithDisabled(), events.WithNeeds(needRoot))
+var _ = events.Register(WriteBelowRpmDatabase, events.WithDisabled(), events.WithNeeds(events.Root))
 
 // WriteBelowRpmDatabase drops a file into the database of installed packages.
 //
