@@ -125,6 +125,9 @@ func startMessage(err error) string {
 }
 
 func (s *Session) start(ctx context.Context, t testing.TB) error {
+	if err := child.Hooked(); err != nil {
+		return err
+	}
 	files, err := s.cfg.rulesFiles()
 	if err != nil {
 		return err

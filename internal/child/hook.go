@@ -43,6 +43,18 @@ func init() {
 	os.Args = []string{os.Args[0], "-test.run=^$"}
 }
 
+// hooked is whether this program called the hook.
+var hooked bool
+
+// Hooked returns nil if this program called [Main], without which it cannot run
+// actions, and else a [NoHookError].
+func Hooked() error {
+	if hooked {
+		return nil
+	}
+	return &NoHookError{Program: os.Args[0]}
+}
+
 // IsChild tells whether this process was started to run an action.
 func IsChild() bool { return control != "" }
 
@@ -53,6 +65,7 @@ var errNested = errors.New("falcotest: this copy of the executable was started b
 // Main is the hook: in an action's process it runs the action and does not
 // return; in any other it returns at once. Call it before anything else.
 func Main() {
+	hooked = true
 	if control == "" {
 		if os.Getenv(envID) != "" {
 			fmt.Fprintln(os.Stderr, errNested)
