@@ -164,6 +164,7 @@ func (t *tracer) attach() error {
 		p.allCalls = true // those filters could hide calls from ours
 	}
 	t.processes[p.PID] = p
+	cpu := t.chooseCPU()
 	// New threads may appear while the list is read; those of seized threads
 	// are traced from birth.
 	for more := true; more; {
@@ -188,6 +189,7 @@ func (t *tracer) attach() error {
 			more = true
 			th := t.newThread(tid, p)
 			th.started = true
+			_ = unix.SchedSetaffinity(tid, cpu) // a cpuset may forbid it
 			if p.allCalls {
 				// From this stop on it is made to stop at each call.
 				_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
@@ -199,6 +201,33 @@ func (t *tracer) attach() error {
 		return nil
 	}
 	return wrap(unix.ESRCH)
+}
+
+// turn counts tracers, to spread them over the processors.
+var turn atomic.Uint32
+
+// chooseCPU binds this thread to one of the processors that it may use, and
+// returns that one for its tracees: a tracer and its tracee never run at the
+// same time, and a stop costs four times as much (measured: 29 and 112 µs on a
+// virtual machine) when it has to wake another processor.
+func (t *tracer) chooseCPU() *unix.CPUSet {
+	var allowed, one unix.CPUSet
+	if unix.SchedGetaffinity(0, &allowed) != nil || allowed.Count() == 0 {
+		return &allowed
+	}
+	skip := int(turn.Add(1)) % allowed.Count()
+	for cpu := 0; ; cpu++ {
+		if !allowed.IsSet(cpu) {
+			continue
+		}
+		if skip == 0 {
+			one.Set(cpu)
+			break
+		}
+		skip--
+	}
+	_ = unix.SchedSetaffinity(0, &one)
+	return &one
 }
 
 // attachError adds what can be done about a refused attachment.

@@ -34,6 +34,7 @@
 //     From then on each call of that process stops, which is slower but exact.
 //   - Arguments are read before the kernel reads them. A thread that rewrites
 //     another thread's argument in between can make the two differ.
+//   - Tracer and tracees are bound to one processor, which a tracee can see.
 //   - Memory that cannot be read gives null parameters, as in Falco.
 package trace
 
