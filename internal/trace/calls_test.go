@@ -7,6 +7,7 @@ package trace_test
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,9 +35,14 @@ type callTest struct {
 
 func init() {
 	tracees["calls"] = func(args []string) {
-		// The calls get descriptors from 11 on, whatever the runtime has open.
-		for fd := 0; fd < 10; {
-			fd = mustOpen("/dev/null", unix.O_RDONLY)
+		// The calls get descriptors from 12 on, whatever the runtime has open
+		// and whatever this process inherited.
+		null := mustOpen("/dev/null", unix.O_RDONLY)
+		unix.CloseRange(12, math.MaxUint32, 0)
+		for fd := 0; fd < 12; fd++ {
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+				unix.Dup3(null, fd, 0)
+			}
 		}
 		unix.Chdir(args[1])
 		i, _ := strconv.Atoi(args[0])
