@@ -57,13 +57,13 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 	b.j = judge.New(b.sub, judge.Options{
 		Min: minimum, Timeout: s.cfg.timeout,
 		Sentinels: map[string]judge.Sentinel{
-			engine.SyscallSource: b.sentinel,
-			audit.SourceName: func(ctx context.Context, nonce string) error {
+			engine.SyscallSource: {Trigger: b.sentinel},
+			audit.SourceName: {Lossless: true, Trigger: func(ctx context.Context, nonce string) error {
 				if err := s.cluster.settle(ctx, nonce); err != nil {
 					return err
 				}
 				return b.sentinel(ctx, nonce)
-			},
+			}},
 		},
 		Grace: -1, // alerts come in the order in which they were published
 	})

@@ -20,22 +20,19 @@ func (s *Session) explainAgain(ctx context.Context, sel selected) (*engine.Why, 
 	if err != nil {
 		return nil, fmt.Sprintf("the built-in engine could not watch the action once more to find out why: %v", err)
 	}
-	if why.Alerts > 0 {
-		return nil, "the built-in engine ran the action once more, and there the rule did fire: the Falco that judged has other rules or another configuration (rule_matching: first, a minimum priority, the rule disabled), or did not see the event"
-	}
 	return why, "the built-in engine ran the action once more and watched it"
 }
 
 func (s *Session) watchAgain(ctx context.Context, sel selected) (*engine.Why, error) {
-	s.explainer.once.Do(func() { s.explainer.tracing, s.explainer.err = newTracing(s) })
-	if s.explainer.err != nil {
-		return nil, s.explainer.err
+	tracing, err := s.explaining()
+	if err != nil {
+		return nil, err
 	}
 	c, err := s.startChild(ctx, sel)
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.explainer.tracing.watch(ctx, c, sel, func(*alert.Alert) {})
+	w, err := tracing.watch(ctx, c, sel, func(*alert.Alert) {})
 	if err != nil {
 		c.Kill(nil)
 		return nil, err
@@ -51,4 +48,19 @@ func (s *Session) watchAgain(ctx context.Context, sel selected) (*engine.Why, er
 		return nil, err
 	}
 	return w.why(sel.rule.Name), nil
+}
+
+// explaining is the built-in engine beside a real Falco.
+func (s *Session) explaining() (*tracing, error) {
+	s.explainer.once.Do(func() { s.explainer.tracing, s.explainer.err = newTracing(s) })
+	return s.explainer.tracing, s.explainer.err
+}
+
+// explainAudit is the engine that explains audit events.
+func (s *Session) explainAudit() (*engine.Engine, error) {
+	t, err := s.explaining()
+	if err != nil {
+		return nil, err
+	}
+	return t.engine, nil
 }

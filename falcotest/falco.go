@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
@@ -20,8 +23,9 @@ import (
 
 // remote is a Falco that runs already and whose configuration is not ours.
 type remote struct {
-	sub *outputs.Subscription
-	j   *judge.Judge
+	sub     *outputs.Subscription
+	j       *judge.Judge
+	cluster *cluster
 }
 
 // openRemote subscribes to a Falco by gRPC, HTTP or a file.
@@ -34,7 +38,13 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reaching the Falco that judges: %w", err)
 	}
-	return &remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs()})}, nil
+	s.cluster.explainer = s.explainAudit
+	opts := judge.Options{
+		Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs(),
+		Sentinels: map[string]judge.Sentinel{engine.SyscallSource: judge.OpenSentinel, audit.SourceName: s.cluster.sentinel(2 * time.Second)},
+		Unsure:    true,
+	}
+	return &remote{sub: sub, j: judge.New(sub, opts), cluster: s.cluster}, nil
 }
 
 func (r *remote) name() string { return falcoName(r.sub.Version(), r.sub.Address()) }
@@ -58,7 +68,13 @@ func falcoName(version, address string) string {
 
 func (r *remote) judge() *judge.Judge { return r.j }
 
-func (r *remote) watch(context.Context, *child.Child, selected) (watcher, error) { return nil, nil }
+// watch keeps the audit events of an action, where they pass through here.
+func (r *remote) watch(_ context.Context, c *child.Child, sel selected) (watcher, error) {
+	if isKubernetes(sel.action) && r.cluster.embedded != nil {
+		return r.cluster.watch(c.ID()), nil
+	}
+	return nil, nil
+}
 
 func (r *remote) unsupported(*rules.Rule) string { return "" }
 
@@ -111,15 +127,21 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		}
 		opts.Plugins = append(opts.Plugins, p)
 	}
+	if s.cluster.settings.AuditWebhook == "" {
+		s.cluster.settings.AuditWebhook = falco.AuditWebhook(opts.Plugins)
+	}
 	f, err := falco.Start(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
+	s.cluster.explainer = s.explainAudit
 	sub := f.Subscription()
-	return &started{
-		remote: remote{sub: sub, j: judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: f.Sentinels(), NoPIDs: !hostPIDs()})},
-		falco:  f,
-	}, nil
+	sentinels := f.Sentinels()
+	if f.JudgesAudit() {
+		sentinels[audit.SourceName] = s.cluster.sentinel(200 * time.Millisecond)
+	}
+	j := judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: sentinels, NoPIDs: !hostPIDs()})
+	return &started{remote: remote{sub: sub, j: j, cluster: s.cluster}, falco: f}, nil
 }
 
 // enablesDisabled tells whether any rule that its file disables is asked for.

@@ -23,6 +23,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/kube"
 )
 
@@ -56,8 +57,10 @@ type Kubernetes struct {
 	AuditListen string
 
 	// AuditWebhook is the URL of a Falco's k8saudit plugin, such as
-	// http://127.0.0.1:9765/k8s-audit, that the API server sends its audit
-	// events to instead, where it is this Falco that judges.
+	// http://127.0.0.1:9765/k8s-audit, that the audit events of the API server
+	// which is started go to as well, where it is this Falco that judges. Empty
+	// is right for a Falco started by exec: its plugin says by its open
+	// parameters (WithFalcoPlugins) where it listens.
 	AuditWebhook string
 }
 
@@ -80,10 +83,26 @@ func (c *config) kubernetes() Kubernetes {
 }
 
 // embedded is the API server of this test binary. It is started for the first
-// session that needs one, and for those that send its events elsewhere anew.
+// session that needs one, and for those that forward its events anew.
 var embedded struct {
 	sync.Mutex
-	clusters map[string]*kube.Cluster // by AuditWebhook
+	servers map[string]*embeddedServer // by AuditWebhook
+}
+
+// embeddedServer is one such API server, and what hands its events on.
+type embeddedServer struct {
+	*kube.Cluster
+	forwarder *forwarder // nil where the built-in engine judges
+}
+
+func (e *embeddedServer) close() (err error) {
+	if e.Cluster != nil {
+		err = e.Cluster.Close()
+	}
+	if e.forwarder != nil {
+		e.forwarder.close()
+	}
+	return err
 }
 
 // listening are the sessions that want the events of the embedded API server.
@@ -94,44 +113,53 @@ var listening struct {
 }
 
 // embeddedCluster returns the API server, started if need be.
-func embeddedCluster(ctx context.Context, webhook string) (*kube.Cluster, error) {
+func embeddedCluster(ctx context.Context, webhook string) (*embeddedServer, error) {
 	embedded.Lock()
 	defer embedded.Unlock()
-	if c := embedded.clusters[webhook]; c != nil && c.Err() == nil {
+	if c := embedded.servers[webhook]; c != nil && c.Err() == nil {
 		return c, nil
 	}
 	each := func(f func(*cluster)) {
 		listening.Lock()
 		defer listening.Unlock()
 		for c := range listening.sessions {
-			f(c)
+			if c.settings.AuditWebhook == webhook {
+				f(c)
+			}
 		}
 	}
-	opts := kube.Options{
-		Handle:     func(e *audit.Event) { each(func(c *cluster) { c.handle(e) }) },
-		Problem:    func(err error) { each(func(c *cluster) { c.problem(err) }) },
-		WebhookURL: webhook,
+	problem := func(err error) { each(func(c *cluster) { c.problem(err) }) }
+	handle := func(e *audit.Event) { each(func(c *cluster) { c.handle(e) }) }
+	c := &embeddedServer{}
+	if webhook != "" {
+		hear, f := handle, newForwarder(webhook, problem)
+		handle = func(e *audit.Event) {
+			hear(e)
+			f.add(e)
+		}
+		c.forwarder = f
 	}
-	c, err := kube.Start(ctx, opts)
-	if err != nil {
+	var err error
+	if c.Cluster, err = kube.Start(ctx, kube.Options{Handle: handle, Problem: problem}); err != nil {
+		c.close()
 		return nil, err
 	}
-	if embedded.clusters == nil {
-		embedded.clusters = make(map[string]*kube.Cluster)
+	if embedded.servers == nil {
+		embedded.servers = make(map[string]*embeddedServer)
 	}
-	embedded.clusters[webhook] = c
+	embedded.servers[webhook] = c
 	return c, nil
 }
 
 // closeEmbedded ends the API servers that were started.
 func closeEmbedded() error {
 	embedded.Lock()
-	clusters := embedded.clusters
-	embedded.clusters = nil
+	servers := embedded.servers
+	embedded.servers = nil
 	embedded.Unlock()
 	var errs []error
-	for _, c := range clusters {
-		errs = append(errs, c.Close())
+	for _, s := range servers {
+		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
 }
@@ -140,15 +168,15 @@ func closeEmbedded() error {
 // action that needs it.
 type cluster struct {
 	settings Kubernetes
-	// evaluate is called for each audit event; nil where a real Falco judges,
-	// and then there is no engine either.
+	// evaluate is called for each audit event; nil where a real Falco judges.
 	evaluate func(*audit.Event)
-	engine   *engine.Engine
+	// explainer is the engine that explains a miss.
+	explainer func() (*engine.Engine, error)
 
 	once     sync.Once
 	err      error
-	embedded *kube.Cluster // nil for a cluster that there is
-	config   *rest.Config  // to work with such a cluster
+	embedded *embeddedServer // nil for a cluster that there is
+	config   *rest.Config    // to work with such a cluster
 	listener *audit.Server
 	made     string // the namespace that was created
 
@@ -165,12 +193,13 @@ func newCluster(settings Kubernetes) *cluster {
 	}
 }
 
-// judgeBy has the cluster's audit events judged by the built-in engine. It is
-// called before start.
+// judgeBy has the cluster's audit events judged by the built-in engine, and not
+// by a real Falco. It is called before start.
 func (c *cluster) judgeBy(e *engine.Engine, emit func(*alert.Alert)) {
 	var mu sync.Mutex
 	evaluator := e.NewEvaluator()
-	c.engine = e
+	c.settings.AuditWebhook = ""
+	c.explainer = func() (*engine.Engine, error) { return e, nil }
 	c.evaluate = func(event *audit.Event) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -207,22 +236,21 @@ func (c *cluster) connect(ctx context.Context) (err error) {
 		}
 		return c.listen()
 	}
-	if c.evaluate != nil {
-		listening.Lock()
-		if listening.sessions == nil {
-			listening.sessions = make(map[*cluster]bool)
-		}
-		listening.sessions[c] = true
-		listening.Unlock()
-	}
 	if c.evaluate == nil && c.settings.AuditWebhook == "" {
 		return errors.New("the Falco that judges sees no audit events of the API server that would be started: say by WithKubernetes where its k8saudit plugin listens (AuditWebhook), or name a cluster that sends them to it")
 	}
-	webhook := c.settings.AuditWebhook
-	if c.evaluate != nil {
-		webhook = ""
+	if c.evaluate == nil {
+		if err := reachPlugin(ctx, c.settings.AuditWebhook); err != nil {
+			return err
+		}
 	}
-	if c.embedded, err = embeddedCluster(ctx, webhook); err != nil {
+	listening.Lock()
+	if listening.sessions == nil {
+		listening.sessions = make(map[*cluster]bool)
+	}
+	listening.sessions[c] = true
+	listening.Unlock()
+	if c.embedded, err = embeddedCluster(ctx, c.settings.AuditWebhook); err != nil {
 		return err
 	}
 	c.config = c.embedded.Config()
@@ -321,17 +349,34 @@ func (a *auditedChild) exit() string   { return "" }
 func (a *auditedChild) err() error     { return nil }
 
 func (a *auditedChild) why(rule string) *engine.Why {
-	a.cluster.mu.Lock()
-	list := a.cluster.events[a.id]
-	a.cluster.mu.Unlock()
-	evaluator := a.cluster.engine.NewEvaluator()
+	why, _ := a.cluster.explain(a.id, rule)
+	return why
+}
+
+func (a *auditedChild) note() string {
+	if a.cluster.evaluate != nil {
+		return ""
+	}
+	return "the built-in engine judged the same audit events"
+}
+
+// explain tells why a rule did not fire for the events of an action.
+func (c *cluster) explain(id, rule string) (*engine.Why, error) {
+	c.mu.Lock()
+	list := c.events[id]
+	c.mu.Unlock()
+	e, err := c.explainer()
+	if err != nil {
+		return nil, err
+	}
+	evaluator := e.NewEvaluator()
 	if err := evaluator.Explain(rule); err != nil {
-		return nil
+		return nil, err
 	}
 	for _, event := range list {
 		evaluator.Evaluate(audit.SourceName, event, func(*alert.Alert) {})
 	}
-	return evaluator.Why(rule)
+	return evaluator.Why(rule), nil
 }
 
 // settle returns when all audit events have come that were caused before. The
@@ -346,15 +391,8 @@ func (c *cluster) settle(ctx context.Context, nonce string) error {
 	c.mu.Lock()
 	c.arrived[nonce] = arrived
 	c.mu.Unlock()
-	config := rest.CopyConfig(c.config)
-	config.UserAgent = userAgent + nonce
-	client, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return fmt.Errorf("reaching the cluster: %w", err)
-	}
-	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps/falcotest-" + url.PathEscape(nonce)).Do(ctx).Error()
-	if status := apierrors.APIStatus(nil); err != nil && !errors.As(err, &status) {
-		return fmt.Errorf("making a request whose audit event would be the last: %w", err)
+	if err := c.askLast(ctx, nonce); err != nil {
+		return err
 	}
 	select {
 	case <-arrived:
@@ -362,6 +400,29 @@ func (c *cluster) settle(ctx context.Context, nonce string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the audit event of a request that was made after the action: %w: does the cluster's audit webhook send to %s, and does its policy log requests for configmaps?", context.Cause(ctx), c.listener.URL)
 	}
+}
+
+// sentinel is that of a real Falco. It is not the first thing to do, since each
+// event may keep a Falco busy for long: see WithFalcoPlugins.
+func (c *cluster) sentinel(delay time.Duration) judge.Sentinel {
+	return judge.Sentinel{Trigger: c.askLast, Delay: delay, Lossless: true}
+}
+
+// askLast makes a request whose audit event comes after those of all requests
+// before it, and for which judge.AuditSentinelYAML has a rule. It need not
+// succeed, nor be allowed.
+func (c *cluster) askLast(ctx context.Context, nonce string) error {
+	config := rest.CopyConfig(c.config)
+	config.UserAgent = userAgent + nonce
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("reaching the cluster: %w", err)
+	}
+	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps/" + judge.AuditSentinelName(nonce)).Do(ctx).Error()
+	if status := apierrors.APIStatus(nil); err != nil && !errors.As(err, &status) {
+		return fmt.Errorf("making a request whose audit event would be the last: %w", err)
+	}
+	return nil
 }
 
 // trouble says what makes it impossible to tell what did not happen, "" if

@@ -107,14 +107,25 @@ func WithImage(name string) Option {
 }
 
 // WithFalcoEngine names the engine kind of a Falco started by exec:, e.g.
-// "modern_ebpf" (the default) or "kmod".
+// "modern_ebpf" (the default) or "kmod". With "nodriver" it judges no system
+// calls, and needs no privileges to judge Kubernetes audit events.
 func WithFalcoEngine(kind string) Option {
 	return func(c *config) { c.falcoCfg.engine = kind }
 }
 
 // WithFalcoPlugins names plugins that a Falco started by exec: loads, each as
-// NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS for a source of events. Default: the
-// container plugin, if it is installed with that Falco.
+// NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS for a source of events, beside the
+// container plugin, if that is installed with the Falco. Rules on Kubernetes
+// audit events need two, and the API server's events go where the first listens:
+//
+//	falcotest.WithFalcoPlugins(
+//		"k8saudit=/usr/share/falco/plugins/libk8saudit.so,http://127.0.0.1:9765/k8s-audit",
+//		"json=/usr/share/falco/plugins/libjson.so",
+//	)
+//
+// Such a Falco runs with GOMAXPROCS=1, unless that is set already: with more,
+// plugins written in Go extract fields in a goroutine beside Falco's thread,
+// which keeps each audit event waiting for 0.7 s on a machine of two processors.
 func WithFalcoPlugins(plugins ...string) Option {
 	return func(c *config) { c.falcoCfg.plugins = append(c.falcoCfg.plugins, plugins...) }
 }

@@ -87,6 +87,8 @@ type watcher interface {
 	err() error
 	// why tells, after exit, why a rule did not fire.
 	why(rule string) *engine.Why
+	// note says what that rests on where another judged, or "".
+	note() string
 }
 
 // Start prepares a session for custom assertions: it loads the rules, reaches or
@@ -406,14 +408,28 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		if sel.rule == nil {
 			break
 		}
-		if w != nil {
-			r.Why = w.why(sel.rule.Name)
-		} else if !isKubernetes(sel.action) {
-			r.Why, r.WhyNote = s.explainAgain(ctx, sel)
-		}
+		s.explain(ctx, r, sel, w)
 	default:
 		r.Outcome, r.Reason = Inconclusive, v.Reason
 		r.Hint = s.backend.advice()
+	}
+}
+
+// explain says why a rule did not fire: as the built-in engine saw it when it
+// judged, and when a real Falco did, as it sees the same audit events or the
+// same action once more.
+func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watcher) {
+	switch {
+	case w != nil:
+		r.Why, r.WhyNote = w.why(sel.rule.Name), w.note()
+	case isKubernetes(sel.action):
+		r.WhyNote = "the audit events of this cluster do not pass through here, so that the built-in engine cannot tell why"
+	default:
+		r.Why, r.WhyNote = s.explainAgain(ctx, sel)
+	}
+	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 {
+		r.Why = nil
+		r.WhyNote += ", and there the rule did fire: the Falco that judged has other rules or another configuration (rule_matching: first, a minimum priority, the rule disabled), or did not see the event"
 	}
 }
 

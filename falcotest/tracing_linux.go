@@ -36,7 +36,7 @@ func newTracing(s *Session) (*tracing, error) {
 		Matching:      engine.All,
 		Enable:        s.enables,
 		ExtraFields:   correlate.ExtraFields(),
-		ExtraFieldsOf: map[string][]string{audit.SourceName: {"ka.useragent"}},
+		ExtraFieldsOf: map[string][]string{audit.SourceName: {correlate.AuditField}},
 	}
 	eng, err := engine.New(s.set, opts)
 	if err != nil {
@@ -104,3 +104,5 @@ func (t *tracedChild) err() error {
 }
 
 func (t *tracedChild) why(rule string) *engine.Why { return t.evaluator.Why(rule) }
+
+func (t *tracedChild) note() string { return "" }

@@ -78,6 +78,10 @@ func ExtraFields() []string {
 	}
 }
 
+// AuditField is the field that makes a Falco's Kubernetes audit alerts exact:
+// actions ask with a user agent that has their id.
+const AuditField = "ka.useragent"
+
 // AppendOutput is what to add to a Falco's configuration for exact
 // correlation, as YAML.
 func AppendOutput() string {

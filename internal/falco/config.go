@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/correlate"
@@ -60,6 +61,37 @@ type config struct {
 	url     string // HTTP
 }
 
+// appended is what each alert prints beside what its rule says.
+func (c config) appended() []any {
+	type m = map[string]any
+	list := []any{m{"match": m{"source": "syscall"}, "extra_fields": correlate.ExtraFields()}}
+	if auditPlugin(c.plugins) != nil {
+		list = append(list, m{"match": m{"source": "k8s_audit"}, "extra_fields": []string{correlate.AuditField}})
+	}
+	return list
+}
+
+// auditPlugin is the one that extracts the fields of Kubernetes audit events,
+// or nil. The managed clusters' go by its name, too: k8saudit-eks and others.
+func auditPlugin(plugins []Plugin) *Plugin {
+	i := slices.IndexFunc(plugins, func(p Plugin) bool { return strings.HasPrefix(p.Name, "k8saudit") })
+	if i < 0 {
+		return nil
+	}
+	return &plugins[i]
+}
+
+// AuditWebhook is the URL where the plugin k8saudit takes what an API server's
+// audit webhook sends, or "" if none does. The plugin opens what its open
+// parameters name; see its README.
+func AuditWebhook(plugins []Plugin) string {
+	p := auditPlugin(plugins)
+	if p == nil || !strings.HasPrefix(p.OpenParams, "http://") && !strings.HasPrefix(p.OpenParams, "https://") {
+		return ""
+	}
+	return p.OpenParams
+}
+
 // yaml writes the configuration, as JSON, which is YAML.
 func (c config) yaml() []byte {
 	type m = map[string]any
@@ -81,10 +113,7 @@ func (c config) yaml() []byte {
 		"time_format_iso_8601":                true,
 		"buffered_outputs":                    false,
 		"outputs_queue":                       m{"capacity": 0}, // unbounded
-		"append_output": []m{{
-			"match":        m{"source": "syscall"},
-			"extra_fields": correlate.ExtraFields(),
-		}},
+		"append_output":                       c.appended(),
 
 		"stdout_output": off,
 		"syslog_output": off,

@@ -45,9 +45,9 @@ func standInOptions(t *testing.T, version, fail string) Options {
 	return Options{
 		Path:  exe,
 		Rules: []string{rules},
-		sentinel: func(_ context.Context, nonce string) error {
+		sentinel: judge.Sentinel{Trigger: func(_ context.Context, nonce string) error {
 			return os.WriteFile(filepath.Join(opens, nonce), nil, 0o600)
-		},
+		}},
 		Outputs: outputs.Options{Logf: t.Logf},
 	}
 }

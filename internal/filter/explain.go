@@ -3,6 +3,7 @@
 package filter
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ type TypeCount struct {
 // NearMiss is the event that satisfied the most of a condition, and why that
 // was not enough.
 type NearMiss struct {
-	Event  string `json:"event,omitempty"` // its type
+	Event  string `json:"event,omitempty"` // its type, or what it says of itself where events have none
 	Number int    `json:"number"`          // which of the wanted events it was, from 1
 	True   int    `json:"true"`            // so many parts of the condition were true,
 	Parts  int    `json:"parts"`           // of so many that had to be
@@ -181,6 +182,9 @@ func (x *Explainer) Observe(ev any) {
 	// Of equals the last counts: what an action is about comes at its end.
 	if x.root.sat < x.best {
 		return
+	}
+	if s, ok := ev.(fmt.Stringer); ok && x.evtType < 0 {
+		typ = s.String()
 	}
 	x.best = x.root.sat
 	near := &NearMiss{Event: strings.Clone(typ), Number: x.res.Wanted, Parts: x.root.conj, True: min(int(x.root.sat+1e-9), x.root.conj-1)}

@@ -125,7 +125,7 @@ func schedule(t *testing.T, r *rand.Rand, c carrier, sub *outputs.Subscription, 
 		Hostnames: []string{host},
 		Timeout:   time.Minute,
 		Grace:     -1,
-		Sentinels: map[string]judge.Sentinel{"syscall": sentinel},
+		Sentinels: map[string]judge.Sentinel{"syscall": {Trigger: sentinel}},
 	})
 	type action struct {
 		id  string

@@ -43,6 +43,10 @@ type Options struct {
 	// Sentinels end the wait sooner, by the source of the expected alerts, e.g.
 	// "syscall". Default: none.
 	Sentinels map[string]Sentinel
+	// Unsure says that the Falco's rules are not known, so that it may not have
+	// those of the sentinels. Until the first alert of one has come, that none
+	// comes means nothing.
+	Unsure bool
 	// Grace is how long to wait after the sentinel's alert for one that it
 	// overtook. Default: 20 ms; negative: not at all.
 	Grace time.Duration
@@ -54,8 +58,9 @@ type Options struct {
 	NoPIDs bool
 }
 
-// resend is how often a sentinel is tried again: its event may be among those
-// that a Falco dropped.
+// resend is when a sentinel is tried again, since its event may be among those
+// that a Falco dropped. Each further time is twice as long, so that a Falco that
+// is behind does not get more to do.
 const resend = 250 * time.Millisecond
 
 // Judge attributes the alerts of one subscription to actions. Its methods are
@@ -68,8 +73,9 @@ type Judge struct {
 	set       *correlate.Set
 	pending   map[*correlate.Action]*Pending
 	sentinels map[string]chan struct{}
-	broken    error // why there is no connection now
-	gone      error // why there never will be one again
+	answered  map[string]bool // the sources whose sentinel was answered once
+	broken    error           // why there is no connection now
+	gone      error           // why there never will be one again
 	counts    Counts
 }
 
@@ -81,6 +87,10 @@ type Counts struct {
 	Exact      int // system call alerts that print FALCOTEST_ID
 	Inexact    int // system call alerts that do not
 	Losses     int // events that tell of a loss
+
+	// AuditLag is how long the latest of the attributed alerts on Kubernetes
+	// audit events came after its event.
+	AuditLag time.Duration
 }
 
 // New returns a judge that listens to the subscription from now on.
@@ -108,6 +118,7 @@ func New(src Source, opts Options) *Judge {
 		set:       correlate.NewSet(opts.ClockSlack, opts.Hostnames...),
 		pending:   map[*correlate.Action]*Pending{},
 		sentinels: map[string]chan struct{}{},
+		answered:  map[string]bool{},
 	}
 	src.Handle(j.handle)
 	return j
@@ -136,18 +147,22 @@ func (j *Judge) handle(ev outputs.Event) {
 func (j *Judge) receive(a *alert.Alert, at time.Time) {
 	if nonce := nonceOf(a); nonce != "" {
 		if c := j.sentinels[nonce]; c != nil {
+			j.answered[a.Source] = true
 			close(c)
 			delete(j.sentinels, nonce)
 		}
 		return
 	}
-	if a.Rule == SentinelRule {
+	if isSentinel(a) {
 		return // another run's, or one that cannot be read
 	}
 	j.counts.Alerts++
 	if reason := dropped(a); reason != "" {
 		j.lose(errors.New(reason))
 		return
+	}
+	for _, p := range j.pending {
+		p.late(a, at)
 	}
 	if a.Source == "syscall" {
 		if _, ok := a.Fields["proc.env["+correlate.EnvID+"]"]; ok {
@@ -167,6 +182,9 @@ func (j *Judge) receive(a *alert.Alert, at time.Time) {
 		return
 	}
 	j.counts.Attributed++
+	if a.Source == "k8s_audit" {
+		j.counts.AuditLag = max(j.counts.AuditLag, at.Sub(a.Time))
+	}
 	p := j.pending[m.Action]
 	// Retries of the HTTP output and an adverse network repeat alerts.
 	key := a.Time.String() + "\x00" + a.Rule + "\x00" + a.Output
@@ -205,21 +223,31 @@ func (j *Judge) Counts() Counts {
 	return j.counts
 }
 
+// slowAudit is how late alerts on Kubernetes audit events may come before
+// something is amiss. They take some milliseconds.
+const slowAudit = 5 * time.Second
+
 // Advice says what to add to the Falco's configuration so that alerts can be
-// attributed exactly, or "" when it does that already or nothing is known yet.
+// attributed exactly, or come sooner, or "" when that is so already or nothing
+// is known yet.
 func (j *Judge) Advice() string {
 	c := j.Counts()
-	if c.Inexact == 0 || c.Exact > 0 {
-		return ""
+	var advice []string
+	if c.Inexact > 0 && c.Exact == 0 {
+		advice = append(advice, "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n"+correlate.AppendOutput())
 	}
-	return "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n" + correlate.AppendOutput()
+	if c.AuditLag > slowAudit {
+		advice = append(advice, fmt.Sprintf("this Falco's alerts on Kubernetes audit events came up to %v late; on a machine of few processors, give its plugins k8saudit and json the init_config {useAsync: false}, or start it with GOMAXPROCS=1",
+			c.AuditLag.Round(100*time.Millisecond)))
+	}
+	return strings.Join(advice, "\n")
 }
 
 // Ready makes sure that alerts arrive at all: it triggers the sentinel of a
 // source until its alert comes, or the context ends. Without a sentinel for
 // the source it does nothing.
 func (j *Judge) Ready(ctx context.Context, source string) error {
-	trigger := j.opts.Sentinels[source]
+	trigger := j.opts.Sentinels[source].Trigger
 	if trigger == nil {
 		return nil
 	}
@@ -246,7 +274,7 @@ func (j *Judge) Ready(ctx context.Context, source string) error {
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("checking that alerts arrive: none came for the rule %q, which fires for each open of %s*: is the rule loaded, and the output enabled? %w",
-				SentinelRule, sentinelPath, ctx.Err())
+				sentinelRules[source], sentinelPath, ctx.Err())
 		}
 	}
 }

@@ -206,12 +206,12 @@ func TestVerdict(t *testing.T) {
 				if tt.silent && tt.want == Inconclusive {
 					opts.Timeout = 50 * time.Millisecond
 				}
-				opts.Sentinels = map[string]Sentinel{"syscall": func(_ context.Context, nonce string) error {
+				opts.Sentinels = map[string]Sentinel{"syscall": {Trigger: func(_ context.Context, nonce string) error {
 					if !tt.silent {
 						src.alert(SentinelAlert(nonce, "here"))
 					}
 					return nil
-				}}
+				}}}
 			}
 			j := New(src, opts)
 			e := tt.e
@@ -278,13 +278,13 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 func TestReady(t *testing.T) {
 	src := &fakeSource{}
 	tries := 0
-	j := New(src, Options{Sentinels: map[string]Sentinel{"syscall": func(_ context.Context, nonce string) error {
+	j := New(src, Options{Sentinels: map[string]Sentinel{"syscall": {Trigger: func(_ context.Context, nonce string) error {
 		// A Falco that is not ready yet judges nothing.
 		if tries++; tries == 3 {
 			src.alert(SentinelAlert(nonce, "x"))
 		}
 		return nil
-	}}})
+	}}}})
 	if err := j.Ready(t.Context(), "syscall"); err != nil || tries != 3 {
 		t.Errorf("after %d tries: %v", tries, err)
 	}
@@ -309,5 +309,11 @@ func TestAdvice(t *testing.T) {
 	src.alert(envAlert(id))
 	if got := j.Advice(); got != "" {
 		t.Errorf("advice to one that needs none: %s", got)
+	}
+	p := j.Expect(Expectation{ID: id, Source: "k8s_audit", Rules: is(rule)})
+	defer p.Cancel()
+	src.alert(auditAlert(rule, id, 49*time.Second))
+	if got := j.Advice(); !strings.Contains(got, "came up to 49s late; ") || !strings.Contains(got, "useAsync: false") {
+		t.Errorf("advice to a slow one: %s", got)
 	}
 }

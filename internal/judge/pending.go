@@ -5,6 +5,7 @@ package judge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
@@ -100,6 +101,20 @@ type Pending struct {
 	possible []*alert.Alert
 	seen     map[string]bool
 	losses   []error
+	behind   time.Time     // when the judge was last seen to be; see late
+	lag      time.Duration // by how much it was
+}
+
+// late notes that an alert came, after the action's end, of an event from before
+// it: the action's own may be still to come. System calls of another host say
+// nothing. The caller holds the lock.
+func (p *Pending) late(a *alert.Alert, at time.Time) {
+	if a.Source != p.e.Source || a.Time.IsZero() || a.Source == "syscall" && !slices.Contains(p.j.opts.Hostnames, a.Hostname) {
+		return
+	}
+	if p.isEnded && a.Time.Before(p.act.End) {
+		p.behind, p.lag = at, at.Sub(a.Time)
+	}
 }
 
 // Expect announces an action before it starts. Each must be ended by
@@ -196,6 +211,10 @@ func (p *Pending) Cancel() {
 //     when the sentinel's alert does not come within Options.Timeout, or when
 //     alerts of expected rules came that cannot be attributed well enough.
 //
+// The time starts anew with each alert that shows that the judge is behind,
+// since it is of an event from before the action's end. A judge that is still
+// behind after six times Options.Timeout makes the verdict inconclusive.
+//
 // A Falco notices dropped events up to some seconds late; a drop that it has
 // not yet reported when its sentinel comes is not known here.
 //
@@ -210,30 +229,41 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 	timeout := time.NewTimer(p.j.opts.Timeout)
 	defer timeout.Stop()
 
-	var came <-chan struct{}
-	var again, grace <-chan time.Time
-	var nonce string
-	trigger := p.j.opts.Sentinels[p.e.Source]
 	if !p.e.All {
 		if v, ok := p.detected(); ok {
 			return v, nil
 		}
 	}
-	if trigger != nil {
+	var came <-chan struct{}
+	var next, grace <-chan time.Time // when to trigger the sentinel, and when to go without more alerts
+	var nonce string
+	sentinel := p.j.opts.Sentinels[p.e.Source]
+	trigger := func() error {
+		if err := sentinel.Trigger(ctx, nonce); err != nil {
+			return fmt.Errorf("waiting for alerts: %w", err)
+		}
+		return nil
+	}
+	wait := resend
+	if sentinel.Trigger != nil {
 		nonce, came = p.j.listen()
 		defer p.j.unlisten(nonce)
-		if err := trigger(ctx, nonce); err != nil {
-			return Verdict{}, fmt.Errorf("waiting for alerts: %w", err)
+		if sentinel.Delay > 0 {
+			next = time.After(sentinel.Delay)
+		} else {
+			if err := trigger(); err != nil {
+				return Verdict{}, err
+			}
+			if !sentinel.Lossless {
+				next = time.After(wait)
+			}
 		}
-		tick := time.NewTicker(resend)
-		defer tick.Stop()
-		again = tick.C
 	}
 	for {
 		select {
 		case <-p.changed:
 		case <-came:
-			came, again = nil, nil
+			came, next = nil, nil
 			if p.j.opts.Grace < 0 {
 				return p.decide(true, ""), nil
 			}
@@ -243,16 +273,25 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 			continue
 		case <-grace:
 			return p.decide(true, ""), nil
-		case <-again:
-			if err := trigger(ctx, nonce); err != nil {
-				return Verdict{}, fmt.Errorf("waiting for alerts: %w", err)
+		case <-next:
+			if err := trigger(); err != nil {
+				return Verdict{}, err
+			}
+			next = nil
+			if !sentinel.Lossless {
+				wait *= 2
+				next = time.After(wait)
 			}
 			continue
 		case <-timeout.C:
-			if trigger != nil && grace == nil {
-				return p.decide(false, fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", SentinelRule, p.j.opts.Timeout)), nil
+			if grace != nil {
+				return p.decide(true, ""), nil
 			}
-			return p.decide(trigger != nil, ""), nil
+			if more := p.more(); more > 0 {
+				timeout.Reset(more)
+				continue
+			}
+			return p.decide(false, p.unanswered()), nil
 		case <-ctx.Done():
 			return Verdict{}, fmt.Errorf("waiting for alerts: %w", ctx.Err())
 		}
@@ -268,6 +307,38 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 			return p.decide(false, ""), nil
 		}
 	}
+}
+
+// patience is how many times Options.Timeout a judge is waited for that is
+// behind.
+const patience = 6
+
+// more is how much longer to wait when Options.Timeout is over.
+func (p *Pending) more() time.Duration {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	if p.behind.IsZero() {
+		return 0
+	}
+	until := p.behind.Add(p.j.opts.Timeout)
+	if last := p.act.End.Add(patience * p.j.opts.Timeout); until.After(last) {
+		until = last
+	}
+	return time.Until(until)
+}
+
+// unanswered says what it means that the sentinel's alert has not come, "" if
+// it means nothing.
+func (p *Pending) unanswered() string {
+	if p.j.opts.Sentinels[p.e.Source].Trigger == nil {
+		return ""
+	}
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	if p.j.opts.Unsure && !p.j.answered[p.e.Source] {
+		return ""
+	}
+	return fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", sentinelRules[p.e.Source], p.j.opts.Timeout)
 }
 
 // Expected tells whether the verdict will be detected, whatever comes: an alert
@@ -339,6 +410,9 @@ func (p *Pending) decide(certain bool, doubt string) Verdict {
 	case certain:
 		v.Outcome, v.Certain = Missed, true
 		v.Reason = "everything that the action did has been judged, and no alert of the rule came"
+	case !p.behind.IsZero() && time.Since(p.behind) < p.j.opts.Timeout:
+		v.Reason = fmt.Sprintf("the judge is behind: its last alert came %v after its event, and %v after the action's end",
+			p.lag.Round(100*time.Millisecond), p.behind.Sub(p.act.End).Round(100*time.Millisecond))
 	default:
 		v.Outcome = Missed
 		v.Reason = fmt.Sprintf("no alert of the rule came within %v of the action's end", p.j.opts.Timeout)

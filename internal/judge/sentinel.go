@@ -14,13 +14,23 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 )
 
-// SentinelRule is the rule whose alerts are sentinels: signs that everything
-// that happened before has been judged.
-const SentinelRule = "Falcotest Sentinel"
+// The rules whose alerts are sentinels: signs that everything that happened
+// before has been judged. Each source has its own, since it is judged in an
+// order of its own.
+const (
+	SentinelRule      = "Falcotest Sentinel"       // of system calls
+	AuditSentinelRule = "Falcotest Audit Sentinel" // of Kubernetes audit events
+)
 
-// sentinelPath is what a sentinel opens, with its nonce at the end. The file
-// does not exist.
-const sentinelPath = "/falcotest-sentinel-"
+// sentinelRules are their names by source.
+var sentinelRules = map[string]string{"syscall": SentinelRule, "k8s_audit": AuditSentinelRule}
+
+// sentinelName is the name of what a sentinel asks for, with its nonce at the
+// end. There is no such thing.
+const sentinelName = "falcotest-sentinel-"
+
+// sentinelPath is the file that the sentinel of system calls tries to open.
+const sentinelPath = "/" + sentinelName
 
 // SentinelYAML is a rules file with the sentinel rule for system calls.
 //
@@ -37,13 +47,43 @@ func SentinelYAML() string {
 `
 }
 
-// Sentinel does something that the judge surely answers with an alert of
-// [SentinelRule] that has the nonce in its output or fields.
-type Sentinel func(ctx context.Context, nonce string) error
+// AuditSentinelYAML is a rules file with the sentinel rule for Kubernetes audit
+// events.
+func AuditSentinelYAML() string {
+	return `- rule: ` + AuditSentinelRule + `
+  desc: >
+    A test has ended: what it asked of the API server has been judged once this
+    alert comes.
+  condition: ka.verb = get and ka.uri contains /configmaps/` + sentinelName + `
+  output: falcotest sentinel (uri=%ka.uri)
+  priority: DEBUG
+  source: k8s_audit
+  tags: [falcotest]
+`
+}
+
+// AuditSentinelName is the name of the config map, which does not exist, that
+// the sentinel of Kubernetes audit events asks for.
+func AuditSentinelName(nonce string) string { return sentinelName + nonce }
+
+// Sentinel ends the wait for the alerts of one source.
+type Sentinel struct {
+	// Trigger does something that the judge surely answers with an alert of the
+	// source's sentinel rule that has the nonce in its output or fields.
+	Trigger func(ctx context.Context, nonce string) error
+	// Delay is how long to wait for the action's own alerts first, where each
+	// event costs the judge time. Default: not at all.
+	Delay time.Duration
+	// Lossless says that no event of the source is ever lost, so that it would
+	// help nobody to trigger it again.
+	Lossless bool
+}
 
 // OpenSentinel is the [Sentinel] of system calls, where the rule of
 // [SentinelYAML] is loaded: it tries to open a file that does not exist.
-func OpenSentinel(_ context.Context, nonce string) error {
+var OpenSentinel = Sentinel{Trigger: openSentinel}
+
+func openSentinel(_ context.Context, nonce string) error {
 	f, err := os.Open(sentinelPath + nonce)
 	if err == nil {
 		f.Close()
@@ -70,9 +110,13 @@ func SentinelAlert(nonce, hostname string) *alert.Alert {
 	}
 }
 
+func isSentinel(a *alert.Alert) bool {
+	return a.Rule == SentinelRule || a.Rule == AuditSentinelRule
+}
+
 // nonceOf returns the nonce of a sentinel's alert, or "".
 func nonceOf(a *alert.Alert) string {
-	if a.Rule != SentinelRule {
+	if !isSentinel(a) {
 		return ""
 	}
 	texts := []string{a.Output}
