@@ -105,7 +105,7 @@ func (f *forwarder) run(ctx context.Context) {
 			if err := f.post(ctx, list, timeout); ctx.Err() != nil {
 				return
 			} else if err != nil {
-				f.problem(fmt.Errorf("handing %d audit events on to the Falco: %w", len(items), err))
+				f.problem(fmt.Errorf("handing audit events on to the Falco, %d at once: %w", len(items), err))
 				timeout = forwardAgain
 			} else {
 				timeout = forwardTimeout

@@ -382,6 +382,11 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 	for _, a := range v.Alerts {
 		r.Alerts = append(r.Alerts, a.Alert)
 	}
+	if isKubernetes(sel.action) && v.Outcome != judge.Detected {
+		if trouble := s.cluster.trouble(); trouble != "" {
+			v.Outcome, v.Reason = judge.Inconclusive, trouble
+		}
+	}
 	switch v.Outcome {
 	case judge.Detected:
 		r.Outcome = Detected
@@ -398,12 +403,6 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Outcome, r.Reason = Missed, v.Reason
 		if !v.Certain {
 			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
-		}
-		if isKubernetes(sel.action) {
-			if trouble := s.cluster.trouble(); trouble != "" {
-				r.Outcome, r.Reason = Inconclusive, trouble
-				break
-			}
 		}
 		if sel.rule == nil {
 			break

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -203,7 +204,9 @@ func (f *Falco) start(ctx context.Context) error {
 			return f.Err()
 		default:
 		}
-		if ctx.Err() != nil {
+		// A dial ends at the context's deadline, maybe before the context does.
+		var slow net.Error
+		if ctx.Err() != nil || errors.As(err, &slow) && slow.Timeout() {
 			return fmt.Errorf("it is not ready: %w; its log ends:\n%s", err, f.log.tail(10))
 		}
 	}

@@ -6,11 +6,13 @@ package falco
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -323,4 +325,84 @@ func FuzzParseErrors(f *testing.F) {
 			_ = err.Error()
 		}
 	})
+}
+
+// A Falco that judges Kubernetes audit events is told what to print of them,
+// and has their sentinel.
+func TestAuditPlugin(t *testing.T) {
+	mayNotLeave(t)
+	start := func(plugins ...Plugin) (f *Falco, config, sentinels string) {
+		opts := standInOptions(t, "0.43.1", "")
+		opts.Plugins = plugins
+		f, err := Start(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		read := func(name string) string {
+			b, err := os.ReadFile(filepath.Join(f.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		return f, read("falco.yaml"), read("falcotest-sentinel.yaml")
+	}
+	f, config, sentinels := start(
+		Plugin{Name: "k8saudit", Library: "/lib/libk8saudit.so", OpenParams: "http://127.0.0.1:9765/k8s-audit"},
+		Plugin{Name: "json", Library: "/lib/libjson.so"})
+	var got struct {
+		Appended []struct {
+			Match  struct{ Source string }
+			Fields []string `json:"extra_fields"`
+		} `json:"append_output"`
+		Load []string `json:"load_plugins"`
+	}
+	if err := json.Unmarshal([]byte(config), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !f.JudgesAudit() || len(got.Appended) != 2 || got.Appended[1].Match.Source != "k8s_audit" || !slices.Equal(got.Appended[1].Fields, []string{"ka.useragent"}) {
+		t.Errorf("judges audit events: %v, with %+v", f.JudgesAudit(), got)
+	}
+	if want := []string{"k8saudit", "json"}; !slices.Equal(got.Load, want) {
+		t.Errorf("loads %q, want %q", got.Load, want)
+	}
+	if want := judge.SentinelYAML() + judge.AuditSentinelYAML(); sentinels != want {
+		t.Errorf("sentinels:\n%s", sentinels)
+	}
+	if f, config, sentinels = start(); f.JudgesAudit() || strings.Contains(config, "k8s_audit") || strings.Contains(sentinels, "k8s_audit") {
+		t.Errorf("without the plugin:\n%s\n%s", config, sentinels)
+	}
+}
+
+func TestAuditWebhook(t *testing.T) {
+	for _, tt := range []struct {
+		plugins []Plugin
+		want    string
+	}{
+		{nil, ""},
+		{[]Plugin{{Name: "json"}, {Name: "k8saudit", OpenParams: "http://127.0.0.1:9765/k8s-audit"}}, "http://127.0.0.1:9765/k8s-audit"},
+		{[]Plugin{{Name: "k8saudit", OpenParams: "/var/log/audit.jsonl"}}, ""},
+		{[]Plugin{{Name: "k8saudit-eks", OpenParams: "my-cluster"}}, ""},
+	} {
+		if got := AuditWebhook(tt.plugins); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.plugins, got, tt.want)
+		}
+	}
+}
+
+// Plugins extract fields in Falco's own thread, unless the user says otherwise.
+func TestEnvironment(t *testing.T) {
+	plugins := []Plugin{{Name: "k8saudit"}}
+	t.Setenv("GOMAXPROCS", "3")
+	if got := environment(plugins); slices.Contains(got, "GOMAXPROCS=1") {
+		t.Error("the user's GOMAXPROCS was replaced")
+	}
+	os.Unsetenv("GOMAXPROCS")
+	if got := environment(plugins); !slices.Contains(got, "GOMAXPROCS=1") {
+		t.Error("GOMAXPROCS=1 is missing")
+	}
+	if got := environment(nil); slices.Contains(got, "GOMAXPROCS=1") {
+		t.Error("GOMAXPROCS=1 without plugins")
+	}
 }

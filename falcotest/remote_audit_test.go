@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/falcotest/go-falcotest/falcotest"
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/serve"
+)
+
+// auditFalco is what a session sees of a Falco with the plugin k8saudit: an
+// endpoint for audit events, and the gRPC outputs API.
+type auditFalco struct {
+	server  *serve.Server
+	webhook string
+
+	mu        sync.Mutex
+	evaluator *engine.Evaluator // nil when the plugin is not there
+}
+
+func startAuditFalco(t *testing.T) *auditFalco {
+	t.Helper()
+	f := &auditFalco{}
+	var err error
+	if f.server, err = serve.Start(serve.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	handler := audit.NewHandler(audit.HandlerOptions{Handle: func(event *audit.Event) {
+		f.evaluator.Evaluate(audit.SourceName, event, func(a *alert.Alert) { f.server.Publish(a) })
+	}})
+	plugin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		switch {
+		case f.evaluator == nil:
+			panic(http.ErrAbortHandler)
+		case r.Method != http.MethodPost: // as the plugin does
+			http.Error(w, "not allowed", http.StatusMethodNotAllowed)
+		default:
+			handler.ServeHTTP(w, r)
+		}
+	}))
+	f.webhook = plugin.URL + "/k8s-audit"
+	t.Cleanup(func() { plugin.Close(); f.server.Close() })
+	return f
+}
+
+// load gives the Falco rules.
+func (f *auditFalco) load(t *testing.T, text string) {
+	t.Helper()
+	set, err := rules.Load(t.Context(), []string{write(t, text)}, rules.Options{Sources: []filter.Source{audit.Source()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.New(set, engine.Options{Matching: engine.All})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.evaluator = e.NewEvaluator()
+}
+
+// drop takes the plugin away.
+func (f *auditFalco) drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.evaluator = nil
+}
+
+// write writes a rules file.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const privilegedPod = `
+- rule: Create Privileged Pod
+  desc: A pod with all privileges is created.
+  condition: ka.verb = create and ka.target.resource = pods and ka.req.pod.containers.privileged intersects (true)
+  output: Privileged pod | pod=%ka.resp.name ns=%ka.target.namespace user=%ka.user.name
+  priority: WARNING
+  source: k8s_audit
+`
+
+// A Falco that has the plugin k8saudit judges what the API server of the run
+// sees: its events pass through here, so that a miss is explained.
+func TestFalcoJudgesAudit(t *testing.T) {
+	if _, err := kube.Find(); err != nil {
+		if errors.Is(err, kube.ErrNoBinaries) && os.Getenv("CI") == "" {
+			t.Skip(err)
+		}
+		t.Fatal(err)
+	}
+	broken := strings.Replace(privilegedPod, "resource = pods", "resource = pod", 1)
+	tests := []struct {
+		name   string
+		falco  string // its rules, beside the sentinel's
+		tested string // if not the same
+		gone   bool   // the plugin is, once the API server has been started
+		want   falcotest.Outcome
+		reason string
+		why    string
+		note   string
+	}{
+		{name: "detected", falco: privilegedPod, want: falcotest.Detected},
+		{
+			name: "missed for sure", falco: broken,
+			want: falcotest.Missed, reason: "everything that the action did has been judged",
+			why: `ka.target.resource = "pods"`, note: "the built-in engine judged the same audit events",
+		},
+		{
+			name: "missed by another configuration", falco: broken, tested: privilegedPod,
+			want: falcotest.Missed, note: "and there the rule did fire: the Falco that judged has other rules",
+		},
+		{
+			name: "the plugin is gone", falco: privilegedPod, gone: true,
+			want: falcotest.Inconclusive, reason: "audit events were lost: handing audit events on to the Falco, 1 at once: ",
+		},
+	}
+	f := startAuditFalco(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f.load(t, tt.falco+judge.AuditSentinelYAML())
+			timeout := time.Minute // the sentinel ends the wait
+			if tt.gone {
+				timeout = 5 * time.Second
+			}
+			s := falcotest.Start(t, falcotest.WithRules(write(t, cmp.Or(tt.tested, tt.falco))), falcotest.WithDisabledActions(),
+				falcotest.WithFalco(f.server.URL()), falcotest.WithTimeout(timeout), falcotest.WithRetries(0),
+				falcotest.WithKubernetes(falcotest.Kubernetes{AuditWebhook: f.webhook}))
+			const action = "k8saudit.CreatePrivilegedPod"
+			if tt.gone {
+				s.Do(t.Context(), action)
+				f.drop()
+			}
+			r := s.Do(t.Context(), action)
+			var why string
+			if r.Why != nil {
+				why = r.Why.String()
+			}
+			if r.Outcome != tt.want || !strings.Contains(r.Reason, tt.reason) || !strings.Contains(why, tt.why) || !strings.Contains(r.WhyNote, tt.note) {
+				t.Errorf("%s: %s\nwhy: %s\nnote: %s\nlog: %s", r.Outcome, r.Reason, why, r.WhyNote, r.Log)
+			}
+		})
+	}
+}
+
+// What is said of an AuditWebhook that is no plugin of a Falco's.
+func TestAuditWebhookErrors(t *testing.T) {
+	f := startAuditFalco(t)
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for _, tt := range []struct{ webhook, want string }{
+		{"", "say by WithKubernetes where its k8saudit plugin listens"},
+		{"127.0.0.1:9765", `AuditWebhook "127.0.0.1:9765": want a URL`},
+		{other.URL + "/k8s-audit", "it answers 404 Not Found; is the path that of the plugin's open_params?"},
+		{"http://" + freeAddress(t) + "/k8s-audit", "no k8saudit plugin of a Falco listens there"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		s := falcotest.Start(t, falcotest.WithRules(write(t, privilegedPod)), falcotest.WithDisabledActions(),
+			falcotest.WithFalco(f.server.URL()), falcotest.WithKubernetes(falcotest.Kubernetes{AuditWebhook: tt.webhook}))
+		r := s.Do(ctx, "k8saudit.CreatePrivilegedPod")
+		cancel()
+		if r.Outcome != falcotest.TriggerFailed || !strings.Contains(r.Reason, tt.want) {
+			t.Errorf("%q: %s: %s", tt.webhook, r.Outcome, r.Reason)
+		}
+	}
+}
+
+// The rules that a running Falco may be given are the ones that the judge knows.
+func TestDocumentedSentinels(t *testing.T) {
+	doc, err := os.ReadFile("JUDGES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{judge.SentinelYAML(), judge.AuditSentinelYAML()} {
+		for line := range strings.Lines(text) {
+			for _, part := range []string{"- rule: ", "  condition: ", "  output: ", "  priority: "} {
+				if strings.HasPrefix(line, part) && !strings.Contains(string(doc), line) {
+					t.Errorf("JUDGES.md lacks the line %q", line)
+				}
+			}
+		}
+	}
+}
