@@ -105,7 +105,7 @@ func (s *Session) conclude(t testing.TB, r *Result) string {
 
 // report makes the report of a run.
 func (s *Session) report(results []*Result, messages map[string]string) *report.Report {
-	rep := &report.Report{Judge: s.judgeName, Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed()}
+	rep := &report.Report{Judge: s.cluster.describe(s.judgeName), Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed()}
 	unmet := make(map[string]*report.Need)
 	for _, r := range results {
 		rep.Rows = append(rep.Rows, report.Row{

@@ -441,15 +441,15 @@ func (c *cluster) trouble() string {
 	return ""
 }
 
-// String says what cluster it is, for reports.
-func (c *cluster) String() string {
+// describe adds to who judges what the audit events are of, for reports.
+func (c *cluster) describe(judge string) string {
 	switch {
 	case c.embedded != nil:
-		return c.embedded.String()
+		return judge + ", on kube-apiserver " + c.embedded.Version()
 	case c.config != nil:
-		return "the cluster at " + c.config.Host
+		return judge + ", on the cluster at " + c.config.Host
 	}
-	return "no cluster"
+	return judge
 }
 
 func (c *cluster) createNamespace(ctx context.Context) error {

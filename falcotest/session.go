@@ -274,6 +274,7 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			}
 			return &base
 		}
+		base.Judge = s.cluster.describe(s.judgeName)
 	}
 	alone := !s.backend.distinct(sel.rule)
 	for attempt := 1; ; attempt++ {

@@ -19,7 +19,13 @@
 //	falcotest.io/id            the value of FALCOTEST_ID
 //
 // Requests carry the id in their User-Agent header too. With FALCOTEST_KEEP=1
-// nothing is deleted.
+// nothing is deleted. What that left in a cluster, or a run that was killed, goes
+// by its label:
+//
+//	kubectl delete --all-namespaces -l app.kubernetes.io/part-of=falcotest \
+//	  pods,deployments,services,ingresses,configmaps,secrets,serviceaccounts,roles,rolebindings
+//	kubectl delete -l app.kubernetes.io/part-of=falcotest \
+//	  clusterroles,clusterrolebindings,namespaces,nodes
 //
 // Nothing that is created runs: pods ask for a scheduler that does not exist,
 // so that no image is pulled, and deployments for no replicas. To exec, to
