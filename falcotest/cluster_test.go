@@ -4,7 +4,6 @@ package falcotest_test
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,12 +22,7 @@ import (
 // built-in engine listens where the cluster's audit webhook sends its events,
 // and the namespace is made for the run and removed after it.
 func TestOwnCluster(t *testing.T) {
-	if _, err := kube.Find(); err != nil {
-		if errors.Is(err, kube.ErrNoBinaries) && os.Getenv("CI") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
+	needKube(t)
 	listen := "http://" + freeAddress(t)
 	c, err := kube.Start(t.Context(), kube.Options{WebhookURL: listen + "/k8s-audit"})
 	if err != nil {

@@ -42,6 +42,13 @@
 //	FALCOTEST_HERMETIC         0: actions see the machine's own mounts
 //	FALCOTEST_CONTAINER        docker, podman or off: the engine for actions
 //	                           that need a container
+//	FALCOTEST_FALCO_RULES      more rules files for a Falco started by exec:, as
+//	                           [WithFalcoRules]; separated like PATH
+//	FALCOTEST_FALCO_PLUGINS    and more plugins, as [WithFalcoPlugins]; separated
+//	                           by spaces
+//	FALCOTEST_KUBECONFIG, FALCOTEST_CONTEXT, FALCOTEST_NAMESPACE,
+//	FALCOTEST_AUDIT_WEBHOOK    the cluster, as in [Kubernetes]
+//	FALCOTEST_KEEP             1: leave what actions made in the cluster
 //	FALCOTEST_REPORT           write the results to this file: JSON, or Markdown
 //	                           where its name ends in .md
 //

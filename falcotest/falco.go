@@ -76,7 +76,12 @@ func (r *remote) watch(_ context.Context, c *child.Child, sel selected) (watcher
 	return nil, nil
 }
 
-func (r *remote) unsupported(*rules.Rule) string { return "" }
+func (r *remote) unsupported(rule *rules.Rule) string {
+	if k := r.cluster; rule.Source == audit.SourceName && !k.existing() && k.settings.AuditWebhook == "" {
+		return r.name() + " does not see the audit events of an API server that is started here: WithKubernetes (AuditWebhook) or FALCOTEST_AUDIT_WEBHOOK says where its plugin k8saudit listens"
+	}
+	return ""
+}
 
 // distinct is true until the judge says that an action has to run alone.
 func (r *remote) distinct(*rules.Rule) bool { return true }
@@ -127,6 +132,14 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		}
 		opts.Plugins = append(opts.Plugins, p)
 	}
+	if slices.ContainsFunc(s.set.Rules, onAudit) {
+		if opts.Plugins, err = falco.WithAuditPlugins(path, opts.Plugins); err != nil {
+			return nil, fmt.Errorf("starting a Falco: %w", err)
+		}
+		if opts.Engine == "" && !slices.ContainsFunc(s.set.Rules, func(r *rules.Rule) bool { return !onAudit(r) }) {
+			opts.Engine = "nodriver"
+		}
+	}
 	if s.cluster.settings.AuditWebhook == "" {
 		s.cluster.settings.AuditWebhook = falco.AuditWebhook(opts.Plugins)
 	}
@@ -144,6 +157,9 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 	return &started{remote: remote{sub: sub, j: j, cluster: s.cluster}, falco: f}, nil
 }
 
+// onAudit tells whether a rule is for Kubernetes audit events.
+func onAudit(r *rules.Rule) bool { return r.Source == audit.SourceName }
+
 // enablesDisabled tells whether any rule that its file disables is asked for.
 // With rule_matching: all, further rules do not disturb those under test.
 func (s *Session) enablesDisabled() bool {
@@ -151,6 +167,13 @@ func (s *Session) enablesDisabled() bool {
 }
 
 func (e *started) name() string { return falcoName(e.falco.Version(), e.falco.Path()) }
+
+func (e *started) unsupported(rule *rules.Rule) string {
+	if onAudit(rule) && !e.falco.JudgesAudit() {
+		return e.name() + " has no plugins k8saudit and json: WithFalcoPlugins or FALCOTEST_FALCO_PLUGINS names them"
+	}
+	return e.remote.unsupported(rule)
+}
 
 func (e *started) close() error { return e.falco.Close() }
 

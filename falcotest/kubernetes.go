@@ -60,7 +60,8 @@ type Kubernetes struct {
 	// http://127.0.0.1:9765/k8s-audit, that the audit events of the API server
 	// which is started go to as well, where it is this Falco that judges. Empty
 	// is right for a Falco started by exec: its plugin says by its open
-	// parameters (WithFalcoPlugins) where it listens.
+	// parameters (WithFalcoPlugins) where it listens. FALCOTEST_AUDIT_WEBHOOK
+	// overrides it.
 	AuditWebhook string
 }
 
@@ -79,6 +80,7 @@ func (c *config) kubernetes() Kubernetes {
 	env.text("FALCOTEST_KUBECONFIG", &k.Kubeconfig)
 	env.text("FALCOTEST_CONTEXT", &k.Context)
 	env.text("FALCOTEST_NAMESPACE", &k.Namespace)
+	env.text("FALCOTEST_AUDIT_WEBHOOK", &k.AuditWebhook)
 	return k
 }
 

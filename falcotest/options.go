@@ -107,25 +107,30 @@ func WithImage(name string) Option {
 }
 
 // WithFalcoEngine names the engine kind of a Falco started by exec:, e.g.
-// "modern_ebpf" (the default) or "kmod". With "nodriver" it judges no system
-// calls, and needs no privileges to judge Kubernetes audit events.
+// "kmod". Default: "modern_ebpf", or "nodriver", which needs no privileges,
+// where all rules under test are for Kubernetes audit events.
 func WithFalcoEngine(kind string) Option {
 	return func(c *config) { c.falcoCfg.engine = kind }
 }
 
 // WithFalcoPlugins names plugins that a Falco started by exec: loads, each as
-// NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS for a source of events, beside the
-// container plugin, if that is installed with the Falco. Rules on Kubernetes
-// audit events need two, and the API server's events go where the first listens:
+// NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS for a source of events, beside those
+// that are found: the container plugin, and for rules on Kubernetes audit events
+// k8saudit and json, if they are installed where Falco's packages and falcoctl
+// put them. FALCOTEST_FALCO_PLUGINS adds to them, separated by spaces.
+//
+// k8saudit is to listen at its open parameters, where the API server's audit
+// events go to:
 //
 //	falcotest.WithFalcoPlugins(
-//		"k8saudit=/usr/share/falco/plugins/libk8saudit.so,http://127.0.0.1:9765/k8s-audit",
-//		"json=/usr/share/falco/plugins/libjson.so",
+//		"k8saudit=/opt/plugins/libk8saudit.so,http://127.0.0.1:9765/k8s-audit",
+//		"json=/opt/plugins/libjson.so",
 //	)
 //
-// Such a Falco runs with GOMAXPROCS=1, unless that is set already: with more,
-// plugins written in Go extract fields in a goroutine beside Falco's thread,
-// which keeps each audit event waiting for 0.7 s on a machine of two processors.
+// With such plugins the Falco runs with GOMAXPROCS=1, unless that is set already:
+// with more, plugins written in Go extract fields in a goroutine beside Falco's
+// thread, which keeps each audit event waiting for 0.7 s on a machine of two
+// processors.
 func WithFalcoPlugins(plugins ...string) Option {
 	return func(c *config) { c.falcoCfg.plugins = append(c.falcoCfg.plugins, plugins...) }
 }
@@ -171,6 +176,9 @@ func newConfig(opts []Option) (*config, error) {
 	var more []string
 	env.list("FALCOTEST_FALCO_RULES", string(filepath.ListSeparator), &more)
 	c.falcoCfg.rules = append(c.falcoCfg.rules, more...)
+	var plugins []string
+	env.list("FALCOTEST_FALCO_PLUGINS", " ", &plugins)
+	c.falcoCfg.plugins = append(c.falcoCfg.plugins, plugins...)
 	if c.falco == "" {
 		c.falco = "builtin:"
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
@@ -32,10 +33,13 @@ func (s selected) ruleName() string {
 
 // source is the source of the alerts that are expected.
 func (s selected) source() string {
-	if s.rule == nil {
-		return "" // the judge's default
+	switch {
+	case s.rule != nil:
+		return s.rule.Source
+	case isKubernetes(s.action):
+		return audit.SourceName
 	}
-	return s.rule.Source
+	return "" // the judge's default
 }
 
 // selectActions picks the registered actions that a configuration asks for, by

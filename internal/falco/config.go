@@ -3,9 +3,12 @@
 package falco
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,15 +44,48 @@ func ParsePlugin(s string) (Plugin, error) {
 // Falco's packages put it in place and enable it, and the fields container.*
 // and k8s.* of most rules need it since 0.41. Other plugins are not guessed.
 func DefaultPlugins(falco string) []Plugin {
-	for _, library := range []string{
-		filepath.Join(filepath.Dir(falco), "..", "share", "falco", "plugins", "libcontainer.so"),
-		"/usr/share/falco/plugins/libcontainer.so",
-	} {
-		if _, err := os.Stat(library); err == nil {
-			return []Plugin{{Name: "container", Library: library}}
-		}
+	if library := installed(falco, "container"); library != "" {
+		return []Plugin{{Name: "container", Library: library}}
 	}
 	return nil
+}
+
+// installed is the library of a plugin that is installed with that Falco, or "".
+func installed(falco, plugin string) string {
+	for _, dir := range []string{filepath.Join(filepath.Dir(falco), "..", "share", "falco", "plugins"), "/usr/share/falco/plugins"} {
+		library := filepath.Join(dir, "lib"+plugin+".so")
+		if _, err := os.Stat(library); err == nil {
+			return library
+		}
+	}
+	return ""
+}
+
+// WithAuditPlugins adds to plugins those that rules on Kubernetes audit events
+// need, if they are installed with that Falco and none for the source is there
+// yet. Their k8saudit listens on a free port of the loopback interface. The
+// Falco is found in PATH if empty.
+func WithAuditPlugins(falco string, plugins []Plugin) ([]Plugin, error) {
+	falco, err := exec.LookPath(cmp.Or(falco, "falco"))
+	if err != nil {
+		return nil, err
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Name == name })
+	}
+	source, fields := installed(falco, "k8saudit"), installed(falco, "json")
+	if auditPlugin(plugins) == nil && source != "" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("looking for a port for the plugin k8saudit: %w", err)
+		}
+		defer l.Close()
+		plugins = append(plugins, Plugin{Name: "k8saudit", Library: source, OpenParams: "http://" + l.Addr().String() + "/k8s-audit"})
+	}
+	if auditPlugin(plugins) != nil && !has("json") && fields != "" {
+		plugins = append(plugins, Plugin{Name: "json", Library: fields})
+	}
+	return plugins, nil
 }
 
 // config is the configuration for testing. What is installed in /etc/falco has

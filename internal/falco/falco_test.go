@@ -406,3 +406,29 @@ func TestEnvironment(t *testing.T) {
 		t.Error("GOMAXPROCS=1 without plugins")
 	}
 }
+
+// The plugins for audit events are found where they are installed with a Falco.
+func TestWithAuditPlugins(t *testing.T) {
+	dir := t.TempDir()
+	falco := filepath.Join(dir, "bin", "falco")
+	plugins := filepath.Join(dir, "share", "falco", "plugins")
+	for _, file := range []string{falco, filepath.Join(plugins, "libk8saudit.so"), filepath.Join(plugins, "libjson.so")} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := WithAuditPlugins(falco, nil)
+	if err != nil || len(got) != 2 || got[0].Name != "k8saudit" || got[1].Name != "json" || !strings.HasPrefix(AuditWebhook(got), "http://127.0.0.1:") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	own := []Plugin{{Name: "k8saudit-eks", Library: "/p/libeks.so", OpenParams: "cluster"}, {Name: "json", Library: "/p/libjson.so"}}
+	if got, err := WithAuditPlugins(falco, own); err != nil || !slices.Equal(got, own) {
+		t.Errorf("the user's: got %+v, %v", got, err)
+	}
+	if _, err := WithAuditPlugins(filepath.Join(dir, "none"), nil); err == nil {
+		t.Error("no error for a Falco that there is not")
+	}
+}
