@@ -6,12 +6,13 @@
 // sentinel rule of internal/judge, waits until alerts arrive, and gives the
 // subscription to them. The Falco ends with [Falco.Close], or with this
 // process, however that ends. The package imports internal/outputs for the way
-// back, internal/judge for the sentinel, and internal/correlate for the fields
-// that make alerts exact.
+// back, internal/judge for the sentinel, internal/correlate for the fields that
+// make alerts exact, and internal/journal for its directory.
 package falco
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +28,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 )
@@ -68,6 +70,7 @@ type Falco struct {
 	path    string
 	ver     string
 	dir     string
+	journal *journal.Dir // by which a later run removes the directory of one that was killed
 	sub     *outputs.Subscription
 	log     logTail
 	process *os.Process
@@ -134,9 +137,10 @@ func Start(ctx context.Context, opts Options) (*Falco, error) {
 	if f.ver, err = Version(ctx, f.path); err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
-	if f.dir, err = os.MkdirTemp("", "falcotest-"); err != nil {
+	if f.journal, err = journal.CreatePrivate("", rand.Text()[:12]); err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
+	f.dir = f.journal.Path()
 	if err := f.start(ctx); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("starting %s (version %s): %w", f.path, f.ver, err)
@@ -379,7 +383,8 @@ func (f *Falco) Close() error {
 		}
 		t.Stop()
 	}
-	return errors.Join(err, os.RemoveAll(f.dir))
+	_, removed := f.journal.Close()
+	return errors.Join(err, removed)
 }
 
 // hasGRPC tells whether a version of Falco has the gRPC outputs API. One

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 )
@@ -244,6 +245,14 @@ func TestEndsWithItsParent(t *testing.T) {
 		if t.Context().Err() != nil {
 			t.Fatal("the Falco outlived its parent")
 		}
+	}
+	// What is left of it is its directory, which a later run removes.
+	if _, err := journal.Recover(dir); err != nil {
+		t.Error(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "falcotest-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

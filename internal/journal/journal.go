@@ -50,25 +50,38 @@ type line struct {
 
 // Create makes the directory falcotest-<id> in the given one, and locks it for
 // this process. An empty parent is [os.TempDir].
-func Create(parent, id string) (*Dir, error) {
+func Create(parent, id string) (*Dir, error) { return newDir(parent, id, true) }
+
+// CreatePrivate is like [Create], for files of this process that are no
+// action's: the directory is this user's alone, and has no [Dir.Temp].
+func CreatePrivate(parent, id string) (*Dir, error) { return newDir(parent, id, false) }
+
+func newDir(parent, id string, shared bool) (*Dir, error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
 	path := filepath.Join(parent, prefix+id)
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return nil, fmt.Errorf("making the action's directory: %w", err)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return nil, fmt.Errorf("making a directory: %w", err)
 	}
 	d := &Dir{path: path}
-	if err := d.open(); err != nil {
+	var err error
+	if shared {
+		err = d.share()
+	}
+	if err == nil {
+		err = d.open()
+	}
+	if err != nil {
 		os.RemoveAll(path)
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *Dir) open() error {
-	// The umask of the caller must not keep other users, whom an action may
-	// become, from its temporary files.
+// share lets every user in: an action may become another.
+func (d *Dir) share() error {
+	// Not by Mkdir, whose mode the caller's umask cuts.
 	if err := os.Chmod(d.path, 0o755); err != nil {
 		return fmt.Errorf("opening the action's directory to every user: %w", err)
 	}
@@ -78,6 +91,10 @@ func (d *Dir) open() error {
 	if err := os.Chmod(d.Temp(), 0o777|os.ModeSticky); err != nil {
 		return fmt.Errorf("opening the action's temporary directory to every user: %w", err)
 	}
+	return nil
+}
+
+func (d *Dir) open() error {
 	f, err := os.OpenFile(filepath.Join(d.path, fileName), os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("making a journal: %w", err)

@@ -50,6 +50,29 @@ func TestCloseUndoesInReverse(t *testing.T) {
 	}
 }
 
+func TestCreatePrivate(t *testing.T) {
+	parent := t.TempDir()
+	d, err := CreatePrivate(parent, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(d.Path())
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v: want a directory of this user's alone", info, err)
+	}
+	if err := os.WriteFile(filepath.Join(d.Path(), "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A process that is killed lets go of its files.
+	d.file.Close()
+	if _, err := Recover(parent); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(parent); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 func TestDoneIsNotUndone(t *testing.T) {
 	parent, d := create(t)
 	file := filepath.Join(parent, "file")

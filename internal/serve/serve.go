@@ -6,17 +6,17 @@
 //
 // The built-in engine publishes its alerts here, so that what reads them is the
 // code that reads a real Falco's. Alerts enter by [Server.Publish] and leave
-// over the streams of the subscribers. The package imports internal/alert and
-// knows neither engine nor tests.
+// over the streams of the subscribers. The package imports internal/alert, and
+// internal/journal, by which a later run removes the socket of one that was
+// killed. It knows neither engine nor tests.
 package serve
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -28,6 +28,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // DefaultLimit is how many alerts a [Server] keeps by default.
@@ -62,7 +63,7 @@ type Server struct {
 
 	grpc   *grpc.Server
 	url    string
-	dir    string
+	dir    *journal.Dir // of a socket of its own, else nil
 	ver    *version.Response
 	limit  int
 	served chan struct{} // closed when the listener's loop has ended
@@ -99,14 +100,14 @@ func Start(opts Options) (*Server, error) {
 	lis := opts.Listener
 	if lis == nil {
 		// Kept short: the path of a unix socket is limited to about 100 bytes.
-		dir, err := os.MkdirTemp("", "falcotest-")
+		dir, err := journal.CreatePrivate("", rand.Text()[:12])
 		if err != nil {
 			return nil, fmt.Errorf("making the directory of the alerts' socket: %w", err)
 		}
 		s.dir = dir
-		lis, err = net.Listen("unix", filepath.Join(dir, "falco.sock"))
+		lis, err = net.Listen("unix", filepath.Join(dir.Path(), "falco.sock"))
 		if err != nil {
-			os.RemoveAll(dir)
+			dir.Close()
 			return nil, fmt.Errorf("listening for subscribers of alerts: %w", err)
 		}
 	}
@@ -289,8 +290,8 @@ func (s *Server) Close() error {
 	// not read.
 	s.grpc.Stop()
 	<-s.served
-	if s.dir != "" {
-		if err := os.RemoveAll(s.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if s.dir != nil {
+		if _, err := s.dir.Close(); err != nil {
 			return fmt.Errorf("removing the alerts' socket: %w", err)
 		}
 	}
