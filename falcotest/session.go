@@ -137,7 +137,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	s.files = files
 	undone, err := journal.Recover("")
 	for _, line := range undone {
-		t.Logf("from an earlier run: %s", line)
+		t.Log(line)
 	}
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)

@@ -50,6 +50,36 @@ func DefaultPlugins(falco string) []Plugin {
 	return nil
 }
 
+// containerConfig tells the container plugin of the engines that the environment
+// names, where the actions' containers are made; it knows the usual sockets, and
+// nil is its default. What it must have is in src/plugin_config_schema.h of the
+// plugin container 0.6, and its usual sockets in src/plugin_config.cpp.
+func containerConfig() map[string]any {
+	type m = map[string]any
+	const docker, podman = "/var/run/docker.sock", "/run/podman/podman.sock"
+	engine := func(sockets ...string) m { return m{"enabled": true, "sockets": sockets} }
+	engines := m{
+		"docker": engine(docker), "podman": engine(podman),
+		"cri":        engine("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/k3s/containerd/containerd.sock"),
+		"containerd": engine("/run/host-containerd/containerd.sock"),
+		"lxc":        m{"enabled": true}, "libvirt_lxc": m{"enabled": true}, "bpm": m{"enabled": true},
+	}
+	named := false
+	for _, e := range []struct{ name, variable, usual string }{
+		{"docker", "DOCKER_HOST", docker},
+		{"podman", "CONTAINER_HOST", podman},
+	} {
+		if socket, ok := strings.CutPrefix(os.Getenv(e.variable), "unix://"); ok && socket != e.usual {
+			engines[e.name] = engine(e.usual, socket)
+			named = true
+		}
+	}
+	if !named {
+		return nil
+	}
+	return m{"engines": engines}
+}
+
 // installed is the library of a plugin that is installed with that Falco, or "".
 func installed(falco, plugin string) string {
 	for _, dir := range []string{filepath.Join(filepath.Dir(falco), "..", "share", "falco", "plugins"), "/usr/share/falco/plugins"} {
@@ -100,7 +130,11 @@ type config struct {
 // appended is what each alert prints beside what its rule says.
 func (c config) appended() []any {
 	type m = map[string]any
-	list := []any{m{"match": m{"source": "syscall"}, "extra_fields": correlate.ExtraFields()}}
+	fields := correlate.ExtraFields()
+	if slices.ContainsFunc(c.plugins, func(p Plugin) bool { return p.Name == "container" }) {
+		fields = append(fields, "container.id", "container.name") // whether it knows the container
+	}
+	list := []any{m{"match": m{"source": "syscall"}, "extra_fields": fields}}
 	if auditPlugin(c.plugins) != nil {
 		list = append(list, m{"match": m{"source": "k8s_audit"}, "extra_fields": []string{correlate.AuditField}})
 	}
@@ -180,6 +214,11 @@ func (c config) yaml() []byte {
 		plugin := m{"name": p.Name, "library_path": p.Library}
 		if p.OpenParams != "" {
 			plugin["open_params"] = p.OpenParams
+		}
+		if p.Name == "container" {
+			if init := containerConfig(); init != nil {
+				plugin["init_config"] = init
+			}
 		}
 		plugins = append(plugins, plugin)
 	}

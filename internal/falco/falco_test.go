@@ -441,3 +441,43 @@ func TestWithAuditPlugins(t *testing.T) {
 		t.Error("no error for a Falco that there is not")
 	}
 }
+
+// The container plugin is told of the engine that the environment names, and
+// every alert prints whether it knows the container.
+func TestContainerPlugin(t *testing.T) {
+	c := config{plugins: []Plugin{{Name: "container", Library: "/p/libcontainer.so"}}}
+	type conf struct {
+		Plugins []struct {
+			Init *struct {
+				Engines map[string]struct{ Sockets []string }
+			} `json:"init_config"`
+		}
+		Appended []struct {
+			Fields []string `json:"extra_fields"`
+		} `json:"append_output"`
+	}
+	read := func() (got conf) {
+		t.Helper()
+		if err := json.Unmarshal(c.yaml(), &got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	t.Setenv("DOCKER_HOST", "unix:///tmp/own/docker.sock")
+	t.Setenv("CONTAINER_HOST", "")
+	got := read()
+	if got.Plugins[0].Init == nil || !slices.Equal(got.Plugins[0].Init.Engines["docker"].Sockets, []string{"/var/run/docker.sock", "/tmp/own/docker.sock"}) {
+		t.Errorf("got %+v", got.Plugins)
+	}
+	if !slices.Contains(got.Appended[0].Fields, "container.name") {
+		t.Errorf("alerts print %q", got.Appended[0].Fields)
+	}
+	t.Setenv("DOCKER_HOST", "")
+	if got := read(); got.Plugins[0].Init != nil {
+		t.Errorf("with the usual sockets: %+v", got.Plugins[0].Init)
+	}
+	c.plugins = nil
+	if got := read(); slices.Contains(got.Appended[0].Fields, "container.name") {
+		t.Errorf("without the plugin, alerts print %q", got.Appended[0].Fields)
+	}
+}
