@@ -428,6 +428,9 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 		r.Why, r.WhyNote = s.explainAgain(ctx, sel)
 	}
 	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 {
+		if r.Hint == "" {
+			r.Hint = fmt.Sprintf("see that the Falco has loaded %s as it is now, and compare its configuration with what the rule needs", r.Position.File)
+		}
 		r.Why = nil
 		r.WhyNote += ", and there the rule did fire: the Falco that judged has other rules or another configuration (rule_matching: first, a minimum priority, the rule disabled), or did not see the event"
 	}
