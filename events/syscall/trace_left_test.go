@@ -137,22 +137,35 @@ func machine(t *testing.T) map[string]string {
 	return m
 }
 
-// ours tells whether a temporary folder is one that lives as long as this test
-// does, or belongs to a run beside it: it has a process.
+// ours tells whether a temporary folder, or the lock of a turn at a Falco, is one
+// that lives as long as this test does, or belongs to a run beside it: it has a
+// process.
 func ours(path string) bool {
 	info, err := os.Stat(path)
-	if err != nil || !info.IsDir() {
-		return err != nil // gone meanwhile
-	}
-	journal, err := os.OpenFile(filepath.Join(path, "journal"), os.O_RDWR, 0)
 	if err != nil {
+		return true // gone meanwhile
+	}
+	if !info.IsDir() {
+		return strings.HasPrefix(filepath.Base(path), "falcotest-turn-") && held(path)
+	}
+	journal := filepath.Join(path, "journal")
+	if _, err := os.Stat(journal); err != nil {
 		return true // no action's folder
 	}
-	defer journal.Close()
-	if unix.Flock(int(journal.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+	return held(journal)
+}
+
+// held tells whether a process holds a lock on a file, or the file is gone.
+func held(file string) bool {
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
 		return true
 	}
-	unix.Flock(int(journal.Fd()), unix.LOCK_UN)
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return true
+	}
+	unix.Flock(int(f.Fd()), unix.LOCK_UN)
 	return false
 }
 
