@@ -5,8 +5,6 @@ package falcotest_test
 import (
 	"context"
 	"net"
-	"os"
-	"path/filepath"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,18 +31,7 @@ func TestOwnCluster(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	const rule = `
-- rule: Create Privileged Pod
-  desc: A pod with all privileges is created.
-  condition: ka.verb = create and ka.target.resource = pods and ka.req.pod.containers.privileged intersects (true)
-  output: Privileged pod | pod=%ka.resp.name ns=%ka.target.namespace user=%ka.user.name
-  priority: WARNING
-  source: k8s_audit
-`
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	if err := os.WriteFile(file, []byte(rule), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	file := write(t, privilegedPod)
 	const namespace = "made-for-the-run"
 	t.Run("session", func(t *testing.T) {
 		s := falcotest.Start(t, falcotest.WithRules(file), falcotest.WithActions("k8saudit.CreatePrivilegedPod"),
