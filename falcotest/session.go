@@ -421,7 +421,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watcher) {
 	switch {
 	case w != nil:
-		r.Why, r.WhyNote = w.why(sel.rule.Name), w.note()
+		if r.Why = w.why(sel.rule.Name); r.Why != nil {
+			r.WhyNote = w.note()
+		}
 	case isKubernetes(sel.action):
 		r.WhyNote = "the audit events of this cluster do not pass through here, so that the built-in engine cannot tell why"
 	default:

@@ -2,7 +2,7 @@
 
 //go:build ignore
 
-// This program is a Kubernetes cluster's API in one process: etcd and
+// Command source is a Kubernetes cluster's API in one process: etcd and
 // kube-apiserver, for tests. Package apiserver builds it, in a module of its
 // own, whose files are module.mod and module.sum beside this one.
 //
