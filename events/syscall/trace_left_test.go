@@ -30,7 +30,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every action three times")
 	}
-	s := falcotest.Start(t, withUpstreamRules(t), falcotest.WithDisabledActions())
+	s := falcotest.Start(t, strictest(t).option(), falcotest.WithDisabledActions())
 	before := machine(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
