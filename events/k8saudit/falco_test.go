@@ -27,7 +27,11 @@ type falcoAlert struct {
 // Audit Events" for its size. Falco was given the events of the actions before
 // lastForFalco, in the order of their names.
 func TestSameAsFalco(t *testing.T) {
-	e := upstream(t)
+	files := upstreamFiles(t)
+	if files == nil {
+		t.Skip("compares what the rules that Falco ships say")
+	}
+	e := load(t, files)
 	t.Setenv("TZ", "UTC")
 	b, err := os.ReadFile("testdata/falco_alerts.jsonl")
 	if err != nil {

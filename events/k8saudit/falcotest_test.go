@@ -11,9 +11,11 @@ import (
 // The whole way of a user's test: each action in a process of its own, on an
 // API server of falcotest's, judged by its alerts, all at the same time.
 func TestFalcotest(t *testing.T) {
-	falcotest.Run(t,
-		falcotest.WithRules(upstreamFile(t), "testdata/switched_on.yaml"),
-		falcotest.WithDisabledActions(),
-		falcotest.WithKubernetes(falcotest.Kubernetes{}),
-	)
+	eachSet(t, func(t *testing.T, files []string) {
+		falcotest.Run(t,
+			falcotest.WithRules(files...),
+			falcotest.WithDisabledActions(),
+			falcotest.WithKubernetes(falcotest.Kubernetes{}),
+		)
+	})
 }

@@ -118,7 +118,11 @@ var update = flag.Bool("update", false, "record the audit events of all actions 
 // which run it is of, and leaves nothing behind.
 func TestLive(t *testing.T) {
 	c := live(t)
-	e := upstream(t)
+	files := upstreamFiles(t)
+	if files == nil {
+		files = ownFiles
+	}
+	e := load(t, files)
 	before := c.objects(t)
 	for i, name := range names() {
 		t.Run(name, func(t *testing.T) {

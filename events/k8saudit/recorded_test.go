@@ -37,8 +37,10 @@ func readEvents(t testing.TB, b []byte) []*audit.Event {
 }
 
 // Recorded events fire their rules.
-func TestRecorded(t *testing.T) {
-	e := upstream(t)
+func TestRecorded(t *testing.T) { eachSet(t, recordedFires) }
+
+func recordedFires(t *testing.T, files []string) {
+	e := load(t, files)
 	for _, action := range names() {
 		t.Run(action, func(t *testing.T) {
 			b, err := os.ReadFile(recordedFile(action))
@@ -68,8 +70,10 @@ type nearMiss struct {
 
 // Each rule has a near miss: events that differ from those that fire it by
 // little.
-func TestNearMisses(t *testing.T) {
-	e := upstream(t)
+func TestNearMisses(t *testing.T) { eachSet(t, nearMisses) }
+
+func nearMisses(t *testing.T, files []string) {
+	e := load(t, files)
 	b, err := os.ReadFile("testdata/near_misses.yaml")
 	if err != nil {
 		t.Fatal(err)
