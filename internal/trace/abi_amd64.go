@@ -24,6 +24,10 @@ const (
 
 func nativeType(nr int) event.Type { return event.FromAMD64(nr) }
 
+// argsAfterCall tells whether the first argument stands in its register still
+// when the call has returned.
+const argsAfterCall = true
+
 // setFirstArg changes the first argument of the call that a thread has
 // stopped in.
 func setFirstArg(tid int, compat bool, value uint64) error {
@@ -56,5 +60,9 @@ func cloneArg(tid int) (flags, addr uint64, ok bool) {
 	return 0, 0, false
 }
 
-// compatClone is clone(2) for 32-bit x86, which runs in the code segment 0x23.
-const compatClone = 120
+// The numbers of clone(2) and prctl(2) for 32-bit x86, which runs in the code
+// segment 0x23.
+const (
+	compatClone = 120
+	compatPrctl = 172
+)

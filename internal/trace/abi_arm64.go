@@ -26,6 +26,10 @@ func nativeType(nr int) event.Type { return event.FromARM64(nr) }
 
 // setFirstArg changes the first argument of the call that a thread has
 // stopped in.
+const compatClone, compatPrctl = 0, 0
+
+const argsAfterCall = false // the result has taken its place
+
 func setFirstArg(tid int, _ bool, value uint64) error {
 	var regs unix.PtraceRegs
 	if err := regset(unix.PTRACE_GETREGSET, tid, &regs); err != nil {

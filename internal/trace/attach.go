@@ -54,8 +54,9 @@ type tracer struct {
 	killed    atomic.Bool
 
 	threads    map[int]*thread
-	held       map[int]bool // children that stopped before their parent told of them
-	lost       map[int]bool // children that ended before their parent told of them
+	heard      uint64         // counts notifications
+	held       map[int]uint64 // children that stopped before their maker told of them, and when
+	lost       map[int]bool   // children that ended before their maker told of them
 	outside    map[int64]*process
 	containers map[string]*event.Container
 	overlays   map[uint64]bool
@@ -95,7 +96,7 @@ func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
 		opts: opts, pid: pid,
 		wanted: wantedSet(opts.Types), followed: followedSet(opts.Types),
 		processes: make(map[int64]*process), threads: make(map[int]*thread),
-		held: make(map[int]bool), lost: make(map[int]bool),
+		held: make(map[int]uint64), lost: make(map[int]bool),
 		outside: make(map[int64]*process), containers: make(map[string]*event.Container),
 		overlays: make(map[uint64]bool), strings: make(map[string]string),
 		boot: bootTime(), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),

@@ -5,6 +5,8 @@
 package trace
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
@@ -24,7 +26,7 @@ type call struct {
 	filenameOK bool
 	mem        *memorySize
 	cloneFlags uint64
-	restore    func() // puts back what was changed in the tracee
+	restore    func(tid int) // puts back what was changed in the tracee, for it and for its child
 
 	fd          *event.FD // the descriptor that the event speaks of
 	fdNum       int64
@@ -64,10 +66,12 @@ func (t *tracer) enter(th *thread, info *syscallInfo) {
 		return
 	case event.SysClone:
 		c.cloneFlags = c.args[0]
-		t.keepTraced(th)
+		th.told = false
+		t.keepTraced(th, info.sp)
 	case event.SysClone3:
 		c.cloneFlags, _ = t.u64(th.tid, c.args[0])
-		t.keepTraced(th)
+		th.told = false
+		t.keepTraced(th, info.sp)
 	case event.SysPrctl:
 		if !t.followed[c.typ] && c.args[0] != unix.PR_SET_SECCOMP {
 			return
@@ -113,22 +117,55 @@ func (t *tracer) socketcall(th *thread) {
 
 // keepTraced takes CLONE_UNTRACED away from a call that makes a child, until
 // the call has returned.
-func (t *tracer) keepTraced(th *thread) {
+func (t *tracer) keepTraced(th *thread, sp uint64) {
 	c := &th.call
 	if c.cloneFlags&unix.CLONE_UNTRACED == 0 {
 		return
 	}
 	tid, flags, compat := th.tid, c.cloneFlags, c.compat
-	if c.typ == event.SysClone {
-		if setFirstArg(tid, compat, flags&^unix.CLONE_UNTRACED) == nil {
-			c.restore = func() { _ = setFirstArg(tid, compat, flags) }
+	setFirst := func(value uint64) {
+		first := c.args[0]
+		if setFirstArg(tid, compat, value) != nil {
+			return
 		}
+		c.restore = func(tid int) {
+			if argsAfterCall {
+				_ = setFirstArg(tid, compat, first)
+			}
+		}
+	}
+	if c.typ == event.SysClone {
+		setFirst(flags &^ unix.CLONE_UNTRACED)
 		return
 	}
 	addr := c.args[0]
 	if writeU64(tid, addr, flags&^unix.CLONE_UNTRACED) == nil {
-		c.restore = func() { _ = writeU64(tid, addr, flags) }
+		c.restore = func(tid int) { _ = writeU64(tid, addr, flags) }
+		return
 	}
+	// Shared memory that may only be read: give the kernel a copy, on the
+	// stack below what a leaf function may use.
+	const redZone, largest = 256, 512
+	size := c.args[1]
+	if size < 8 || size > largest {
+		return
+	}
+	args, ok := t.bytes(tid, addr, int(size))
+	if !ok {
+		return
+	}
+	to := (sp - redZone - largest) &^ 15
+	args = append([]byte(nil), args...)
+	binary.NativeEndian.PutUint64(args, flags&^unix.CLONE_UNTRACED)
+	for len(args)%8 != 0 {
+		args = append(args, 0)
+	}
+	for i := 0; i < len(args); i += 8 {
+		if writeU64(tid, to+uint64(i), binary.NativeEndian.Uint64(args[i:])) != nil {
+			return
+		}
+	}
+	setFirst(to)
 }
 
 // leave ends a call: its result and what it wrote are read, the state is
@@ -137,7 +174,10 @@ func (t *tracer) leave(th *thread, ret int64) {
 	c := &th.call
 	c.ret = ret
 	if c.restore != nil {
-		c.restore()
+		c.restore(th.tid)
+	}
+	if c.typ == event.SysClone3 && ret > 0 && !th.told {
+		t.recapture(c.typ)
 	}
 	x := decoding{t, th, c}
 	if ret >= 0 && (c.typ == event.SysSeccomp && c.args[0] != unix.SECCOMP_GET_ACTION_AVAIL || c.typ == event.SysPrctl && c.args[0] == unix.PR_SET_SECCOMP) {

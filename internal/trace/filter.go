@@ -125,6 +125,12 @@ func filterFor(set *typeSet) []bpf.Instruction {
 	for _, nr := range compatNumbers(set) {
 		compat = append(compat, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(nr), SkipFalse: 1}, trace)
 	}
+	if !set[event.SysClone] && compatClone != 0 {
+		compat = append(compat, traceIfArg(compatClone, bpf.JumpBitsSet, unix.CLONE_UNTRACED)...)
+	}
+	if !set[event.SysPrctl] && compatPrctl != 0 {
+		compat = append(compat, traceIfArg(compatPrctl, bpf.JumpEqual, unix.PR_SET_SECCOMP)...)
+	}
 	compat = append(compat, allow)
 
 	prog := []bpf.Instruction{

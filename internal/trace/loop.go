@@ -19,7 +19,7 @@ import (
 func (t *tracer) run() error {
 	for {
 		var status uint32
-		tid, err := wait4(&status)
+		tid, err := t.next(&status)
 		switch {
 		case err == nil:
 			t.handle(tid, status)
@@ -36,6 +36,7 @@ func (t *tracer) run() error {
 // handle handles one notification. Every request may find its thread killed
 // meanwhile; then its end will be notified, and there is nothing to do now.
 func (t *tracer) handle(tid int, status uint32) {
+	t.heard++
 	ws := unix.WaitStatus(status)
 	if ws.Exited() || ws.Signaled() {
 		t.ended(tid, ws)
@@ -48,7 +49,7 @@ func (t *tracer) handle(tid int, status uint32) {
 	th := t.threads[tid]
 	if th == nil {
 		if ev == eventStop && !t.killed.Load() {
-			t.held[tid] = true // its parent will tell of it
+			t.held[tid] = t.heard // its maker will tell of it
 			return
 		}
 		if th = t.adopt(tid); th == nil {
@@ -57,6 +58,7 @@ func (t *tracer) handle(tid int, status uint32) {
 		}
 		th.started = true
 	}
+	th.heard, th.listening = t.heard, false
 	if t.killed.Load() {
 		_ = unix.Kill(int(th.proc.PID), unix.SIGKILL)
 	}
@@ -113,6 +115,7 @@ func (t *tracer) stopped(th *thread, sig int) {
 		return
 	}
 	// Let it stay stopped, and notice what wakes it up.
+	th.listening = true
 	_ = ptrace(unix.PTRACE_LISTEN, th.tid, 0, 0)
 }
 
@@ -122,6 +125,10 @@ func (t *tracer) start(th *thread) {
 	if t.killed.Load() {
 		_ = unix.Kill(int(th.proc.PID), unix.SIGKILL)
 	}
+	if th.restore != nil {
+		th.restore(th.tid)
+		th.restore = nil
+	}
 	if th.bornBy != event.None && t.wanted[th.bornBy] {
 		t.reportBirth(th)
 	}
@@ -130,6 +137,7 @@ func (t *tracer) start(th *thread) {
 
 // born handles the news that a thread has made another.
 func (t *tracer) born(by *thread, tid int, ev int) {
+	by.told = true
 	if t.lost[tid] {
 		delete(t.lost, tid)
 		// Unless the number has been given away again, it is dead.
@@ -147,8 +155,11 @@ func (t *tracer) born(by *thread, tid int, ev int) {
 		th = t.newThread(tid, p)
 		th.bornBy, th.bornWith = typ, flags
 		th.Flags = cloneFlags(flags)
+		if by.inCall {
+			th.restore = by.call.restore
+		}
 	}
-	if t.held[tid] {
+	if _, ok := t.held[tid]; ok {
 		delete(t.held, tid)
 		t.start(th)
 	}
@@ -210,20 +221,9 @@ func (t *tracer) ended(tid int, ws unix.WaitStatus) {
 		if t.wanted[event.EvtProcexit] {
 			t.reportExit(th, ws)
 		}
-	} else if t.held[tid] {
-		delete(t.held, tid)
 	} else {
-		t.lost[tid] = true
-	}
-	// A parent that was killed never tells of its last children: they would
-	// stay held for ever.
-	for tid := range t.held {
 		delete(t.held, tid)
-		if th := t.adopt(tid); th != nil {
-			t.start(th)
-		} else {
-			t.resumeTID(tid, unix.PTRACE_CONT, 0)
-		}
+		t.lost[tid] = true
 	}
 }
 

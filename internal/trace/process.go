@@ -35,6 +35,12 @@ type thread struct {
 	started  bool       // has run
 	bornBy   event.Type // the kind of call that made it
 	bornWith uint64     // the flags of that call
+	restore  func(int)  // puts back what was changed for that call
+
+	heard     uint64 // the latest notification of it
+	asked     uint64 // the latest notification for which it was interrupted
+	listening bool   // it is stopped, as its process is by a signal
+	told      bool   // a child was told of since it began its call
 }
 
 // ancestor returns a process outside the tree, with its ancestors, from /proc.

@@ -75,10 +75,10 @@ func ptraceEventMsg(tid int) (uint64, error) {
 }
 
 // wait4 waits for a tracee of this very thread, and for nothing else of this
-// process.
-func wait4(status *uint32) (int, error) {
+// process. With WNOHANG it returns 0 when there is nothing to be told.
+func wait4(status *uint32, options uintptr) (int, error) {
 	pid, _, errno := unix.Syscall6(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(status)),
-		unix.WALL|unix.WNOTHREAD, 0, 0, 0)
+		unix.WALL|unix.WNOTHREAD|options, 0, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

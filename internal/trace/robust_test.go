@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -434,10 +435,29 @@ func TestChangingPath(t *testing.T) {
 	}
 }
 
-// elf32 is a 32-bit x86 program that opens a file and exits with the status 7.
-func elf32(name string) []byte {
+// untracedChild32 is 32-bit x86 code whose rest runs in a child made with
+// CLONE_UNTRACED, while the parent waits and exits with the status 7.
+var untracedChild32 = []byte{
+	0xb8, 120, 0, 0, 0, // mov eax, 120 (clone)
+	0xbb, 0x11, 0, 0x80, 0, // mov ebx, CLONE_UNTRACED | SIGCHLD
+	0x31, 0xc9, 0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff, // no more arguments
+	0xcd, 0x80, // int 0x80
+	0x85, 0xc0, // test eax, eax
+	0x74, 28, // jz child
+	0xb8, 7, 0, 0, 0, // mov eax, 7 (waitpid)
+	0xbb, 0xff, 0xff, 0xff, 0xff, // mov ebx, -1
+	0x31, 0xc9, 0x31, 0xd2, // no more arguments
+	0xcd, 0x80, // int 0x80
+	0xb8, 1, 0, 0, 0, // mov eax, 1 (exit)
+	0xbb, 7, 0, 0, 0, // mov ebx, 7
+	0xcd, 0x80, // int 0x80
+}
+
+// elf32 is a 32-bit x86 program that, after some other code, opens a file and
+// exits with the status 7.
+func elf32(name string, before []byte) []byte {
 	const base, header = 0x08048000, 52 + 32
-	code := []byte{
+	code := append(slices.Clip(before), []byte{
 		0xb8, 5, 0, 0, 0, // mov eax, 5 (open)
 		0xbb, 0, 0, 0, 0, // mov ebx, name
 		0x31, 0xc9, // xor ecx, ecx
@@ -445,9 +465,9 @@ func elf32(name string) []byte {
 		0xb8, 1, 0, 0, 0, // mov eax, 1 (exit)
 		0xbb, 7, 0, 0, 0, // mov ebx, 7
 		0xcd, 0x80,
-	}
+	}...)
 	le := binary.LittleEndian
-	le.PutUint32(code[6:], base+header+uint32(len(code)))
+	le.PutUint32(code[len(before)+6:], base+header+uint32(len(code)))
 	body := append(code, name+"\x00"...)
 	f := []byte{0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 	for _, v := range []uint16{2, 3} { // executable, 386
@@ -470,24 +490,26 @@ func Test32Bit(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("calls of 32-bit programs are reported on x86 only")
 	}
-	name := filepath.Join(t.TempDir(), "none")
-	prog := filepath.Join(t.TempDir(), "prog")
-	if err := os.WriteFile(prog, elf32(name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	var exitErr *exec.ExitError
-	if err := exec.Command(prog).Run(); !errors.As(err, &exitErr) || exitErr.ExitCode() != 7 {
-		t.Skipf("this kernel runs no 32-bit programs: %v", err)
-	}
-	var events []*event.Event
-	tr := attach(t, context.Background(), trace.Options{
-		Types: types(t, "open", "execve"), Handler: func(e *event.Event) { events = append(events, e.Clone()) },
-	}, "exec", prog)
-	tr.open()
-	if exit, err := tr.Wait(); err != nil || exit.Code != 7 {
-		t.Fatalf("exit %+v, error %v", exit, err)
-	}
-	if got := opensOf(events, name); len(got) != 1 || got[0].Ret != -int64(unix.ENOENT) {
-		t.Errorf("the open of a 32-bit program was seen %d times", len(got))
+	for what, before := range map[string][]byte{"": nil, " of a child made with CLONE_UNTRACED": untracedChild32} {
+		name := filepath.Join(t.TempDir(), "none")
+		prog := filepath.Join(t.TempDir(), "prog")
+		if err := os.WriteFile(prog, elf32(name, before), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var exitErr *exec.ExitError
+		if err := exec.Command(prog).Run(); !errors.As(err, &exitErr) || exitErr.ExitCode() != 7 {
+			t.Skipf("this kernel runs no 32-bit programs: %v", err)
+		}
+		var events []*event.Event
+		tr := attach(t, context.Background(), trace.Options{
+			Types: types(t, "open", "execve"), Handler: func(e *event.Event) { events = append(events, e.Clone()) },
+		}, "exec", prog)
+		tr.open()
+		if exit, err := tr.Wait(); err != nil || exit.Code != 7 {
+			t.Fatal(exit, err)
+		}
+		if got := opensOf(events, name); len(got) != 1 || got[0].Ret != -int64(unix.ENOENT) {
+			t.Errorf("the open%s of a 32-bit program was seen %d times", what, len(got))
+		}
 	}
 }

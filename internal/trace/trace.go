@@ -32,6 +32,9 @@
 //   - A tracee that installs a seccomp filter of its own could hide calls from
 //     ours, because a filter that denies a call wins over one that reports it.
 //     From then on each call of that process stops, which is slower but exact.
+//   - CLONE_UNTRACED is taken out of a call. Where another thread puts it into
+//     clone3's memory just then, the child is taken hold of as soon as the call
+//     returns; until then all its calls that the filter selects fail.
 //   - Arguments are read before the kernel reads them. A thread that rewrites
 //     another thread's argument in between can make the two differ.
 //   - Tracer and tracees are bound to one processor, which a tracee can see.
