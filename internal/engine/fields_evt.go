@@ -40,8 +40,8 @@ var evtFields = []field{
 	{class: "evt", name: "evt.asynctype", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
 		return typeName(e), attrs(e)&event.Meta != 0
 	})},
-	{class: "evt", name: "evt.hostname", typ: filter.CharBuf, get: str(func(*event.Event) (string, bool) {
-		h := hostname()
+	{class: "evt", name: "evt.hostname", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
+		h := e.Machine().Hostname()
 		return h, h != ""
 	})},
 
@@ -223,7 +223,7 @@ func category(e *event.Event) (string, bool) {
 }
 
 func args(s *Syscall, e *event.Event, v *filter.Value) bool {
-	v.Str = e.Args(s)
+	v.Str = e.Args()
 	return true
 }
 
@@ -238,7 +238,7 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 			if int(n) >= len(e.Type.Def().Params) || int(n) >= len(e.Params) {
 				return false
 			}
-			v.Str = s.paramText(e, int(n))
+			v.Str = paramText(e, int(n))
 			return true
 		}, nil
 	}
@@ -254,7 +254,7 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		if i < 0 || i >= len(e.Params) {
 			return false
 		}
-		v.Str = s.paramText(e, i)
+		v.Str = paramText(e, i)
 		return true
 	}, nil
 }
@@ -416,7 +416,7 @@ func bufferText(e *event.Event) (string, bool) {
 	if i < 0 || i >= len(e.Params) {
 		return "", false
 	}
-	return e.ParamValue(i, nil), true
+	return e.ParamValue(i), true
 }
 
 // hasReturn: system calls with parameters of their own return a value.
@@ -530,7 +530,7 @@ func absParam(e *event.Event, i int) string {
 	if p.Path != "" {
 		return p.Path
 	}
-	if _, resolved := e.ParamText(i, nil); resolved != "" {
+	if _, resolved := e.ParamText(i); resolved != "" {
 		return resolved
 	}
 	return event.JoinPath("", p.Str)

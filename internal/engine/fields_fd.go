@@ -81,7 +81,7 @@ var fdFields = []field{
 		case event.FDIPv4Server, event.FDIPv6Server:
 			v.Num = 1
 		case event.FDIPv4, event.FDIPv6:
-			if s.isLocal(e, orZero(fd, fd.Sock.Dst.Addr())) {
+			if isLocal(e, orZero(fd, fd.Sock.Dst.Addr())) {
 				v.Num = 1
 			}
 		}
@@ -286,7 +286,7 @@ func nameFromEvent(e *event.Event, raw bool) (string, bool) {
 	case raw:
 		return p.Str, true
 	case e.Type.Def().Params[i].Type == event.PSockTuple:
-		return e.ParamValue(i, nil), true
+		return e.ParamValue(i), true
 	default:
 		return absParam(e, i), true
 	}
@@ -437,7 +437,7 @@ func end(s *Syscall, e *event.Event, local bool) (netip.AddrPort, bool) {
 	if !aboutFD(e) || fd == nil || !fd.HasTuple() {
 		return netip.AddrPort{}, false
 	}
-	if s.isLocal(e, fd.Sock.Src.Addr()) == local {
+	if isLocal(e, fd.Sock.Src.Addr()) == local {
 		return fd.Sock.Src, true
 	}
 	return fd.Sock.Dst, true
@@ -487,7 +487,7 @@ func hostField(name string, g getter) field {
 				return false
 			}
 			v.List = append(v.List[:0], filter.Value{Str: addrText(v.Addr)})
-			for _, n := range s.hosts.names(e, v.Addr) {
+			for _, n := range e.Machine().HostNames(e.Thread, v.Addr) {
 				v.List = append(v.List, filter.Value{Str: n})
 			}
 			return true

@@ -54,17 +54,17 @@ var procFields = []field{
 	{name: "proc.vpid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.VPID })},
 	{name: "proc.pvpid", typ: filter.Int64, get: ancestorNum(1, func(p *event.Process) int64 { return p.VPID })},
 	{name: "proc.sid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.SID })},
-	{name: "proc.sname", typ: filter.CharBuf, get: leader(sid, leaderComm, true)},
-	{name: "proc.sid.exe", typ: filter.CharBuf, get: leader(sid, leaderExe, true)},
-	{name: "proc.sid.exepath", typ: filter.CharBuf, get: leader(sid, leaderExePath, true)},
+	{name: "proc.sname", typ: filter.CharBuf, get: leader(sid, event.TextComm, true)},
+	{name: "proc.sid.exe", typ: filter.CharBuf, get: leader(sid, event.TextExe, true)},
+	{name: "proc.sid.exepath", typ: filter.CharBuf, get: leader(sid, event.TextExePath, true)},
 	{name: "proc.vpgid", typ: filter.Int64, get: procNum(vpgid)},
-	{name: "proc.vpgid.name", typ: filter.CharBuf, get: leader(vpgid, leaderComm, true)},
-	{name: "proc.vpgid.exe", typ: filter.CharBuf, get: leader(vpgid, leaderExe, true)},
-	{name: "proc.vpgid.exepath", typ: filter.CharBuf, get: leader(vpgid, leaderExePath, true)},
+	{name: "proc.vpgid.name", typ: filter.CharBuf, get: leader(vpgid, event.TextComm, true)},
+	{name: "proc.vpgid.exe", typ: filter.CharBuf, get: leader(vpgid, event.TextExe, true)},
+	{name: "proc.vpgid.exepath", typ: filter.CharBuf, get: leader(vpgid, event.TextExePath, true)},
 	{name: "proc.pgid", typ: filter.Int64, get: procNum(pgid)},
-	{name: "proc.pgid.name", typ: filter.CharBuf, get: leader(pgid, leaderComm, false)},
-	{name: "proc.pgid.exe", typ: filter.CharBuf, get: leader(pgid, leaderExe, false)},
-	{name: "proc.pgid.exepath", typ: filter.CharBuf, get: leader(pgid, leaderExePath, false)},
+	{name: "proc.pgid.name", typ: filter.CharBuf, get: leader(pgid, event.TextComm, false)},
+	{name: "proc.pgid.exe", typ: filter.CharBuf, get: leader(pgid, event.TextExe, false)},
+	{name: "proc.pgid.exepath", typ: filter.CharBuf, get: leader(pgid, event.TextExePath, false)},
 	{name: "proc.duration", typ: filter.RelTime, get: since(0)},
 	{name: "proc.ppid.duration", typ: filter.RelTime, get: since(1)},
 	{name: "proc.pid.ts", typ: filter.RelTime, get: procSet(cloneTime)},
@@ -471,28 +471,20 @@ func since(n int) getter {
 	}
 }
 
-type leaderText uint8
-
-const (
-	leaderComm leaderText = iota
-	leaderExe
-	leaderExePath
-)
-
 // leader is the text of the leader of a session or process group: the process
 // with that id, or else the oldest of the ancestors in unbroken line that are
 // in it. It is empty when there is none.
-func leader(id func(*event.Process) int64, what leaderText, virtual bool) getter {
+func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool) getter {
 	text := func(p *event.Process) string {
 		switch what {
-		case leaderExe:
+		case event.TextExe:
 			return p.Exe
-		case leaderExePath:
+		case event.TextExePath:
 			return p.ExePath
 		}
 		return p.Comm
 	}
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -509,7 +501,7 @@ func leader(id func(*event.Process) int64, what leaderText, virtual bool) getter
 					return true
 				}
 			}
-			if t, ok := s.otherProcess(want, what); ok {
+			if t, ok := e.Machine().Process(want, what); ok {
 				v.Str = t
 				return true
 			}

@@ -107,7 +107,7 @@ func TestFoldedRulesEqualWholeRules(t *testing.T) {
 		ev.EvaluateCall(call, func(a *alert.Alert) { got[a.Rule] = true })
 		for name := range want {
 			if !got[name] {
-				t.Errorf("call %d, %s %s: the rule %q is true as a whole and not for the type", i, call.Type, call.Args(nil), name)
+				t.Errorf("call %d, %s %s: the rule %q is true as a whole and not for the type", i, call.Type, call.Args(), name)
 			}
 		}
 		if len(got) != len(want) {

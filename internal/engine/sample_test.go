@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/machine"
 )
 
 const sampleTime = 1795390912906942238 // 2026-11-22T23:41:52.906942238Z
@@ -37,7 +38,7 @@ func openEvent(p *event.Process, path string, flags uint32) *event.Event {
 	p.FDs[3] = fd
 	return &event.Event{
 		Num: 7, Time: sampleTime, CPU: 1, Type: event.SysOpenat, Ret: 3, Thread: &event.Thread{TID: p.PID, VTID: p.VPID, Process: p},
-		FD: fd, FDNum: 3, HasFD: true,
+		FD: fd, FDNum: 3, HasFD: true, World: machine.New(),
 		Params: []event.Param{
 			{Num: 3}, {Num: -100}, {Str: path, Path: path}, {Num: int64(flags)}, {Num: 0}, {Num: 0xFE00}, {Num: 42},
 		},

@@ -19,23 +19,19 @@ const SyscallSource = "syscall"
 
 // Syscall is the source of the fields of system call events. It is safe for
 // concurrent use. Each engine has one of its own: it holds what some fields
-// count from (evt.reltime) and what it read of users, addresses and hosts.
+// count from (evt.reltime).
 type Syscall struct {
 	first atomic.Int64 // time of the first event
-	users *accounts
-	local *localAddrs
-	hosts *hostsFile
 }
 
 // NewSyscall returns the source of system call events.
 func NewSyscall() *Syscall {
-	return &Syscall{users: newAccounts(), local: &localAddrs{}, hosts: &hostsFile{}}
+	return &Syscall{}
 }
 
 var _ interface {
 	filter.Source
 	filter.EventTyper
-	event.Names
 } = (*Syscall)(nil)
 
 // Name returns "syscall".

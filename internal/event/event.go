@@ -24,6 +24,7 @@ type Event struct {
 	Type   Type
 	Ret    int64 // what the call returned, a negative errno on failure
 	Thread *Thread
+	World  World   // the machine on which it happened; nil when nothing is known of it
 	Params []Param // in the order of the type's definition
 
 	// FD is the descriptor that fd.* fields speak of: the one that the call

@@ -9,16 +9,6 @@ import (
 	"time"
 )
 
-// Names looks up names that parameters are rendered with and that an event
-// does not carry itself.
-type Names interface {
-	// UserName and GroupName look in the files of the process's container.
-	UserName(p *Process, uid uint32) (string, bool)
-	GroupName(p *Process, gid uint32) (string, bool)
-	// Comm is the name of a process, empty when it is unknown.
-	Comm(e *Event, pid int64) string
-}
-
 // Snaplen is how many bytes of data buffers (PByteBuf: data) Falco reads from
 // the caller's memory unless its configuration says otherwise.
 const Snaplen = 80
@@ -44,7 +34,7 @@ func (d *ParamDef) NullText() string {
 // ParamText renders parameter i as Falco does: its plain text, and the resolved
 // text where it has one (the name of a descriptor's file, of an error, of
 // flags …), which is what evt.arg shows. evt.args shows both: "fd=3(<f>/etc/shadow)".
-func (e *Event) ParamText(i int, names Names) (text, resolved string) {
+func (e *Event) ParamText(i int) (text, resolved string) {
 	def := e.Type.Def()
 	if i < 0 || i >= len(def.Params) || i >= len(e.Params) {
 		return "", ""
@@ -62,10 +52,7 @@ func (e *Event) ParamText(i int, names Names) (text, resolved string) {
 	case PFD:
 		return itoa(p.Num), e.fdText(p.Num)
 	case PPID:
-		if names != nil {
-			resolved = names.Comm(e, p.Num)
-		}
-		return itoa(p.Num), resolved
+		return itoa(p.Num), e.CommOf(p.Num)
 	case PErrno:
 		return itoa(p.Num), ErrnoName(p.Num)
 	case PInt16, PInt32, PInt64, PUint8, PUint16, PUint32, PUint64:
@@ -108,15 +95,15 @@ func (e *Event) ParamText(i int, names Names) (text, resolved string) {
 	case PMode:
 		return number(int64(uint32(p.Num)), PUint32, format), modeNames(d.Flags, uint32(p.Num))
 	case PUID, PGID:
-		return e.idText(typ, uint32(p.Num), names)
+		return e.idText(typ, uint32(p.Num))
 	}
 	return "", ""
 }
 
 // ParamValue is what evt.arg shows: the resolved text of parameter i, or the
 // plain one when there is no other.
-func (e *Event) ParamValue(i int, names Names) string {
-	text, resolved := e.ParamText(i, names)
+func (e *Event) ParamValue(i int) string {
+	text, resolved := e.ParamText(i)
 	if resolved != "" {
 		return resolved
 	}
@@ -124,7 +111,7 @@ func (e *Event) ParamValue(i int, names Names) string {
 }
 
 // Args renders all parameters as evt.args shows them.
-func (e *Event) Args(names Names) string {
+func (e *Event) Args() string {
 	def := e.Type.Def()
 	if def.Attrs&Generic != 0 {
 		return "" // Falco keeps those two parameters to itself
@@ -137,7 +124,7 @@ func (e *Event) Args(names Names) string {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		text, resolved := e.ParamText(i, names)
+		text, resolved := e.ParamText(i)
 		b.WriteString(def.Params[i].Name)
 		b.WriteByte('=')
 		b.WriteString(text)
@@ -587,19 +574,26 @@ func modeNames(table []Flag, v uint32) string {
 	return string(b)
 }
 
-func (e *Event) idText(typ ParamType, id uint32, names Names) (text, resolved string) {
+func (e *Event) idText(typ ParamType, id uint32) (text, resolved string) {
 	if id == 1<<32-1 {
 		return "-1", "<NONE>"
 	}
 	resolved = "<NA>"
-	if names != nil && e.Thread != nil && e.Thread.Process != nil {
-		lookup := names.UserName
-		if typ == PGID {
-			lookup = names.GroupName
-		}
-		if n, ok := lookup(e.Thread.Process, id); ok && n != "" {
+	if e.Thread != nil && e.Thread.Process != nil {
+		if n, ok := e.accountName(typ, id); ok && n != "" {
 			resolved = n
 		}
 	}
 	return itoa(int64(int32(id))), resolved
+}
+
+func (e *Event) accountName(typ ParamType, id uint32) (string, bool) {
+	if typ == PGID {
+		return e.Machine().Group(e.Thread.Process, id)
+	}
+	u, ok := e.Machine().User(e.Thread.Process, id)
+	if !ok {
+		return "", false
+	}
+	return u.Name, true
 }

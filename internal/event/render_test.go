@@ -7,17 +7,11 @@ import (
 	"testing"
 )
 
-type testNames struct{}
+type testWorld struct{ unknownWorld }
 
-func (testNames) UserName(_ *Process, uid uint32) (string, bool) { return "root", uid == 0 }
-func (testNames) GroupName(_ *Process, gid uint32) (string, bool) {
+func (testWorld) User(_ *Process, uid uint32) (*User, bool) { return &User{Name: "root"}, uid == 0 }
+func (testWorld) Group(_ *Process, gid uint32) (string, bool) {
 	return "wheel", gid == 10
-}
-func (testNames) Comm(e *Event, pid int64) string {
-	if pid == 422 {
-		return "bash"
-	}
-	return ""
 }
 
 // TestArgs compares with lines that Falco 0.43.1 printed for evt.args.
@@ -77,8 +71,8 @@ func TestArgs(t *testing.T) {
 		{SysClose, []Param{{}, {Num: 6}}, "res=0 fd=6(<u>/run/sock)"},
 	}
 	for _, tt := range tests {
-		e := &Event{Type: tt.typ, Params: tt.params, Thread: &Thread{TID: 422, Process: p}}
-		if got := e.Args(testNames{}); got != tt.want {
+		e := &Event{Type: tt.typ, World: testWorld{}, Params: tt.params, Thread: &Thread{TID: 422, Process: p}}
+		if got := e.Args(); got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.typ, got, tt.want)
 		}
 	}
@@ -86,11 +80,11 @@ func TestArgs(t *testing.T) {
 
 func TestVectorParam(t *testing.T) {
 	e := &Event{Type: SysExecve, Params: []Param{{}, {Str: "cat"}, {Strs: []string{"./r.yaml"}}}}
-	if got := e.ParamValue(2, nil); got != "./r.yaml." {
+	if got := e.ParamValue(2); got != "./r.yaml." {
 		t.Errorf("args = %q, Falco prints %q", got, "./r.yaml.")
 	}
 	e.Params[2].Strs = nil
-	if got := e.ParamValue(2, nil); got != "NULL" {
+	if got := e.ParamValue(2); got != "NULL" {
 		t.Errorf("no args = %q, Falco prints NULL", got)
 	}
 }

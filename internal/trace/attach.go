@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/machine"
 )
 
 // Tracer watches a process tree until the last of its processes has ended.
@@ -65,6 +66,7 @@ type tracer struct {
 	boot       int64 // when the system started
 	initStart  int64 // when pid 1 of the tracer's namespace did
 	event      event.Event
+	world      *machine.World
 	strings    map[string]string
 	buf        []byte // of readInto
 	path       []byte
@@ -99,7 +101,7 @@ func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
 		held: make(map[int]uint64), lost: make(map[int]bool),
 		outside: make(map[int64]*process), containers: make(map[string]*event.Container),
 		overlays: make(map[uint64]bool), strings: make(map[string]string),
-		boot: bootTime(), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),
+		world: machine.New(), boot: bootTime(), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),
 	}
 	tr := &Tracer{done: make(chan struct{})}
 	attached := make(chan error)

@@ -261,7 +261,7 @@ func (t *tracer) report(th *thread, c *call) {
 	*e = event.Event{
 		Num: e.Num + 1, Time: now(), CPU: -1, Type: c.typ, Ret: c.ret, Thread: &th.Thread, Params: c.params,
 		FD: c.fd, FDNum: c.fdNum, HasFD: def.Attrs&(event.UsesFD|event.CreatesFD) != 0,
-		FDNameChanged: c.nameChanged, OldFDName: c.oldName,
+		FDNameChanged: c.nameChanged, OldFDName: c.oldName, World: t.world,
 	}
 	if t.opts.Handler != nil {
 		t.opts.Handler(e)

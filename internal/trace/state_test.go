@@ -427,7 +427,7 @@ func TestEveryType(t *testing.T) {
 		if n := len(e.Type.Def().Params); len(e.Params) != n {
 			t.Fatalf("%s has %d parameters, want %d", e.Type, len(e.Params), n)
 		}
-		_ = e.Args(nil)
+		_ = e.Args()
 	}
 	for _, typ := range []event.Type{event.SysExecve, event.SysMmap, event.SysClose, event.SysRead, event.SysWrite, event.EvtProcexit} {
 		if seen[typ] == 0 {

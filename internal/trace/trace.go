@@ -17,7 +17,7 @@
 // followed from the calls themselves. For that a few rare calls are selected
 // even when no one asked for their events.
 //
-// The package imports internal/event and nothing else of this module. Data
+// The package imports internal/event and internal/machine. Data
 // enters from the kernel and leaves through the handler.
 //
 // # What it does

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package machine
 
 import (
 	"io"
@@ -13,10 +13,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/event"
 )
 
-type user struct {
-	name, home, shell string
-}
-
 // accounts holds the users and groups of the host and of containers, as their
 // passwd and group files name them. It is safe for concurrent use.
 type accounts struct {
@@ -25,7 +21,7 @@ type accounts struct {
 }
 
 type accountFiles struct {
-	users   map[uint32]*user
+	users   map[uint32]*event.User
 	groups  map[uint32]string
 	read    time.Time
 	changed [2]time.Time
@@ -37,7 +33,7 @@ func newAccounts() *accounts { return &accounts{files: map[string]*accountFiles{
 // not name: a test may add a user and use it at once.
 const staleAfter = 50 * time.Millisecond
 
-func (a *accounts) user(p *event.Process, id uint32) (*user, bool) {
+func (a *accounts) user(p *event.Process, id uint32) (*event.User, bool) {
 	f := a.get(p, func(f *accountFiles) bool { return f.users[id] != nil })
 	u := f.users[id]
 	return u, u != nil
@@ -85,7 +81,7 @@ func ownMountNamespace(pid int64) bool {
 }
 
 func readAccounts(root string, old *accountFiles) *accountFiles {
-	f := &accountFiles{users: map[uint32]*user{}, groups: map[uint32]string{}, read: time.Now()}
+	f := &accountFiles{users: map[uint32]*event.User{}, groups: map[uint32]string{}, read: time.Now()}
 	for i, name := range []string{"etc/passwd", "etc/group"} {
 		if st, err := os.Stat(root + name); err == nil {
 			f.changed[i] = st.ModTime()
@@ -97,7 +93,7 @@ func readAccounts(root string, old *accountFiles) *accountFiles {
 		return &c
 	}
 	eachAccount(root+"etc/passwd", 7, func(id uint32, e []string) {
-		f.users[id] = &user{name: e[0], home: e[5], shell: e[6]}
+		f.users[id] = &event.User{Name: e[0], Home: e[5], Shell: e[6]}
 	})
 	eachAccount(root+"etc/group", 3, func(id uint32, e []string) { f.groups[id] = e[0] })
 	return f
