@@ -14,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // selected is one action to run, with the rule that is expected to fire.
@@ -141,36 +142,10 @@ func wantedNames(c *config, names []string) (map[string]bool, error) {
 
 // nearest suggests the registered name that looks most like a pattern.
 func nearest(pattern string, names []string) string {
-	best, distance := "", len(pattern)/2+1
-	for _, name := range names {
-		if d := editDistance(strings.ToLower(pattern), strings.ToLower(name)); d < distance {
-			best, distance = name, d
-		}
+	if name := spelling.Nearest(pattern, names); name != "" {
+		return fmt.Sprintf(" (did you mean %s?)", name)
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }
 
 // enables tells whether a rule is to be evaluated: as its file says, unless

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // SourceName is the name of the source in rules.
@@ -29,7 +30,7 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 	def, ok := byName[name]
 	if !ok {
 		err := fmt.Errorf("unknown field %q of source %s", name, SourceName)
-		if near := filter.Nearest(name, slices.Collect(maps.Keys(byName))); near != "" {
+		if near := spelling.Nearest(name, slices.Collect(maps.Keys(byName))); near != "" {
 			err = fmt.Errorf("%w: did you mean %s?", err, near)
 		}
 		return nil, err

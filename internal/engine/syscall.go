@@ -12,6 +12,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // SyscallSource is the name of the source of system call events.
@@ -175,7 +176,7 @@ func (s *Syscall) saw(e *event.Event) {
 }
 
 func suggest(s string, names []string) string {
-	if n := filter.Nearest(s, names); n != "" {
+	if n := spelling.Nearest(s, names); n != "" {
 		return fmt.Sprintf(", did you mean %q?", n)
 	}
 	return ""

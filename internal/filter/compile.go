@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // Compiler adds conditions to a [Program]. Equal parts of conditions become one
@@ -283,7 +285,7 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		if s.name == "evt.type" && c.types != nil && !c.types[text] {
 			err := errorAt(e.Text, e.Right.offs[i], "unknown event type %s", text)
 			err.UnknownField = true
-			if near := Nearest(text, c.typeNames()); near != "" {
+			if near := spelling.Nearest(text, c.typeNames()); near != "" {
 				err.hint("did you mean %s?", near)
 			}
 			return 0, err

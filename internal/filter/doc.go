@@ -17,7 +17,7 @@
 //
 // The package knows no rules files (internal/rules expands lists and macros and
 // gives it the texts) and no events: they enter as any and are read only by the
-// functions of the source's fields. It imports nothing of this module.
+// functions of the source's fields. It imports internal/spelling alone.
 //
 // What the operators mean, which types they accept and how conditions are
 // written is taken from falcosecurity/libs 0.23.2, the version in Falco 0.43.1.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // maxNodesOfCondition bounds how large a condition may be once its macros are
@@ -182,7 +183,7 @@ func (rs *resolver) macro(e *filter.Expr, path []*macro) (*filter.Expr, int) {
 			names = append(names, m.name)
 		}
 		hint := "define it before it is used"
-		if near := filter.Nearest(e.Name, names); near != "" {
+		if near := spelling.Nearest(e.Name, names); near != "" {
 			hint = "did you mean " + near + "?"
 		} else if rs.listByName[e.Name] != nil {
 			hint = "it is a list"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // Error lets a problem be returned as an error while a file is read.
@@ -129,7 +130,7 @@ func (r *reader) readItem(n *yaml.Node) error {
 	if len(n.Content) > 0 {
 		key := n.Content[0].Value
 		p.Msg += " '" + strings.ToValidUTF8(cut(key, 60), "?") + "'"
-		if near := filter.Nearest(key, []string{"rule", "macro", "list", "required_engine_version", "required_plugin_versions"}); near != "" {
+		if near := spelling.Nearest(key, []string{"rule", "macro", "list", "required_engine_version", "required_plugin_versions"}); near != "" {
 			p.hint("did you mean %s?", near)
 		}
 	}
@@ -156,7 +157,7 @@ func (r *reader) checkKeys(m *yaml.Node, known []string) {
 			continue
 		}
 		p := r.warn(UnknownKey, k, "unknown key '%s' is ignored", strings.ToValidUTF8(cut(k.Value, 60), "?"))
-		if near := filter.Nearest(k.Value, known); near != "" {
+		if near := spelling.Nearest(k.Value, known); near != "" {
 			p.hint("did you mean %s?", near)
 		}
 	}
@@ -366,7 +367,7 @@ func (r *reader) overrides(n *yaml.Node, canAppend, canReplace []string) (adds, 
 		case "replace":
 			if !slices.Contains(allowed, "replace") {
 				p := r.fail(k, "key '%s' cannot be replaced", key)
-				if near := filter.Nearest(k.Value, canReplace); near != "" {
+				if near := spelling.Nearest(k.Value, canReplace); near != "" {
 					p.hint("did you mean %s?", near)
 				}
 				return nil, nil, p

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // Event is an event of a [Source]: the values of its fields by their names with
@@ -48,7 +49,7 @@ func (s *Source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 		}
 	}
 	if !ok {
-		if near := filter.Nearest(name, slices.Sorted(maps.Keys(s.Fields))); near != "" {
+		if near := spelling.Nearest(name, slices.Sorted(maps.Keys(s.Fields))); near != "" {
 			return nil, fmt.Errorf("unknown field %s, did you mean %s?", name, near)
 		}
 		return nil, fmt.Errorf("unknown field %s", name)

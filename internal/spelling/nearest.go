@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package filter
+// Package spelling suggests what a misspelt name may mean. It imports nothing
+// of this module.
+package spelling
 
-// Nearest returns the one of names that is most like s, or "" when none is
-// like it: at most a third of it differs.
+import "strings"
+
+// longest bounds the names that are compared, and so the memory for it.
+const longest = 100
+
+// Nearest returns the one of names that is most like s, whatever the case, or
+// "" when none is like it: at most a third of it differs.
 func Nearest(s string, names []string) string {
+	s = strings.ToLower(s)
 	best, bestDist := "", len(s)/3+1
-	if len(s) > 100 {
+	if len(s) > longest {
 		return ""
 	}
-	var row [128]int
-	for _, n := range names {
-		if d := len(n) - len(s); d >= bestDist || -d >= bestDist || len(n) > 100 {
+	var row [longest + 1]int
+	for _, name := range names {
+		n := strings.ToLower(name)
+		if d := len(n) - len(s); d >= bestDist || -d >= bestDist || len(n) > longest {
 			continue
 		}
 		if d := distance(s, n, row[:]); d < bestDist {
-			best, bestDist = n, d
+			best, bestDist = name, d
 		}
 	}
 	return best
