@@ -34,7 +34,7 @@ func AuditEvents(t testing.TB, file string, opts ...Option) []*Alert {
 }
 
 func judgeAuditEvents(ctx context.Context, file string, opts []Option) ([]*Alert, error) {
-	cfg, err := newConfig(opts)
+	cfg, err := newSettings(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func judgeAuditEvents(ctx context.Context, file string, opts []Option) ([]*Alert
 }
 
 // auditOptions are the engine's options where it judges audit events alone.
-func auditOptions(cfg *config) engine.Options {
+func auditOptions(cfg *settings) engine.Options {
 	opts := engine.Options{Matching: engine.All}
 	if cfg.disabled {
 		opts.Enable = func(*rules.Rule) bool { return true }

@@ -24,6 +24,7 @@ var needContainer = events.Need{
 // containers makes the containers of actions that need one, by an engine that is
 // reached when the first does.
 type containers struct {
+	choice string // which engine, "" for the first that answers
 	image  string // the user's, or "" for one of the test binary
 	once   sync.Once
 	engine *container.Engine
@@ -39,7 +40,7 @@ func (c *containers) need(action string) (events.Container, bool) {
 // reach returns the engine, with what killed runs left in it removed.
 func (c *containers) reach(ctx context.Context, logf func(string, ...any)) (*container.Engine, error) {
 	c.once.Do(func() {
-		if c.engine, c.err = container.Default(ctx); c.err != nil {
+		if c.engine, c.err = container.Default(ctx, c.choice); c.err != nil {
 			return
 		}
 		c.engine.Image = c.image

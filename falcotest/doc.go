@@ -25,32 +25,68 @@
 // or inconclusive. They are kept apart everywhere: an action that did not run
 // is never reported as a rule that did not fire.
 //
-// # Environment
+// # Settings
 //
-// The environment overrides what the test's code says, for CI:
+// Each setting is an option, here with its default in parentheses, and a
+// variable of the environment, which overrides what the test's code says, or
+// adds to it where it says more:
 //
-//	FALCOTEST_FALCO            who judges, as [WithFalco]
-//	FALCOTEST_RULES            rules files, as [WithRules]; separated like PATH
-//	FALCOTEST_ACTIONS          actions, as [WithActions]; separated by commas
-//	FALCOTEST_DISABLED         1: disabled actions and rules too, as [WithDisabledActions]
-//	FALCOTEST_TIMEOUT          as [WithTimeout], e.g. 20s
-//	FALCOTEST_RETRIES          as [WithRetries]
-//	FALCOTEST_PARALLEL         how many actions run at the same time
-//	FALCOTEST_MIN_CORRELATION  the weakest correlation that passes: environment,
-//	                           process, text or time
-//	FALCOTEST_STRICT           1: a skipped action fails its subtest
-//	FALCOTEST_HERMETIC         0: actions see the machine's own mounts
-//	FALCOTEST_CONTAINER        docker, podman or off: the engine for actions
-//	                           that need a container
-//	FALCOTEST_FALCO_RULES      more rules files for a Falco started by exec:, as
-//	                           [WithFalcoRules]; separated like PATH
-//	FALCOTEST_FALCO_PLUGINS    and more plugins, as [WithFalcoPlugins]; separated
-//	                           by spaces
-//	FALCOTEST_KUBECONFIG, FALCOTEST_CONTEXT, FALCOTEST_NAMESPACE,
-//	FALCOTEST_AUDIT_WEBHOOK    the cluster, as in [Kubernetes]
-//	FALCOTEST_KEEP             1: leave what actions made in the cluster
-//	FALCOTEST_REPORT           write the results to this file: JSON, or Markdown
-//	                           where its name ends in .md
+//	FALCOTEST_FALCO            WithFalco: who judges, by URL (builtin:)
+//	FALCOTEST_RULES            WithRules: the rules files under test, separated
+//	                           like PATH (rules/*.yaml, else Falco's own in
+//	                           /etc/falco)
+//	FALCOTEST_ACTIONS          WithActions: actions by name or regular
+//	                           expression, separated by commas (all that match
+//	                           a rule)
+//	FALCOTEST_DISABLED         WithDisabledActions: 1: actions and rules that
+//	                           are disabled by default, too
+//	FALCOTEST_TIMEOUT          WithTimeout: how long to wait for an alert after
+//	                           an action ended, where nothing else tells (10s)
+//	FALCOTEST_ACTION_DEADLINE  WithActionDeadline: how long one action may run
+//	                           (30s)
+//	FALCOTEST_RETRIES          WithRetries: how often an inconclusive action is
+//	                           run again (2)
+//	FALCOTEST_PARALLEL         WithParallel: how many actions run at the same
+//	                           time (4 for each processor)
+//	FALCOTEST_MIN_CORRELATION  WithMinCorrelation: the weakest correlation that
+//	                           passes: environment, process, text or time
+//	                           (time)
+//	FALCOTEST_STRICT           WithStrict: 1: a skipped action fails its
+//	                           subtest
+//	FALCOTEST_REPORT           WithReport: write the results to this file:
+//	                           JSON, or Markdown where its name ends in .md
+//	FALCOTEST_ENV              WithEnv: NAME=value pairs to add to the
+//	                           environment of the actions, separated by blanks
+//	FALCOTEST_HERMETIC         WithHermetic: 0: actions see the machine's own
+//	                           mounts, not folders that vanish with them (1)
+//	FALCOTEST_CONTAINER        WithContainerEngine: the engine for actions that
+//	                           need a container: docker, podman or off (the
+//	                           first that answers)
+//	FALCOTEST_IMAGE            WithImage: the image of their containers (one of
+//	                           the test binary alone)
+//	FALCOTEST_FALCO_ENGINE     WithFalcoEngine: the engine kind of a Falco
+//	                           started by exec: (modern_ebpf)
+//	FALCOTEST_FALCO_OPTIONS    WithFalcoOptions: more key=value options for it,
+//	                           as of Falco's -o, separated by blanks
+//	FALCOTEST_FALCO_RULES      WithFalcoRules: more rules files for it, loaded
+//	                           before those under test, separated like PATH
+//	FALCOTEST_FALCO_PLUGINS    WithFalcoPlugins: more plugins for it, separated
+//	                           by blanks
+//	FALCOTEST_KUBECONFIG       Kubernetes.Kubeconfig: the kubeconfig of a
+//	                           cluster that there is
+//	FALCOTEST_CONTEXT          Kubernetes.Context: the kubeconfig's context
+//	FALCOTEST_NAMESPACE        Kubernetes.Namespace: where actions work that
+//	                           need no namespace of their own (the context's)
+//	FALCOTEST_CREATE_NAMESPACE Kubernetes.CreateNamespace: 1: create that
+//	                           namespace, and delete it at the end
+//	FALCOTEST_AUDIT_LISTEN     Kubernetes.AuditListen: the URL where the
+//	                           built-in engine listens for the cluster's audit
+//	                           events
+//	FALCOTEST_AUDIT_WEBHOOK    Kubernetes.AuditWebhook: the URL of a Falco's
+//	                           plugin k8saudit, for the events of the API
+//	                           server that is started
+//	FALCOTEST_KEEP             Kubernetes.Keep: 1: leave what actions made in
+//	                           the cluster
 //
 // The package compiles everywhere; actions and the built-in engine need Linux.
 package falcotest

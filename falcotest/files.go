@@ -20,7 +20,7 @@ var defaultRules = [][]string{
 
 // rulesFiles expands the patterns of the rules under test. With a Falco that
 // loaded its rules itself, none need be known: the list is then empty.
-func (c *config) rulesFiles() ([]string, error) {
+func (c *settings) rulesFiles() ([]string, error) {
 	if len(c.rules) > 0 {
 		return rules.Find(c.rules...)
 	}
@@ -45,12 +45,12 @@ func (c *config) rulesFiles() ([]string, error) {
 }
 
 // loadsRules tells whether the judge loads the rules under test.
-func (c *config) loadsRules() bool {
+func (c *settings) loadsRules() bool {
 	return strings.HasPrefix(c.falco, "builtin:") || strings.HasPrefix(c.falco, "exec:")
 }
 
 // checkScheme says which judges there are when a URL names none of them.
-func (c *config) checkScheme() error {
+func (c *settings) checkScheme() error {
 	scheme, _, ok := strings.Cut(c.falco, ":")
 	if ok {
 		switch scheme {

@@ -22,6 +22,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/kube"
@@ -40,11 +41,10 @@ type Kubernetes struct {
 	// Kubeconfig and Context name a cluster that there is. If one of them is
 	// set, no API server is started. An empty Kubeconfig then means KUBECONFIG
 	// or ~/.kube/config, and an empty Context the file's current one.
-	// FALCOTEST_KUBECONFIG and FALCOTEST_CONTEXT override them.
 	Kubeconfig, Context string
 
 	// Namespace is where actions work that do not need one of their own: that
-	// of the context if empty. FALCOTEST_NAMESPACE overrides it.
+	// of the context if empty.
 	Namespace string
 
 	// CreateNamespace creates the namespace and deletes it at the end.
@@ -60,28 +60,16 @@ type Kubernetes struct {
 	// http://127.0.0.1:9765/k8s-audit, that the audit events of the API server
 	// which is started go to as well, where it is this Falco that judges. Empty
 	// is right for a Falco started by exec: its plugin says by its open
-	// parameters (WithFalcoPlugins) where it listens. FALCOTEST_AUDIT_WEBHOOK
-	// overrides it.
+	// parameters (WithFalcoPlugins) where it listens.
 	AuditWebhook string
+
+	// Keep leaves what actions made in the cluster, with labels to find it by.
+	Keep bool
 }
 
 // WithKubernetes says which cluster the actions on Kubernetes work on.
 func WithKubernetes(k Kubernetes) Option {
-	return func(c *config) { c.kube = &k }
-}
-
-// kubernetes returns the settings, with what the environment says.
-func (c *config) kubernetes() Kubernetes {
-	var k Kubernetes
-	if c.kube != nil {
-		k = *c.kube
-	}
-	env := environment{}
-	env.text("FALCOTEST_KUBECONFIG", &k.Kubeconfig)
-	env.text("FALCOTEST_CONTEXT", &k.Context)
-	env.text("FALCOTEST_NAMESPACE", &k.Namespace)
-	env.text("FALCOTEST_AUDIT_WEBHOOK", &k.AuditWebhook)
-	return k
+	return func(c *settings) { c.kube = k }
 }
 
 // embedded is the API server of this test binary. It is started for the first
@@ -302,6 +290,14 @@ func (c *cluster) flags() []string {
 	return flags
 }
 
+// environ is what the processes of actions must be told besides.
+func (c *cluster) environ() []string {
+	if !c.settings.Keep {
+		return nil
+	}
+	return []string{config.Keep.Variable + "=1"}
+}
+
 // userAgent is what requests of an action call themselves; see events/k8saudit.
 const userAgent = "falcotest/"
 
@@ -485,7 +481,7 @@ func (c *cluster) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var errs []error
-	if c.made != "" && os.Getenv("FALCOTEST_KEEP") != "1" {
+	if c.made != "" && !c.settings.Keep {
 		client, err := discovery.NewDiscoveryClientForConfig(c.config)
 		if err == nil {
 			err = client.RESTClient().Delete().AbsPath("/api/v1/namespaces/" + c.made).Do(ctx).Error()

@@ -21,8 +21,8 @@ var update = flag.Bool("update", false, "rewrite the scripts' expected output")
 // scripted tells that a script in testdata/script runs this test binary as the
 // one of a rules repository.
 const (
-	scripted         = "FALCOTEST_SCRIPTED"
-	scriptedDeadline = "FALCOTEST_SCRIPT_DEADLINE"
+	scripted         = "SCRIPTED"
+	scriptedDeadline = "SCRIPT_DEADLINE"
 )
 
 // TestRules is the test of that rules repository; its rules come from the

@@ -46,7 +46,7 @@ func (s selected) source() string {
 // selectActions picks the registered actions that a configuration asks for, by
 // name, and lists the rules under test that no registered action is for. A nil
 // set means that no rules files are given: then every action counts.
-func selectActions(c *config, set *rules.Set) (chosen []selected, uncovered []*rules.Rule, err error) {
+func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []*rules.Rule, err error) {
 	if len(events.All()) == 0 {
 		return nil, nil, errors.New("selecting actions: no action is registered: import the packages that hold them, e.g. _ \"github.com/falcotest/go-falcotest/events/syscall\"")
 	}
@@ -107,7 +107,7 @@ func selectActions(c *config, set *rules.Set) (chosen []selected, uncovered []*r
 
 // wantedNames resolves the patterns of WithActions; the value tells whether the
 // action was asked for by its full name.
-func wantedNames(c *config, names []string) (map[string]bool, error) {
+func wantedNames(c *settings, names []string) (map[string]bool, error) {
 	wanted := make(map[string]bool)
 	if len(c.actions) == 0 {
 		for _, name := range names {

@@ -21,26 +21,26 @@ func TestSelectActions(t *testing.T) {
 	set := &rules.Set{Rules: []*rules.Rule{{Name: "First rule", Enabled: true}, {Name: "Second rule"}, {Name: "Third rule"}}}
 	for _, c := range []struct {
 		name      string
-		cfg       config
+		cfg       settings
 		set       *rules.Set
 		want      []string
 		uncovered []string
 		err       string
 	}{
 		{name: "default", set: set, want: []string{"selection.FirstRule"}, uncovered: []string{"Third rule"}},
-		{name: "with disabled ones", cfg: config{disabled: true}, set: set,
+		{name: "with disabled ones", cfg: settings{disabled: true}, set: set,
 			want: []string{"selection.FirstRule", "selection.SecondRule"}, uncovered: []string{"Third rule"}},
-		{name: "a disabled one by name", cfg: config{actions: []string{"selection.SecondRule"}}, set: set,
+		{name: "a disabled one by name", cfg: settings{actions: []string{"selection.SecondRule"}}, set: set,
 			want: []string{"selection.SecondRule"}, uncovered: []string{"Third rule"}},
-		{name: "a disabled one by pattern", cfg: config{actions: []string{"selection.Second.*"}}, set: set,
+		{name: "a disabled one by pattern", cfg: settings{actions: []string{"selection.Second.*"}}, set: set,
 			err: "disabled by default"},
-		{name: "a pattern", cfg: config{actions: []string{"selection.F.*"}}, set: set,
+		{name: "a pattern", cfg: settings{actions: []string{"selection.F.*"}}, set: set,
 			want: []string{"selection.FirstRule"}, uncovered: []string{"Third rule"}},
-		{name: "a misspelt name", cfg: config{actions: []string{"selection.FirstRul"}}, set: set, err: "did you mean selection.FirstRule?"},
-		{name: "a bad pattern", cfg: config{actions: []string{"selection.("}}, set: set, err: "nor a regular expression"},
-		{name: "a name without a rule", cfg: config{actions: []string{"selection.FirstRule"}}, set: &rules.Set{}, err: "no rule under test"},
+		{name: "a misspelt name", cfg: settings{actions: []string{"selection.FirstRul"}}, set: set, err: "did you mean selection.FirstRule?"},
+		{name: "a bad pattern", cfg: settings{actions: []string{"selection.("}}, set: set, err: "nor a regular expression"},
+		{name: "a name without a rule", cfg: settings{actions: []string{"selection.FirstRule"}}, set: &rules.Set{}, err: "no rule under test"},
 		{name: "no rule with an action", set: &rules.Set{Rules: []*rules.Rule{{Name: "Third rule"}}}, err: "nothing would be tested"},
-		{name: "no rules files", cfg: config{actions: []string{"selection.FirstRule"}}, want: []string{"selection.FirstRule"}},
+		{name: "no rules files", cfg: settings{actions: []string{"selection.FirstRule"}}, want: []string{"selection.FirstRule"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			chosen, uncovered, err := selectActions(&c.cfg, c.set)
@@ -65,30 +65,6 @@ func TestSelectActions(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.uncovered, without); diff != "" {
 				t.Errorf("rules without an action (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestConfig(t *testing.T) {
-	t.Setenv("FALCOTEST_FALCO", "exec:")
-	t.Setenv("FALCOTEST_TIMEOUT", "3s")
-	t.Setenv("FALCOTEST_ACTIONS", "a,b")
-	c, err := newConfig([]Option{WithFalco("builtin:"), WithActions("c"), WithRetries(7)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.falco != "exec:" || c.timeout.Seconds() != 3 || c.retries != 7 || strings.Join(c.actions, " ") != "a b" {
-		t.Errorf("the environment does not override: %+v", c)
-	}
-	for name, value := range map[string]string{
-		"FALCOTEST_TIMEOUT": "soon", "FALCOTEST_RETRIES": "-1", "FALCOTEST_PARALLEL": "0",
-		"FALCOTEST_STRICT": "perhaps", "FALCOTEST_CONTAINER": "lxc",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv(name, value)
-			if _, err := newConfig(nil); err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s=%s: got error %v", name, value, err)
 			}
 		})
 	}

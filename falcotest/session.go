@@ -17,6 +17,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
@@ -28,7 +29,7 @@ import (
 // Session is a judge with rules under test, ready to judge actions. Its methods
 // are safe for concurrent use.
 type Session struct {
-	cfg       *config
+	cfg       *settings
 	files     []string
 	set       *rules.Set // nil when no rules files are given
 	chosen    []selected
@@ -96,12 +97,12 @@ type watcher interface {
 // is impossible. The session ends with t.
 func Start(t testing.TB, opts ...Option) *Session {
 	t.Helper()
-	cfg, err := newConfig(opts)
+	cfg, err := newSettings(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Session{cfg: cfg, containers: containers{image: cfg.image}, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
+	s := &Session{cfg: cfg, containers: containers{choice: cfg.engine, image: cfg.image}, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
 	if err := s.start(ctx, t); err != nil {
 		cancel(err)
 		t.Fatal(startMessage(err))
@@ -152,7 +153,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if s.chosen, s.uncovered, err = selectActions(s.cfg, s.set); err != nil {
 		return err
 	}
-	s.cluster = newCluster(s.cfg.kubernetes())
+	s.cluster = newCluster(s.cfg.kube)
 	s.backend, err = openBackend(ctx, t, s)
 	if err != nil {
 		return err
@@ -161,7 +162,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	return nil
 }
 
-func (c *config) sources(syscalls *engine.Syscall) []filter.Source {
+func (c *settings) sources(syscalls *engine.Syscall) []filter.Source {
 	return []filter.Source{syscalls, audit.Source()}
 }
 
@@ -463,7 +464,7 @@ func (s *Session) enter(alone bool) func() {
 func (s *Session) startChild(ctx context.Context, sel selected) (*child.Child, error) {
 	spec := child.Spec{
 		Action:    sel.action,
-		Env:       s.cfg.env,
+		Env:       append(slices.Clone(s.cfg.env), s.cluster.environ()...),
 		Deadline:  s.cfg.deadline,
 		Hermetic:  s.cfg.hermetic && events.HostMounts(sel.action) == "",
 		KubeFlags: s.cluster.flags(),
@@ -485,10 +486,10 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // minimum is the weakest correlation that passes.
-func (c *config) minimumStrength() (correlate.Strength, error) {
+func (c *settings) minimumStrength() (correlate.Strength, error) {
 	s, err := correlate.ParseStrength(c.minimum)
 	if err != nil {
-		return 0, fmt.Errorf("reading FALCOTEST_MIN_CORRELATION: %w", err)
+		return 0, fmt.Errorf("reading %s: %w", config.MinCorrelation.Variable, err)
 	}
 	return s, nil
 }

@@ -143,6 +143,13 @@ func TestRunner(t *testing.T) {
 	}
 }
 
+func TestRunnerRefusesUnknownSettings(t *testing.T) {
+	t.Setenv("FALCOTEST_CONTAINERS", "off")
+	if res, _ := run(t, helper.Runner{}, "completes"); res.Outcome != helper.Failed || !strings.Contains(fmt.Sprint(res.Err), "did you mean FALCOTEST_CONTAINER?") {
+		t.Errorf("got %s (%v)", res.Outcome, res.Err)
+	}
+}
+
 func TestRunnerKeepsTheOutput(t *testing.T) {
 	var out bytes.Buffer
 	res, _ := run(t, helper.Runner{Output: &out}, "prints")

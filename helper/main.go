@@ -3,9 +3,8 @@
 package helper
 
 import (
-	"os"
-
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // Main is the hook by which actions get processes of their own: this
@@ -21,4 +20,4 @@ func Main() { child.Main() }
 // FALCOTEST_ID, and in the path of what [events.Helper.SpawnAs] executes. What
 // an action puts it into besides, such as the name of a file, lets an alert
 // that shows this be attributed to the run.
-func ID() string { return os.Getenv("FALCOTEST_ID") }
+func ID() string { return config.ID() }

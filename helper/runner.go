@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"sync"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/container"
 	"github.com/falcotest/go-falcotest/internal/journal"
 )
@@ -163,6 +163,9 @@ func (r *Runner) run(ctx context.Context, engine *containers, name string) Resul
 		case <-ctx.Done():
 		}
 	}
+	if err := config.Check(); err != nil {
+		return fail(err)
+	}
 	if err := ctx.Err(); err != nil {
 		return fail(fmt.Errorf("the action was not started: %w", context.Cause(ctx)))
 	}
@@ -179,7 +182,7 @@ func (r *Runner) run(ctx context.Context, engine *containers, name string) Resul
 		Env:       r.Env,
 		Deadline:  deadline,
 		Grace:     r.Grace,
-		Hermetic:  os.Getenv("FALCOTEST_HERMETIC") != "0" && events.HostMounts(name) == "",
+		Hermetic:  config.Hermetic.Get() && events.HostMounts(name) == "",
 		KubeFlags: kubeFlags(r.Kube),
 		Log:       r.log,
 		LogLevel:  r.logger().GetLevel(),
@@ -223,7 +226,7 @@ func (c *containers) start(ctx context.Context, spec child.Spec) (*child.Child, 
 		return child.Start(ctx, spec)
 	}
 	c.once.Do(func() {
-		if c.engine, c.err = container.Default(ctx); c.err == nil {
+		if c.engine, c.err = container.Default(ctx, config.Container.Get()); c.err == nil {
 			_, c.err = c.engine.Recover(ctx)
 		}
 	})

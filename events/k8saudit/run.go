@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"os"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // The labels of everything that is created.
@@ -45,7 +45,7 @@ type run struct {
 
 // newRun starts a run of an action.
 func newRun(h events.Helper, action string) *run {
-	id := os.Getenv("FALCOTEST_ID")
+	id := config.ID()
 	if id == "" {
 		id = rand.Text()
 	}
@@ -193,8 +193,8 @@ func (r *run) undo(infos []*resource.Info) string {
 func (r *run) cleanUp(infos []*resource.Info) {
 	for _, info := range infos {
 		r.h.Cleanup(func() {
-			if os.Getenv("FALCOTEST_KEEP") == "1" {
-				r.h.Log().Warnf("FALCOTEST_KEEP=1: %s is still there, and its label %s=%s", describe(info), labelID, labelValue(r.id))
+			if config.Keep.Get() {
+				r.h.Log().Warnf("%s=1: %s is still there, and its label %s=%s", config.Keep.Variable, describe(info), labelID, labelValue(r.id))
 				return
 			}
 			if err := r.delete(info); err != nil {

@@ -36,6 +36,6 @@
 // name contains the id, are inherited by all that descends from it. An action
 // runs on the process's first thread.
 //
-// The package imports packages events, internal/trace, internal/journal and
-// internal/hermetic. Data enters by a [Spec] and leaves by a [Result].
+// The package imports packages events, internal/config, internal/trace,
+// internal/journal and internal/hermetic. Data enters by a [Spec] and leaves by a [Result].
 package child

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/incontainer"
 	"github.com/falcotest/go-falcotest/internal/journal"
@@ -76,12 +77,9 @@ func (h *helper) ToRESTConfig() (*rest.Config, error) {
 // configFlags are the settings of this run for Kubernetes.
 func (r *run) configFlags() *genericclioptions.ConfigFlags {
 	flags := genericclioptions.NewConfigFlags(true)
-	if s := os.Getenv("FALCOTEST_NAMESPACE"); s != "" {
-		flags.Namespace = &s
-	}
-	if s := os.Getenv("FALCOTEST_CONTEXT"); s != "" {
-		flags.Context = &s
-	}
+	config.Kubeconfig.Override(flags.KubeConfig)
+	config.Context.Override(flags.Context)
+	config.Namespace.Override(flags.Namespace)
 	set := pflag.NewFlagSet("falcotest", pflag.ContinueOnError)
 	flags.AddFlags(set)
 	if err := set.Parse(r.kubeFlags); err != nil {

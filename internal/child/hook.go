@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/trace"
@@ -29,11 +30,11 @@ var control string
 var arguments []string
 
 func init() {
-	control = os.Getenv(envControl)
+	control = os.Getenv(config.EnvControl)
 	if control == "" {
 		return
 	}
-	os.Unsetenv(envControl)
+	os.Unsetenv(config.EnvControl)
 	// The action shall run on the first thread: Falco tells some of what a
 	// process does by it.
 	runtime.LockOSThread()
@@ -67,7 +68,7 @@ var errNested = errors.New("falcotest: this copy of the executable was started b
 func Main() {
 	hooked = true
 	if control == "" {
-		if os.Getenv(envID) != "" {
+		if config.ID() != "" {
 			fmt.Fprintln(os.Stderr, errNested)
 			os.Exit(2)
 		}
@@ -113,7 +114,7 @@ type cleanup struct {
 func newRun(in io.Reader, out io.Writer) *run {
 	return &run{
 		conn:    newConn(in, out),
-		id:      os.Getenv(envID),
+		id:      config.ID(),
 		acks:    make(map[string]chan error),
 		spawned: make(map[*spawned]struct{}),
 		gate:    make(chan *goMessage, 1),

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
 )
@@ -140,7 +141,7 @@ func environment(env []string) []string {
 	kept := make([]string, 0, len(env)+8)
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
-		if name != envControl && name != envID && !strings.HasPrefix(name, hermetic.EnvPrefix) {
+		if !config.OfProcess(name) {
 			kept = append(kept, kv)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 )
 
@@ -72,7 +73,7 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 
 	cmd := exec.Command(path)
 	cmd.Args = append([]string{name}, args...)
-	cmd.Env = append(environment(os.Environ()), envID+"="+r.id, envControl+"="+controlSpawn)
+	cmd.Env = append(environment(os.Environ()), config.EnvID+"="+r.id, config.EnvControl+"="+controlSpawn)
 	cmd.Env = append(cmd.Env, hermetic.Environ()...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

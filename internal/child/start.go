@@ -18,13 +18,11 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 const (
-	envID      = "FALCOTEST_ID"
-	envControl = "FALCOTEST_CONTROL"
-
 	controlAction = "action"
 	controlSpawn  = "spawn"
 
@@ -161,7 +159,7 @@ func (s *Spec) fill() error {
 // Environ returns the variables that make a process an action's, and the
 // arguments after the executable.
 func Environ(spec Spec) (env, args []string) {
-	return []string{envID + "=" + spec.ID, envControl + "=" + controlAction},
+	return []string{config.EnvID + "=" + spec.ID, config.EnvControl + "=" + controlAction},
 		[]string{argAction, spec.Action, spec.ID}
 }
 

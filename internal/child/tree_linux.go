@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // executable returns a path of the running executable that gives the process
@@ -76,7 +78,7 @@ func processes() []proc {
 // their environment too: when pid is dead, it is no one's parent.
 func killDescendants(pid int, id string, byID bool) []int {
 	var killed []int
-	mark := []byte(envID + "=" + id)
+	mark := []byte(config.EnvID + "=" + id)
 	own := os.Getpid()
 	// Each round kills a generation; a process that starts others faster than
 	// they are found loses, because it is killed itself.

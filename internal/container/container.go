@@ -16,7 +16,7 @@
 // are imported, not built. Libraries for testing with containers are made for
 // services that are pulled and waited for, and bring a helper container.
 //
-// It imports packages events, internal/child and internal/event. Data enters by
+// It imports packages events, internal/child, internal/config and internal/event. Data enters by
 // a child.Spec and an events.Container, and leaves by a child.Child and an
 // event.Container.
 package container
@@ -36,12 +36,9 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/event"
 )
-
-// EnvEngine names the environment variable that chooses the engine: docker,
-// podman or off.
-const EnvEngine = "FALCOTEST_CONTAINER"
 
 // The labels of what this package makes.
 const (
@@ -84,12 +81,11 @@ type Engine struct {
 	running map[string]struct{}         // IDs of containers that are not gone yet
 }
 
-// Default connects to the engine that FALCOTEST_CONTAINER names, or to the
-// first that answers: Docker, then Podman. Each is found as its own command
+// Default connects to the engine of the choice, docker or podman, or to the
+// first that answers if it is empty: Docker, then Podman. Each is found as its own command
 // line does: DOCKER_HOST or CONTAINER_HOST, else the usual sockets. The error
 // is an [UnavailableError]. Close the engine when it is no longer needed.
-func Default(ctx context.Context) (*Engine, error) {
-	choice := os.Getenv(EnvEngine)
+func Default(ctx context.Context, choice string) (*Engine, error) {
 	var errs []error
 	for _, candidate := range []struct {
 		name  string
@@ -111,9 +107,9 @@ func Default(ctx context.Context) (*Engine, error) {
 	}
 	switch {
 	case choice == "off":
-		return nil, &UnavailableError{Reason: "container engines are turned off by " + EnvEngine + "=off"}
+		return nil, &UnavailableError{Reason: "container engines are turned off by " + config.Container.Variable + "=off"}
 	case len(errs) == 0 && choice != "" && choice != "podman":
-		return nil, &UnavailableError{Reason: fmt.Sprintf("%s=%s is none of docker, podman, off", EnvEngine, choice)}
+		return nil, &UnavailableError{Reason: fmt.Sprintf("%s=%s is none of docker, podman, off", config.Container.Variable, choice)}
 	case len(errs) == 0:
 		return nil, &UnavailableError{Reason: "there is no socket of a container engine"}
 	}

@@ -53,7 +53,7 @@ func init() {
 
 func engine(t *testing.T) *Engine {
 	t.Helper()
-	e, err := Default(t.Context())
+	e, err := Default(t.Context(), "")
 	if err != nil {
 		t.Skipf("no container engine: %v", err)
 	}
@@ -191,7 +191,7 @@ func TestStop(t *testing.T) {
 // TestKilledRun lets a process make a container and die.
 func TestKilledRun(t *testing.T) {
 	if os.Getenv("CONTAINER_TEST_DIE") != "" {
-		e, err := Default(context.Background())
+		e, err := Default(context.Background(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,16 +226,14 @@ func TestOff(t *testing.T) {
 		"off":  "container engines are turned off by FALCOTEST_CONTAINER=off",
 		"lxcs": "FALCOTEST_CONTAINER=lxcs is none of docker, podman, off",
 	} {
-		t.Setenv(EnvEngine, value)
-		_, err := Default(t.Context())
+		_, err := Default(t.Context(), value)
 		var u *UnavailableError
 		if !errors.As(err, &u) || err.Error() != want {
 			t.Errorf("got %v", err)
 		}
 	}
-	t.Setenv(EnvEngine, "docker")
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-	if _, err := Default(t.Context()); err == nil || !strings.Contains(err.Error(), "no container engine answers") {
+	if _, err := Default(t.Context(), "docker"); err == nil || !strings.Contains(err.Error(), "no container engine answers") {
 		t.Errorf("got %v", err)
 	}
 }

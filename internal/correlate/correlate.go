@@ -5,7 +5,7 @@
 // Alerts of a Falco come from everything that happens on its host. [Set] holds
 // what is known of the actions that are under test; [Set.Attribute] names the
 // one that an alert belongs to, or none. The package imports internal/alert
-// alone; it starts nothing and keeps no time of its own.
+// and internal/config; it starts nothing and keeps no time of its own.
 package correlate
 
 import (
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // Strength is how surely an alert belongs to an action. Larger is surer.
@@ -64,7 +65,7 @@ func ParseStrength(s string) (Strength, error) {
 }
 
 // EnvID is the variable that carries an action's id.
-const EnvID = "FALCOTEST_ID"
+const EnvID = config.EnvID
 
 // ExtraFields are the fields that make a Falco's system call alerts exact, for
 // append_output in its configuration. Ancestors are named one by one: Falco

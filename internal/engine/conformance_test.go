@@ -130,13 +130,13 @@ var differing = []string{
 }
 
 // realFalcoOrSkip returns the Falco 0.43 and its container plugin to compare
-// with, which FALCOTEST_FALCO_BINARY and FALCOTEST_FALCO_PLUGIN name. This
+// with, which FALCO_BINARY and FALCO_PLUGIN name. This
 // process must be allowed to run it.
 func realFalcoOrSkip(t *testing.T) (binary, config string) {
 	t.Helper()
-	binary, plugin := os.Getenv("FALCOTEST_FALCO_BINARY"), os.Getenv("FALCOTEST_FALCO_PLUGIN")
+	binary, plugin := os.Getenv("FALCO_BINARY"), os.Getenv("FALCO_PLUGIN")
 	if binary == "" || plugin == "" {
-		t.Skip("FALCOTEST_FALCO_BINARY and FALCOTEST_FALCO_PLUGIN name no Falco and container plugin to compare with")
+		t.Skip("FALCO_BINARY and FALCO_PLUGIN name no Falco and container plugin to compare with")
 	}
 	return binary, "load_plugins: [container]\nplugins:\n  - name: container\n    library_path: " + plugin + "\n"
 }

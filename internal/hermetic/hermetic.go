@@ -5,7 +5,7 @@
 // overlays of the machine's, so that a write to /etc/x has the right path and
 // is gone when the process is.
 //
-// It imports nothing of this module. [Prepare] changes how a process of this
+// It imports internal/config alone. [Prepare] changes how a process of this
 // executable is started; in that process, this package's initialisation, which
 // runs before almost everything else, makes the mounts.
 //
@@ -37,6 +37,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // Folders are covered, where they exist and are not symbolic links.
@@ -45,13 +47,10 @@ var Folders = []string{
 	"/root", "/home", "/var", "/opt", "/boot", "/srv", "/dev",
 }
 
-// EnvPrefix starts the names of the variables that belong to one process only.
-const EnvPrefix = "FALCOTEST_MOUNTS"
-
 const (
-	envPrepare = EnvPrefix              // the directory to work in: make the mounts
-	envState   = EnvPrefix + "_STATE"   // "1" when they are made, else why they are not
-	envCovered = EnvPrefix + "_COVERED" // what is covered (+) and what is not (-), as a list like PATH
+	envPrepare = config.EnvMounts              // the directory to work in: make the mounts
+	envState   = config.EnvMounts + "_STATE"   // "1" when they are made, else why they are not
+	envCovered = config.EnvMounts + "_COVERED" // what is covered (+) and what is not (-), as a list like PATH
 )
 
 var (

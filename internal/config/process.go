@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"os"
+	"strings"
+)
+
+const prefix = "FALCOTEST_"
+
+// Variables that are no settings: falcotest sets them for the processes that it
+// starts.
+const (
+	EnvID      = prefix + "ID"      // the id of the run of an action, for all its processes
+	EnvControl = prefix + "CONTROL" // what a process is for; removed before the action runs
+	EnvMounts  = prefix + "MOUNTS"  // starts those about a process's own mounts; removed likewise
+)
+
+// ID returns the id of the run of an action that this process belongs to, ""
+// outside of one.
+func ID() string { return os.Getenv(EnvID) }
+
+// OfProcess tells whether a variable is one that falcotest sets for a process
+// that it starts, and that the next process must not inherit.
+func OfProcess(name string) bool {
+	return name == EnvID || name == EnvControl || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
+}

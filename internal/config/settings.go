@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"runtime"
+	"time"
+)
+
+// The settings. Each has a variable and an option.
+var (
+	Falco = text(Setting{Variable: "FALCOTEST_FALCO", Option: "WithFalco", Unset: "builtin:",
+		Doc: "who judges, by URL"})
+	Rules = list(Setting{Variable: "FALCOTEST_RULES", Option: "WithRules", Unset: "rules/*.yaml, else Falco's own in /etc/falco",
+		Doc: "the rules files under test, separated like PATH"}, paths)
+	Actions = list(Setting{Variable: "FALCOTEST_ACTIONS", Option: "WithActions", Unset: "all that match a rule",
+		Doc: "actions by name or regular expression, separated by commas"}, commas)
+	Disabled = flag(Setting{Variable: "FALCOTEST_DISABLED", Option: "WithDisabledActions",
+		Doc: "1: actions and rules that are disabled by default, too"}, false)
+
+	Timeout = duration(Setting{Variable: "FALCOTEST_TIMEOUT", Option: "WithTimeout", Unset: "10s",
+		Doc: "how long to wait for an alert after an action ended, where nothing else tells"}, 10*time.Second)
+	Deadline = duration(Setting{Variable: "FALCOTEST_ACTION_DEADLINE", Option: "WithActionDeadline", Unset: "30s",
+		Doc: "how long one action may run"}, 30*time.Second)
+	Retries = number(Setting{Variable: "FALCOTEST_RETRIES", Option: "WithRetries", Unset: "2",
+		Doc: "how often an inconclusive action is run again"}, 2, 0)
+	Parallel = number(Setting{Variable: "FALCOTEST_PARALLEL", Option: "WithParallel", Unset: "4 for each processor",
+		Doc: "how many actions run at the same time"}, 4*runtime.GOMAXPROCS(0), 1)
+	MinCorrelation = oneOf(Setting{Variable: "FALCOTEST_MIN_CORRELATION", Option: "WithMinCorrelation", Unset: "time",
+		Doc: "the weakest correlation that passes: environment, process, text or time"},
+		"environment", "process", "text", "time")
+
+	Strict = flag(Setting{Variable: "FALCOTEST_STRICT", Option: "WithStrict",
+		Doc: "1: a skipped action fails its subtest"}, false)
+	Report = text(Setting{Variable: "FALCOTEST_REPORT", Option: "WithReport",
+		Doc: "write the results to this file: JSON, or Markdown where its name ends in .md"})
+	Env = list(Setting{Variable: "FALCOTEST_ENV", Option: "WithEnv",
+		Doc: "NAME=value pairs to add to the environment of the actions, separated by blanks"}, blanks)
+	Hermetic = flag(Setting{Variable: "FALCOTEST_HERMETIC", Option: "WithHermetic", Unset: "1",
+		Doc: "0: actions see the machine's own mounts, not folders that vanish with them"}, true)
+	Container = oneOf(Setting{Variable: "FALCOTEST_CONTAINER", Option: "WithContainerEngine", Unset: "the first that answers",
+		Doc: "the engine for actions that need a container: docker, podman or off"},
+		"docker", "podman", "off")
+	Image = text(Setting{Variable: "FALCOTEST_IMAGE", Option: "WithImage", Unset: "one of the test binary alone",
+		Doc: "the image of their containers"})
+
+	FalcoEngine = text(Setting{Variable: "FALCOTEST_FALCO_ENGINE", Option: "WithFalcoEngine", Unset: "modern_ebpf",
+		Doc: "the engine kind of a Falco started by exec:"})
+	FalcoOptions = list(Setting{Variable: "FALCOTEST_FALCO_OPTIONS", Option: "WithFalcoOptions",
+		Doc: "more key=value options for it, as of Falco's -o, separated by blanks"}, blanks)
+	FalcoRules = list(Setting{Variable: "FALCOTEST_FALCO_RULES", Option: "WithFalcoRules",
+		Doc: "more rules files for it, loaded before those under test, separated like PATH"}, paths)
+	FalcoPlugins = list(Setting{Variable: "FALCOTEST_FALCO_PLUGINS", Option: "WithFalcoPlugins",
+		Doc: "more plugins for it, separated by blanks"}, blanks)
+
+	Kubeconfig = text(Setting{Variable: "FALCOTEST_KUBECONFIG", Option: "Kubernetes.Kubeconfig",
+		Doc: "the kubeconfig of a cluster that there is"})
+	Context = text(Setting{Variable: "FALCOTEST_CONTEXT", Option: "Kubernetes.Context",
+		Doc: "the kubeconfig's context"})
+	Namespace = text(Setting{Variable: "FALCOTEST_NAMESPACE", Option: "Kubernetes.Namespace", Unset: "the context's",
+		Doc: "where actions work that need no namespace of their own"})
+	CreateNamespace = flag(Setting{Variable: "FALCOTEST_CREATE_NAMESPACE", Option: "Kubernetes.CreateNamespace",
+		Doc: "1: create that namespace, and delete it at the end"}, false)
+	AuditListen = text(Setting{Variable: "FALCOTEST_AUDIT_LISTEN", Option: "Kubernetes.AuditListen",
+		Doc: "the URL where the built-in engine listens for the cluster's audit events"})
+	AuditWebhook = text(Setting{Variable: "FALCOTEST_AUDIT_WEBHOOK", Option: "Kubernetes.AuditWebhook",
+		Doc: "the URL of a Falco's plugin k8saudit, for the events of the API server that is started"})
+	Keep = flag(Setting{Variable: "FALCOTEST_KEEP", Option: "Kubernetes.Keep",
+		Doc: "1: leave what actions made in the cluster"}, false)
+)
