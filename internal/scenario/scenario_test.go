@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenario
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSyscallTable(t *testing.T) {
+	kinds := []Kind{Number, FD, Path, Text, Buffer, Length, Vector, Address, Message, List, How, Out, Pair, Limit, Zero}
+	if !slices.IsSorted(slices.DeleteFunc(slices.Clone(SyscallNames()), func(s string) bool { return strings.Contains(s, "_") })) {
+		t.Error("the calls are not in order")
+	}
+	for _, name := range SyscallNames() {
+		s := SyscallByName(name)
+		_, amd := s.Number("amd64")
+		if !amd {
+			t.Errorf("%s has no number", name)
+		}
+		raw := 0
+		for _, a := range s.Args {
+			if !slices.Contains(kinds, a.Kind) {
+				t.Errorf("%s: %s has the unknown kind %q", name, a.Name, a.Kind)
+			}
+			if a.Set != "" && a.Set != "pid" && len(Constants(a.Set)) == 0 {
+				t.Errorf("%s: %s has the unknown set %q", name, a.Name, a.Set)
+			}
+			raw++
+			if a.Kind == Address || a.Kind == Vector || a.Kind == How {
+				raw++
+			}
+		}
+		if raw > 6 {
+			t.Errorf("%s has %d arguments", name, raw)
+		}
+	}
+	for name, arm := range map[string]bool{"open": false, "openat": true, "dup2": false, "prlimit64": true} {
+		if _, ok := SyscallByName(name).Number("arm64"); ok != arm {
+			t.Errorf("%s on ARM: %v", name, ok)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	s := SyscallByName("linkat")
+	for _, name := range []string{"newDirFd", "newdirfd", "new_dir_fd"} {
+		if a := s.Arg(name); a == nil || a.Name != "newDirFd" {
+			t.Errorf("%s is %v", name, a)
+		}
+	}
+	if a := s.Arg("dir"); a != nil {
+		t.Errorf("got %v", a)
+	}
+	flags := SyscallByName("open").Arg("flags")
+	for text, want := range map[string]int64{"O_WRONLY|O_CREAT": 0x41, "O_RDONLY": 0, "0x80000 | O_RDWR": 0x80002, "12": 12} {
+		if got, err := flags.ParseNumber(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v", text, got, err)
+		}
+	}
+	if _, err := flags.ParseNumber("O_CREATE"); err == nil || err.Error() != `"O_CREATE" is none of the names of open` {
+		t.Errorf("got %v", err)
+	}
+}

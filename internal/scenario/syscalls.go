@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenario
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// Kind is what an argument of a system call is.
+type Kind string
+
+// The kinds of arguments. Those with a set of names take the names, joined by
+// "|", as well as numbers.
+const (
+	Number  Kind = "int"  // a number
+	FD      Kind = "fd"   // a descriptor
+	Path    Kind = "path" // a text that ends in a null byte
+	Text    Kind = "text" // the same, for what is no path; a null pointer where it is not given
+	Buffer  Kind = "buf"  // bytes
+	Length  Kind = "len"  // the length of the buffer before it, unless it is given
+	Vector  Kind = "iov"  // bytes, as one element of an iovec array; two raw arguments
+	Address Kind = "addr" // a socket address; two raw arguments
+	Message Kind = "msg"  // bytes in a struct msghdr
+	List    Kind = "list" // texts, as an array of pointers
+	How     Kind = "how"  // struct open_how and its size; two raw arguments
+	Out     Kind = "out"  // room for what the kernel writes
+	Pair    Kind = "pair" // room for two descriptors, readFd and writeFd
+	Limit   Kind = "rlim" // struct rlimit: cur and max
+	Zero    Kind = "0"    // a null pointer or zero that no one sets
+)
+
+// Arg is one argument of a system call.
+type Arg struct {
+	Name     string
+	Other    []string // further names: of the kernel's manual, and of Falco's evt.arg
+	Kind     Kind
+	Set      string // of constants
+	Optional bool
+	Size     int // of Out
+}
+
+// Takes tells whether a name, in any case and with or without underscores, is
+// the argument's.
+func (a *Arg) Takes(name string) bool {
+	name = plain(name)
+	if plain(a.Name) == name {
+		return true
+	}
+	for _, other := range a.Other {
+		if plain(other) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Settable tells whether tests give the argument.
+func (a *Arg) Settable() bool { return a.Kind != Zero && a.Kind != Out && a.Kind != Pair }
+
+func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
+
+// Syscall is a system call that a step can make.
+type Syscall struct {
+	Name string
+	Args []Arg // in the kernel's order
+	// Child says that it is made in a process of its own, because the one that
+	// makes it does not return from it, or may not have more than one thread.
+	Child bool
+}
+
+// Arg returns the argument of that name, nil if there is none.
+func (s *Syscall) Arg(name string) *Arg {
+	for i := range s.Args {
+		if s.Args[i].Takes(name) {
+			return &s.Args[i]
+		}
+	}
+	return nil
+}
+
+// eventNames are Falco's names of calls that the kernel names otherwise.
+var eventNames = map[string]string{"prlimit64": "prlimit", "pread64": "pread", "pwrite64": "pwrite"}
+
+// Number returns the number of the call on a processor; false where that has
+// none, as 64-bit ARM has no open.
+func (s *Syscall) Number(goarch string) (int, bool) {
+	name := s.Name
+	if other, ok := eventNames[name]; ok {
+		name = other
+	}
+	typ, ok := event.ByName(name)
+	if !ok {
+		return 0, false
+	}
+	numbers := typ.Numbers(goarch)
+	if len(numbers) == 0 {
+		return 0, false
+	}
+	return numbers[0], true
+}
+
+// syscallTable says for each call its arguments in the kernel's order, each as
+// name|other:kind or name:kind=set, with ? after it when it may be left out.
+// A number after out is how much room there is.
+const syscallTable = `
+accept fd:fd addr:0 addrlen:0
+accept4 fd:fd addr:0 addrlen:0 flags:int=socketflags?
+access pathname|path|name:path mode:int=access
+bind fd|sockfd:fd address|addr:addr
+bpf cmd:int=bpf attr:buf? size:len?
+chdir path:path
+chmod pathname|path|filename:path mode:int=mode
+chown pathname|path:path owner|uid:int group|gid:int
+chroot path:path
+close fd:fd
+connect fd|sockfd:fd address|addr:addr
+copy_file_range fdIn:fd offIn:0 fdOut:fd offOut:0 len:int flags:int?
+creat pathname|name:path mode:int=mode?
+delete_module name:text flags:int=open?
+dup oldFd|fd:fd
+dup2 oldFd:fd newFd:fd
+dup3 oldFd:fd newFd:fd flags:int=dup3?
+epoll_create size:int
+epoll_create1 flags:int=epoll?
+eventfd initval:int?
+eventfd2 initval:int? flags:int=eventfd?
+execve! pathname|filename:path argv:list? envp:list?
+execveat! dirFd:fd=dirfd? pathname:path argv:list? envp:list? flags:int=at?
+faccessat dirFd:fd=dirfd? pathname|path:path mode:int=access
+fallocate fd:fd mode:int? offset:int? len:int
+fanotify_init flags:int? eventFlags:int=open?
+fchdir fd:fd
+fchmod fd:fd mode:int=mode
+fchmodat dirFd:fd=dirfd? pathname|filename|path:path mode:int=mode
+fchmodat2 dirFd:fd=dirfd? pathname|filename|path:path mode:int=mode flags:int=at?
+fchown fd:fd owner|uid:int group|gid:int
+fchownat dirFd:fd=dirfd? pathname|path:path owner|uid:int group|gid:int flags:int=at?
+fcntl fd:fd cmd:int=fcntl arg:int=fcntlarg?
+fdatasync fd:fd
+fgetxattr fd:fd name:text value:out256 size:int?
+finit_module fd:fd paramValues|uargs:path? flags:int=module?
+flistxattr fd:fd list:out256 size:int?
+flock fd:fd operation:int=flock
+fremovexattr fd:fd name:text
+fsetxattr fd:fd name:text value:buf size:len? flags:int=xattr?
+fstat fd:fd statbuf:out256
+fstatfs fd:fd buf:out256
+fsync fd:fd
+ftruncate fd:fd length:int
+getcwd path:out4096 size:int?
+getdents64 fd:fd dirp:out4096 count:int?
+getegid
+geteuid
+getgid
+getpgid pid:int?
+getpgrp
+getpid
+getppid
+getsid pid:int?
+gettid
+getuid
+getxattr path:path name:text value:out256 size:int?
+init_module moduleImage|img:buf length:len? paramValues|uargs:path?
+inotify_add_watch fd:fd pathname:path mask:int=watch
+inotify_init
+inotify_init1 flags:int=inotify?
+io_uring_enter fd:fd toSubmit:int? minComplete:int? flags:int? sig:0 sigsz:0
+io_uring_register fd:fd opcode:int arg:0 nrArgs:int?
+io_uring_setup entries:int params:out120
+ioctl fd:fd request:int arg|argument:int?
+kill pid:int=pid sig:int=signal
+lchown pathname|path:path owner|uid:int group|gid:int
+lgetxattr path:path name:text value:out256 size:int?
+link oldPath:path newPath:path
+linkat oldDirFd:fd=dirfd? oldPath:path newDirFd:fd=dirfd? newPath:path flags:int=at?
+listen fd|sockfd:fd backlog:int?
+listxattr path:path list:out256 size:int?
+lremovexattr path:path name:text
+lseek fd:fd offset:int whence:int=seek?
+lsetxattr path:path name:text value:buf size:len? flags:int=xattr?
+lstat pathname|path:path statbuf:out256
+memfd_create name:text flags:int=memfd?
+mkdir path|pathname:path mode:int=mode?
+mkdirat dirFd:fd=dirfd? path|pathname:path mode:int=mode?
+mknod path|pathname:path mode:int=mode dev:int?
+mknodat dirFd:fd=dirfd? path|pathname:path mode:int=mode dev:int?
+mlockall flags:int=mlockall
+mmap addr:int? length:int prot:int=prot flags:int=map fd:int? offset:int?
+mount source|dev:text? target|dir:path filesystemType|type|fstype:text? flags:int=mount? data:text?
+mprotect addr:int length|size:int prot:int=prot
+munlockall
+munmap addr:int length|size:int
+newfstatat dirFd:fd=dirfd? pathname|path:path statbuf:out256 flags:int=at?
+open pathname|name:path flags:int=open mode:int=mode?
+openat dirFd:fd=dirfd? pathname|name:path flags:int=open mode:int=mode?
+openat2 dirFd:fd=dirfd? pathname|name:path how:how?
+open_by_handle_at mountFd:fd=dirfd? handle:buf flags:int=open?
+perf_event_open attr:buf? pid:int? cpu:int? groupFd:int? flags:int?
+personality persona:int?
+pidfd_getfd pidfd|pidFd:fd targetFd:fd flags:int?
+pidfd_open pid:int flags:int?
+pidfd_send_signal pidfd:fd sig:int=signal info:0 flags:int?
+pipe fds:pair
+pipe2 fds:pair flags:int=open?
+pivot_root newRoot:path putOld:path
+prctl option:int=prctl arg2:int? arg3:int? arg4:int? arg5:int?
+pread64 fd:fd buffer|buf:buf? len|count:len? offset:int?
+prlimit64 pid:int? resource:int=rlimit newLimit:rlim? oldLimit:0
+process_vm_readv pid:int localIov:0 liovcnt:0 remoteIov:0 riovcnt:0 flags:int?
+process_vm_writev pid:int localIov:0 liovcnt:0 remoteIov:0 riovcnt:0 flags:int?
+ptrace request:int=ptrace pid:int? addr:int? data:int?
+pwrite64 fd:fd buffer|buf:buf len|count:len? offset:int?
+read fd:fd buffer|buf:buf? len|count|size:len?
+readlink path|pathname:path buf:out4096 size:int?
+readlinkat dirFd:fd=dirfd? path|pathname:path buf:out4096 size:int?
+readv fd:fd buffer:iov
+recvfrom fd:fd buffer|buf:buf? len|size:len? flags:int=send? addr:0 addrlen:0
+recvmsg fd:fd buffer:msg flags:int=send?
+removexattr path:path name:text
+rename oldPath:path newPath:path
+renameat oldDirFd|oldDir:fd=dirfd? oldPath:path newDirFd|newDir:fd=dirfd? newPath:path
+renameat2 oldDirFd|oldDir:fd=dirfd? oldPath:path newDirFd|newDir:fd=dirfd? newPath:path flags:int=rename?
+rmdir path|pathname:path
+seccomp op:int flags:int? args:0
+semget key:int nsems:int? flags:int=ipc?
+sendfile outFd:fd inFd:fd offset:0 count|size:int
+sendmsg fd:fd buffer:msg flags:int=send?
+sendto fd:fd buf|buffer|data:buf len|size:len? flags:int=send? destAddr|address|addr:addr?
+setfsgid gid:int
+setfsuid uid:int
+setgid gid:int
+setns fd:fd nstype:int=clone?
+setpgid pid:int? pgid:int?
+setregid rgid:int egid:int
+setresgid rgid:int egid:int sgid|sgidd:int
+setresuid ruid:int euid:int suid:int
+setreuid ruid:int euid:int
+setrlimit resource:int=rlimit limit:rlim
+setsid
+setsockopt fd:fd level:int=level optname:int=option optval|val:buf optlen:len?
+setuid uid:int
+setxattr path:path name:text value:buf size:len? flags:int=xattr?
+shmget key:int size:int? flags:int=ipc?
+shutdown fd:fd how:int=shut
+signalfd fd:int? mask:buf? size:len?
+signalfd4 fd:int? mask:buf? size:len? flags:int=signalfd?
+socket domain:int=domain type:int=type protocol|proto:int=protocol?
+socketpair domain:int=domain type:int=type protocol|proto:int=protocol? fds:pair
+splice fdIn:fd offIn:0 fdOut:fd offOut:0 len|size:int flags:int=splice?
+stat pathname|path:path statbuf:out256
+statfs path:path buf:out256
+statx dirFd:fd=dirfd? pathname:path flags:int=at? mask:int? statxbuf:out256
+symlink target:path linkPath:path
+symlinkat target:path newDirFd|linkDirFd:fd=dirfd? linkPath:path
+sync
+tee fdIn:fd fdOut:fd len|size:int flags:int=splice?
+tgkill tgid:int=pid tid:int=pid sig:int=signal
+timerfd_create clockId:int=clock? flags:int=timerfd?
+tkill tid:int=pid sig:int=signal
+truncate path:path length:int
+umask mask:int=mode
+umount2 target|name:path flags:int=umount?
+uname buf:out512
+unlink path|pathname:path
+unlinkat dirFd:fd=dirfd? path|pathname|name:path flags:int=at?
+unshare flags:int=clone
+userfaultfd flags:int=userfault?
+utimensat dirFd:fd=dirfd? pathname:path times:0 flags:int=at?
+vmsplice fd:fd buffer:iov flags:int=splice?
+write fd:fd buffer|buf|data:buf? len|count|size:len?
+writev fd:fd buffer:iov
+`
+
+var syscalls = sync.OnceValues(func() (map[string]*Syscall, []string) {
+	all := make(map[string]*Syscall)
+	var names []string
+	for line := range strings.Lines(syscallTable) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		s := &Syscall{}
+		s.Name, s.Child = strings.CutSuffix(words[0], "!")
+		for _, word := range words[1:] {
+			s.Args = append(s.Args, parseArg(word))
+		}
+		all[s.Name] = s
+		names = append(names, s.Name)
+	}
+	return all, names
+})
+
+func parseArg(word string) (a Arg) {
+	word, a.Optional = strings.CutSuffix(word, "?")
+	names, kind, _ := strings.Cut(word, ":")
+	all := strings.Split(names, "|")
+	a.Name, a.Other = all[0], all[1:]
+	kind, a.Set, _ = strings.Cut(kind, "=")
+	if size, ok := strings.CutPrefix(kind, string(Out)); ok {
+		kind = string(Out)
+		fmt.Sscan(size, &a.Size)
+	}
+	a.Kind = Kind(kind)
+	return a
+}
+
+// SyscallByName returns the system call of that name, nil if steps cannot make
+// it.
+func SyscallByName(name string) *Syscall {
+	all, _ := syscalls()
+	return all[name]
+}
+
+// SyscallNames are those that steps can make, in alphabetical order.
+func SyscallNames() []string {
+	_, names := syscalls()
+	return names
+}
+
+// ParseNumber reads what a number may be written as: a number, or names of the
+// argument's set.
+func (a *Arg) ParseNumber(text string) (int64, error) { return parseConstants(a.Set, text) }

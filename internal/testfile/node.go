@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testfile
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Pos is a place in a file. Lines and columns count from 1, columns in
+// characters.
+type Pos struct {
+	File   string
+	Line   int
+	Column int
+}
+
+// String returns file:line:column.
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+type nodeKind int
+
+const (
+	null nodeKind = iota
+	text
+	number
+	boolean
+	list
+	object
+)
+
+var kindNames = [...]string{"nothing", "a text", "a number", "true or false", "a list", "an object"}
+
+func (k nodeKind) String() string { return kindNames[k] }
+
+// node is a value of a file.
+type node struct {
+	kind    nodeKind
+	pos     Pos
+	text    string // of a scalar, as it was written; of a text, what it says
+	number  int64
+	float   bool // a number that is no integer
+	items   []*node
+	entries []entry
+
+	// filledAt is the place of the placeholder that this value came in for.
+	filledAt Pos
+}
+
+type entry struct {
+	key   string
+	pos   Pos
+	value *node
+}
+
+// get returns the value of a key, nil when there is none.
+func (n *node) get(key string) *node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.entries {
+		if e.key == key {
+			return e.value
+		}
+	}
+	return nil
+}
+
+// given tells whether a value is there and is not null.
+func (n *node) given() bool { return n != nil && n.kind != null }
+
+// str returns the text of a scalar, "" for a value that is not there.
+func (n *node) str() string {
+	if n == nil || n.kind == null {
+		return ""
+	}
+	return n.text
+}
+
+// flow writes the value on one line.
+func (n *node) flow() string {
+	switch n.kind {
+	case null:
+		return "null"
+	case list:
+		parts := make([]string, len(n.items))
+		for i, item := range n.items {
+			parts[i] = item.flow()
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case object:
+		parts := make([]string, len(n.entries))
+		for i, e := range n.entries {
+			parts[i] = e.key + ": " + e.value.flow()
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return n.text
+}
+
+// maxNodes bounds how many values a file may have, those that aliases repeat
+// included.
+const maxNodes = 1 << 18
+
+// maxDepth bounds how deep they may be in one another.
+const maxDepth = 64
+
+// reader makes nodes of a syntax tree.
+type reader struct {
+	file    string
+	anchors map[string]ast.Node
+	open    map[string]bool // aliases that are being followed
+	nodes   int
+	depth   int
+}
+
+var errTooMuch = errors.New("the file has too many values, or they are too deep in one another")
+
+// parse reads a file's only document.
+func parse(file string, data []byte) (n *node, err error) {
+	defer func() {
+		if r := recover(); r != nil { // a fault of the YAML package must not end the tests
+			err = &Problem{Pos: Pos{File: file}, Text: fmt.Sprintf("the YAML cannot be read: %v", r)}
+		}
+	}()
+	f, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, syntaxError(file, err)
+	}
+	var docs []ast.Node
+	for _, doc := range f.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+			docs = append(docs, doc.Body)
+		}
+	}
+	switch len(docs) {
+	case 0:
+		return nil, &Problem{Pos: Pos{file, 1, 1}, Text: "the file is empty", Hint: "it needs the key tests"}
+	case 1:
+	default:
+		p := docs[1].GetToken().Position
+		return nil, &Problem{Pos: Pos{file, p.Line, p.Column}, Text: "a second document starts here", Hint: "a file of tests is one YAML document"}
+	}
+	r := &reader{file: file, anchors: map[string]ast.Node{}, open: map[string]bool{}}
+	return r.read(docs[0])
+}
+
+// syntaxError takes the place out of an error of the YAML package.
+func syntaxError(file string, err error) *Problem {
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil {
+		p := at.GetToken().Position
+		return &Problem{Pos: Pos{file, p.Line, p.Column}, Text: "the YAML cannot be read: " + at.GetMessage()}
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return &Problem{Pos: Pos{File: file}, Text: "the YAML cannot be read: " + line}
+}
+
+func (r *reader) pos(n ast.Node) Pos {
+	t := n.GetToken()
+	if t == nil || t.Position == nil {
+		return Pos{File: r.file}
+	}
+	return Pos{r.file, t.Position.Line, t.Position.Column}
+}
+
+func (r *reader) fail(n ast.Node, format string, args ...any) error {
+	return &Problem{Pos: r.pos(n), Text: fmt.Sprintf(format, args...)}
+}
+
+func (r *reader) read(n ast.Node) (*node, error) {
+	r.nodes++
+	r.depth++
+	defer func() { r.depth-- }()
+	if r.nodes > maxNodes || r.depth > maxDepth {
+		return nil, r.fail(n, "%v", errTooMuch)
+	}
+	out := &node{pos: r.pos(n)}
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return out, nil
+	case *ast.StringNode:
+		out.kind, out.text = text, n.Value
+	case *ast.LiteralNode:
+		out.kind, out.text = text, n.Value.Value
+	case *ast.BoolNode:
+		out.kind, out.text = boolean, strconv.FormatBool(n.Value)
+	case *ast.IntegerNode:
+		out.kind, out.text = number, n.Token.Value
+		switch v := n.Value.(type) {
+		case int64:
+			out.number = v
+		case uint64:
+			out.number = int64(v)
+		default:
+			out.float = true
+		}
+	case *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		out.kind, out.text, out.float = number, n.GetToken().Value, true
+	case *ast.SequenceNode:
+		out.kind = list
+		for _, item := range n.Values {
+			v, err := r.read(item)
+			if err != nil {
+				return nil, err
+			}
+			out.items = append(out.items, v)
+		}
+	case *ast.MappingNode:
+		out.kind = object
+		if first := n.Values; len(first) > 0 && !n.IsFlowStyle {
+			out.pos = r.pos(first[0].Key)
+		}
+		return out, r.entries(out, n.Values)
+	case *ast.MappingValueNode:
+		out.kind, out.pos = object, r.pos(n.Key)
+		return out, r.entries(out, []*ast.MappingValueNode{n})
+	case *ast.AnchorNode:
+		r.anchors[n.Name.String()] = n.Value
+		return r.read(n.Value)
+	case *ast.AliasNode:
+		return r.alias(n)
+	case *ast.TagNode:
+		return r.read(n.Value)
+	default:
+		return nil, r.fail(n, "the YAML cannot be read: %s is not expected here", n.Type())
+	}
+	return out, nil
+}
+
+func (r *reader) alias(n *ast.AliasNode) (*node, error) {
+	name := n.Value.String()
+	to := r.anchors[name]
+	if to == nil {
+		return nil, r.fail(n, "there is no anchor &%s before this alias", name)
+	}
+	if r.open[name] {
+		return nil, r.fail(n, "the alias *%s is inside what it stands for", name)
+	}
+	r.open[name] = true
+	defer delete(r.open, name)
+	return r.read(to)
+}
+
+func (r *reader) entries(out *node, values []*ast.MappingValueNode) error {
+	for _, v := range values {
+		value, err := r.read(v.Value)
+		if err != nil {
+			return err
+		}
+		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
+			if err := r.merge(out, value, v.Key); err != nil {
+				return err
+			}
+			continue
+		}
+		key := v.Key.GetToken().Value
+		if out.get(key) != nil {
+			return r.fail(v.Key, "the key %q is here twice", key)
+		}
+		out.entries = append(out.entries, entry{key, r.pos(v.Key), value})
+	}
+	return nil
+}
+
+// merge takes in what << stands for; the keys that are there already win.
+func (r *reader) merge(out, from *node, at ast.Node) error {
+	if from.kind == list {
+		for _, item := range from.items {
+			if err := r.merge(out, item, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if from.kind != object {
+		return r.fail(at, "<< needs an object, not %s", from.kind)
+	}
+	for _, e := range from.entries {
+		if out.get(e.key) == nil {
+			out.entries = append(out.entries, e)
+		}
+	}
+	return nil
+}

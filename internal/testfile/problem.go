@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a file.
+type Problem struct {
+	Pos  Pos
+	Text string
+	Hint string // what to write instead, or ""
+}
+
+// Error returns place, problem and hint on one line.
+func (p *Problem) Error() string {
+	s := p.Pos.String() + ": " + p.Text
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}
+
+// Problems are all that is wrong with one or more files.
+type Problems []*Problem
+
+// Error lists them, a line each.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tidy sorts problems by place and drops those that several cases repeat.
+func (p Problems) tidy() Problems {
+	slices.SortStableFunc(p, func(a, b *Problem) int {
+		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+	})
+	return slices.CompactFunc(p, func(a, b *Problem) bool { return *a == *b })
+}
+
+// nearestOf suggests the name that looks most like one that is not known, else
+// lists the names if they are few.
+func nearestOf(name string, names []string) string {
+	best, distance := "", len(name)/2+1
+	for _, candidate := range names {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	if len(names) > 24 {
+		return fmt.Sprintf("allowed are %s and %d more", strings.Join(names[:24], ", "), len(names)-24)
+	}
+	return "allowed: " + strings.Join(names, ", ")
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
