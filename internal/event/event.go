@@ -42,15 +42,17 @@ type Event struct {
 
 // Param is the value of one parameter; which member counts is told by the
 // definition's type. Null parameters (e.g. data of a failed read) have Null.
+// Of an Unknown one no other member counts.
 type Param struct {
-	Null bool
-	Num  int64    // integers, flags, modes, pids, uids, errnos, descriptors
-	Str  string   // CHARBUF, FSPATH, FSRELPATH (as given), BYTEBUF
-	Path string   // FSPATH, FSRELPATH: absolute and cleaned, links not resolved
-	Sock SockAddr // SOCKADDR (Local) and SOCKTUPLE
-	List []FDPoll // FDLIST
-	Dyn  uint8    // PDynamic: index into the definition's Dynamic
-	Strs []string // BYTEBUF that holds a vector of strings: args, env, cgroups
+	Null    bool
+	Unknown Unknown
+	Num     int64    // integers, flags, modes, pids, uids, errnos, descriptors
+	Str     string   // CHARBUF, FSPATH, FSRELPATH (as given), BYTEBUF
+	Path    string   // FSPATH, FSRELPATH: absolute and cleaned, links not resolved
+	Sock    SockAddr // SOCKADDR (Local) and SOCKTUPLE
+	List    []FDPoll // FDLIST
+	Dyn     uint8    // PDynamic: index into the definition's Dynamic
+	Strs    []string // BYTEBUF that holds a vector of strings: args, env, cgroups
 }
 
 // SockAddr is a socket address or a tuple of two.
@@ -117,6 +119,9 @@ type Process struct {
 	FDs                   map[int64]*FD
 	Container             *Container // nil on the host
 
+	// Unknown says which of these are not known.
+	Unknown ProcessUnknowns
+
 	memo memo
 }
 
@@ -165,6 +170,8 @@ type FD struct {
 	Connected              bool
 	UpperLayer, LowerLayer bool
 	OldName                string
+
+	Unknown FDUnknowns
 }
 
 // Container is what is known of a container from the engine that runs it.
@@ -181,7 +188,8 @@ type Container struct {
 	Healthcheck, Liveness, Readiness            string
 	PodName, PodNamespace, PodUID, PodSandboxID string
 	PodLabels                                   map[string]string
-	Complete                                    bool // the engine answered; otherwise only ID is known
+	Complete                                    bool    // the engine answered; otherwise only ID is known
+	Unknown                                     Unknown // without Complete: why it did not; Known where Falco has no values either
 }
 
 // Mount is one mount of a container.

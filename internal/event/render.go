@@ -40,6 +40,9 @@ func (e *Event) ParamText(i int) (text, resolved string) {
 		return "", ""
 	}
 	d, p := &def.Params[i], &e.Params[i]
+	if p.Unknown != Known {
+		return UnknownText, ""
+	}
 	if p.Null {
 		return d.NullText(), ""
 	}
@@ -229,6 +232,9 @@ func (e *Event) fdText(n int64) string {
 			b = append(b, 'r')
 		}
 		b = append(b, '>')
+		if fd.Unknown.Name != Known {
+			return string(append(b, UnknownText...))
+		}
 		b = append(b, Sanitize(fd.Name)...)
 		return string(b)
 	case n == -100:

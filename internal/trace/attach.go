@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,10 +64,15 @@ type tracer struct {
 
 	boot       int64 // when the system started
 	initStart  int64 // when pid 1 of the tracer's namespace did
+	contained  bool  // that is not the machine's first namespace
 	event      event.Event
 	world      *machine.World
 	strings    map[string]string
-	buf        []byte // of readInto
+	ways       Way           // to look at tracees, that may be tried
+	unknown    event.Unknown // why the last thing that was read could not be
+	memFD      int           // /proc/TID/mem of memTID, when that is not 0
+	memTID     int
+	buf        []byte // of read
 	path       []byte
 	file       []byte
 	scratch    []byte
@@ -76,6 +80,9 @@ type tracer struct {
 	cgroupList []string
 	container  *event.Container
 }
+
+// firstPidns is the machine's first PID namespace: PROC_PID_INIT_INO.
+const firstPidns = "pid:[4026531836]"
 
 func now() int64 { return time.Now().UnixNano() }
 
@@ -101,7 +108,10 @@ func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
 		held: make(map[int]uint64), lost: make(map[int]bool),
 		outside: make(map[int64]*process), containers: make(map[string]*event.Container),
 		overlays: make(map[uint64]bool), strings: make(map[string]string),
-		world: machine.New(), boot: bootTime(), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),
+		world: machine.New(), boot: bootTime(), ways: waysFor(opts), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),
+	}
+	if t.ways&(PidfdGetfd|ProcNet) == 0 {
+		t.followed[event.SysSocket] = true // see followedSet
 	}
 	tr := &Tracer{done: make(chan struct{})}
 	attached := make(chan error)
@@ -114,6 +124,7 @@ func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
 		}
 		stop := context.AfterFunc(ctx, t.kill)
 		tr.err = t.run()
+		t.closeMem()
 		if !stop() && tr.err == nil {
 			tr.err = context.Cause(ctx)
 		}
@@ -156,6 +167,9 @@ func (t *tracer) attach() error {
 		return fmt.Errorf("attaching to process %d: %w", t.pid, attachError(err))
 	}
 	t.initStart = t.boot + int64(t.stat(1).startTicks)*tick
+	if ns, _ := t.readLink(int64(os.Getpid()), "ns/pid"); ns != firstPidns && t.initStart != t.boot {
+		t.contained = true
+	}
 	p := &process{}
 	if !t.readProcess(p, int64(t.pid)) {
 		return wrap(unix.ESRCH)
@@ -239,10 +253,8 @@ func attachError(err error) error {
 		return err
 	}
 	hint := "it belongs to another user, or is traced already"
-	if b, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil {
-		if scope := strings.TrimSpace(string(b)); scope != "0" {
-			hint += ", or kernel.yama.ptrace_scope = " + scope + " forbids it"
-		}
+	if scope := yamaScope(); scope != "" && scope != "0" {
+		hint += ", or kernel.yama.ptrace_scope = " + scope + " forbids it"
 	}
 	return fmt.Errorf("%w (%s)", err, hint)
 }

@@ -24,6 +24,7 @@ type call struct {
 	open       opening
 	filename   string // of an exec, as the kernel takes it
 	filenameOK bool
+	unknown    event.Unknown // why what was read at the entry, besides the parameters, could not be
 	mem        *memorySize
 	cloneFlags uint64
 	restore    func(tid int) // puts back what was changed in the tracee, for it and for its child
@@ -90,11 +91,22 @@ func (t *tracer) enter(th *thread, info *syscallInfo) {
 	for i := range c.params {
 		c.params[i] = event.Param{}
 		if i < len(d.params) && d.params[i].entry != nil {
-			d.params[i].entry(&x, &c.params[i])
+			x.read(d.params[i].entry, &c.params[i])
 		}
 	}
 	if d.enter != nil {
+		t.unknown = event.Known
 		d.enter(&x)
+		c.unknown = t.unknown
+	}
+}
+
+// read reads a parameter, and notes when what it is made of may not be read.
+func (x *decoding) read(f func(*decoding, *event.Param), p *event.Param) {
+	x.t.unknown = event.Known
+	f(x, p)
+	if x.t.unknown != event.Known {
+		p.Unknown = x.t.unknown
 	}
 }
 
@@ -189,7 +201,7 @@ func (t *tracer) leave(th *thread, ret int64) {
 	d := &decoders[c.typ]
 	for i := range d.params {
 		if d.params[i].exit != nil {
-			d.params[i].exit(&x, &c.params[i])
+			x.read(d.params[i].exit, &c.params[i])
 		}
 	}
 	if len(d.params) == 0 && len(c.params) == 2 {

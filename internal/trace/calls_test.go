@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // callTest is some calls, whose events are compared with those in a file of
@@ -313,7 +314,7 @@ func neutral(s, dir string) string {
 		{`127\.0\.0\.1:[1-9][0-9]*`, "127.0.0.1:PORT"}, {`0\.0\.0\.0:[1-9][0-9]*`, "0.0.0.0:PORT"},
 		{`::1:[0-9]{4,5}`, "::1:PORT"},
 		{`(getcwd: res)=[0-9]+`, "$1=R"}, {`((delete_module|finit_module|quotactl): res|bpf: fd)=-[0-9]+\([A-Z0-9]+\)`, "$1=E"},
-		{`argument=\w+`, "argument=A"},
+		{`argument=\w+`, "argument=A"}, {`(ppoll: .* timeout)=[0-9]+(\([^)]*\))?`, "$1=T"},
 		{`(fdlimit|pgft_maj|pgft_min|vm_size|vm_rss|vm_swap|uid|gid|loginuid|tty|oldcur|oldmax)=(-?[0-9]+(\([^)]*\))?)`, "$1=N"},
 		{`(cap_\w+)=[0-9A-F]+`, "$1=C"}, {`(exe_ino_[cm]time)=.*? [+-]0[0-9]00`, "$1=T"},
 		{`cgroups=.*? env=`, "cgroups=G env="},
@@ -325,50 +326,91 @@ func neutral(s, dir string) string {
 	return s
 }
 
+// callWays are the sets of ways of looking at tracees that the calls are read
+// by. Where the events are others than by the best ways, there is a file of
+// their own.
+var callWays = []struct {
+	name string
+	ways trace.Way
+}{
+	{"", 0},
+	{"proc", trace.ProcMem | trace.ProcNet},
+	{"ptrace", trace.PeekData | trace.FollowCalls},
+	{"nothing", 1 << 7},
+}
+
 func TestCalls(t *testing.T) {
 	for i, test := range callTests {
-		t.Run(test.name, func(t *testing.T) {
-			if runtime.GOARCH != "amd64" {
-				t.Skip("the recorded events are those of amd64")
-			}
-			dir, err := filepath.EvalSymlinks(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got strings.Builder
-			begun := false
-			for _, e := range record(t, append(strings.Fields(test.types), "chdir"), "calls", strconv.Itoa(i), dir) {
-				if e.Type == event.SysChdir && !begun {
-					begun = true // what went before is Go's runtime
-					continue
+		for _, by := range callWays {
+			t.Run(strings.TrimSuffix(test.name+" by "+by.name, " by "), func(t *testing.T) {
+				if runtime.GOARCH != "amd64" {
+					t.Skip("the recorded events are those of amd64")
 				}
-				if !begun || e.Type == event.SysChdir && !strings.Contains(test.types, "chdir") {
-					continue
-				}
-				e.World = nil // numbers without names
-				fmt.Fprintf(&got, "%s: %s", e.Type, e.Args())
-				if e.HasFD {
-					fmt.Fprintf(&got, " | fd %d", e.FDNum)
-					if e.FD != nil {
-						fmt.Fprintf(&got, " %s %s", e.FD.Type, e.FD.Name)
-					}
-				}
-				got.WriteString("\n")
-			}
-			have := neutral(got.String(), dir)
-			file := filepath.Join("testdata", "calls", strings.ReplaceAll(test.name, " ", "_")+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(have), 0o644); err != nil {
+				dir, err := filepath.EvalSymlinks(t.TempDir())
+				if err != nil {
 					t.Fatal(err)
 				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(have, "\n")); diff != "" {
-				t.Errorf("events differ from %s (-want +got):\n%s", file, diff)
-			}
-		})
+				have := callEvents(t, i, by.ways, dir)
+				usual := filepath.Join("testdata", "calls", strings.ReplaceAll(test.name, " ", "_")+".txt")
+				file := usual
+				if by.name != "" {
+					file = strings.TrimSuffix(usual, "txt") + by.name + ".txt"
+				}
+				want, err := os.ReadFile(file)
+				if *update && file == usual || *update && have != read(t, usual) {
+					err = os.WriteFile(file, []byte(have), 0o644)
+					want = []byte(have)
+				}
+				if by.name != "" && os.IsNotExist(err) {
+					file, err = usual, nil
+					want = []byte(read(t, usual))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(have, "\n")); diff != "" {
+					t.Errorf("events differ from %s (-want +got):\n%s", file, diff)
+				}
+			})
+		}
 	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// callEvents traces the calls of a test and renders their events.
+func callEvents(t *testing.T, test int, ways trace.Way, dir string) string {
+	t.Helper()
+	var got strings.Builder
+	begun := false
+	types := callTests[test].types
+	for _, e := range recordBy(t, ways, append(strings.Fields(types), "chdir"), "calls", strconv.Itoa(test), dir) {
+		if e.Type == event.SysChdir && !begun {
+			begun = true // what went before is Go's runtime
+			continue
+		}
+		if !begun || e.Type == event.SysChdir && !strings.Contains(types, "chdir") {
+			continue
+		}
+		e.World = nil // numbers without names
+		fmt.Fprintf(&got, "%s: %s", e.Type, e.Args())
+		if e.HasFD {
+			fmt.Fprintf(&got, " | fd %d", e.FDNum)
+			if fd := e.FD; fd != nil {
+				fmt.Fprintf(&got, " %s %s", fd.Type, fd.Name)
+				if u := fd.Unknown; u != (event.FDUnknowns{}) {
+					fmt.Fprintf(&got, " (unknown: type %t, name %t, local end %t, file %t)", u.Type != 0, u.Name != 0, u.Local != 0, u.File != 0)
+				}
+			}
+		}
+		got.WriteString("\n")
+	}
+	return neutral(got.String(), dir)
 }

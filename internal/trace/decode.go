@@ -6,6 +6,7 @@ package trace
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -72,7 +73,7 @@ func str(n int) param {
 func path(n int) param {
 	return param{entry: func(x *decoding, p *event.Param) {
 		if x.readString(p, x.c.args[n]) {
-			p.Path = x.t.absolute(x.th.proc.Cwd, p.Str)
+			x.resolve(p, atFDCWD)
 		}
 	}}
 }
@@ -81,15 +82,20 @@ func path(n int) param {
 // names.
 func pathAt(n, dirfd int) param {
 	return param{entry: func(x *decoding, p *event.Param) {
-		if !x.readString(p, x.c.args[n]) {
-			return
+		if x.readString(p, x.c.args[n]) {
+			x.resolve(p, x.c.arg(dirfd))
 		}
-		dir := ""
-		if p.Str != "" && p.Str[0] != '/' {
-			dir = x.t.dirName(x.th, x.c.arg(dirfd))
-		}
-		p.Path = x.t.absolute(dir, p.Str)
 	}}
+}
+
+// resolve makes a path absolute, which is not possible when it is relative to
+// a directory whose name is not known.
+func (x *decoding) resolve(p *event.Param, dirfd int64) {
+	dir := ""
+	if p.Str != "" && p.Str[0] != '/' {
+		dir, x.t.unknown = x.t.dirName(x.th, dirfd)
+	}
+	p.Path = x.t.absolute(dir, p.Str)
 }
 
 // readString fills a parameter with a string from the caller's memory.
@@ -242,18 +248,18 @@ func fileDecoders() map[event.Type]decoder {
 		event.SysUmount:     {params: []param{res, path(0)}},
 		event.SysUmount2:    {params: []param{res, path(0), flags(1, umountFlags)}},
 		event.SysChroot: {params: []param{res, path(0)}, after: func(x *decoding) {
-			if x.c.ret == 0 {
-				x.th.proc.Root = x.c.params[1].Path
+			if p := &x.c.params[1]; x.c.ret == 0 {
+				x.th.proc.Root, x.th.proc.Unknown.Root = p.Path, p.Unknown
 			}
 		}},
 		event.SysChdir: {params: []param{res, str(0)}, after: func(x *decoding) {
-			if p := &x.c.params[1]; x.c.ret == 0 && !p.Null {
-				x.th.proc.Cwd = x.t.absolute(x.th.proc.Cwd, p.Str)
+			if p := &x.c.params[1]; x.c.ret == 0 && (!p.Null || p.Unknown != event.Known) {
+				x.cwdIs(p.Str, p.Unknown)
 			}
 		}},
 		event.SysFchdir: {params: []param{res, i32(0)}, after: func(x *decoding) {
-			if fd := x.c.fd; x.c.ret == 0 && fd != nil && fd.Name != "" {
-				x.th.proc.Cwd = x.t.absolute(x.th.proc.Cwd, fd.Name)
+			if fd := x.c.fd; x.c.ret == 0 && fd != nil && (fd.Name != "" || fd.Unknown.Name != event.Known) {
+				x.cwdIs(fd.Name, fd.Unknown.Name)
 			}
 		}},
 		event.SysGetcwd: {params: []param{res, {exit: func(x *decoding, p *event.Param) {
@@ -261,8 +267,8 @@ func fileDecoders() map[event.Type]decoder {
 				x.readString(p, x.c.args[0])
 			}
 		}}}, after: func(x *decoding) {
-			if p := &x.c.params[1]; !p.Null {
-				x.th.proc.Cwd = x.t.absolute(x.th.proc.Cwd, p.Str)
+			if p := &x.c.params[1]; !p.Null && p.Unknown == event.Known {
+				x.cwdIs(p.Str, event.Known)
 			}
 		}},
 		event.SysQuotactl: quotactl(),
@@ -286,7 +292,11 @@ func fileDecoders() map[event.Type]decoder {
 		event.SysOpenat2: {
 			params: []param{res, dir(0), pathAt(1, 0), openedFlags, {exit: func(x *decoding, p *event.Param) {
 				p.Num = int64(openMode(x.c.open.flags, x.c.open.mode))
-			}}, {exit: func(x *decoding, p *event.Param) { p.Num = int64(resolveFlags(x.c.open.resolve)) }}, openedDev, openedIno},
+				x.t.unknown = x.c.unknown
+			}}, {exit: func(x *decoding, p *event.Param) {
+				p.Num = int64(resolveFlags(x.c.open.resolve))
+				x.t.unknown = x.c.unknown
+			}}, openedDev, openedIno},
 			enter: func(x *decoding) {
 				how := x.c.args[2]
 				flags, _ := x.t.u64(x.th.tid, how)
@@ -300,8 +310,11 @@ func fileDecoders() map[event.Type]decoder {
 		event.SysOpenByHandleAt: {
 			params: []param{res, dir(0), openedFlags, {exit: func(x *decoding, p *event.Param) {
 				if p.Null = true; x.c.ret > 0 {
-					if link := x.t.readLink(x.th.TID, "fd/"+itoa(x.c.ret)); link != "" {
+					link, err := x.t.readLink(x.th.TID, "fd/"+itoa(x.c.ret))
+					if link != "" {
 						p.Str, p.Path, p.Null = link, link, false
+					} else if forbidden(err) {
+						x.t.unknown = event.UnknownProc
 					}
 				}
 			}}, openedDev, openedIno},
@@ -311,6 +324,20 @@ func fileDecoders() map[event.Type]decoder {
 	}
 }
 
+// cwdIs notes that the working directory is another one now. Where its name is
+// not known, /proc may know it.
+func (x *decoding) cwdIs(name string, unknown event.Unknown) {
+	p := x.th.proc
+	if unknown != event.Known {
+		x.t.readCwd(p)
+		return
+	}
+	if strings.HasPrefix(name, "/") {
+		p.Unknown.Cwd = event.Known
+	}
+	p.Cwd = x.t.absolute(p.Cwd, name)
+}
+
 // opening is what is known of a call that opens a file.
 type opening struct {
 	flags, mode, resolve uint64
@@ -318,6 +345,7 @@ type opening struct {
 	stat                 unix.Stat_t
 	statOK               bool
 	upper, lower         bool
+	unknown              event.Unknown // why that of the file, or its layer, is not known
 }
 
 // enterOpen notes whether the call would make the file: later it is too late
@@ -326,11 +354,15 @@ func (x *decoding) enterOpen(flags uint64, name int, dirfd int64) {
 	o := &x.c.open
 	o.flags = flags
 	p := &x.c.params[name]
-	if flags&unix.O_CREAT == 0 || p.Null || p.Str == "" {
+	if flags&unix.O_CREAT == 0 || p.Unknown == event.Known && (p.Null || p.Str == "") {
 		return
 	}
 	if flags&unix.O_EXCL != 0 {
 		o.absent = true // else it fails
+		return
+	}
+	if p.Unknown != event.Known {
+		x.t.unknown = p.Unknown
 		return
 	}
 	base := "root"
@@ -341,7 +373,11 @@ func (x *decoding) enterOpen(flags uint64, name int, dirfd int64) {
 	}
 	file := string(x.t.procPath(x.th.TID, base)) + "/" + p.Str
 	var st unix.Stat_t
-	o.absent = unix.Stat(file, &st) == unix.ENOENT
+	err := unix.Stat(file, &st)
+	o.absent = err == unix.ENOENT
+	if forbidden(err) {
+		x.t.unknown = event.UnknownProc
+	}
 }
 
 // openedFile reads what the new descriptor is of, once. Falco does not look at
@@ -352,14 +388,24 @@ func (x *decoding) openedFile() *opening {
 		return o
 	}
 	link := x.t.fdPath(x.th.TID, x.c.ret)
-	if o.statOK = unix.Stat(link, &o.stat) == nil; o.statOK {
+	err := unix.Stat(link, &o.stat)
+	if o.statOK = err == nil; o.statOK {
 		dev := uint64(o.stat.Dev)
 		if overlay, known := x.t.overlays[dev]; !known || overlay {
-			name := x.t.readLink(x.th.TID, "fd/"+itoa(x.c.ret))
-			o.upper, o.lower = x.t.overlayLayer(x.th.proc.PID, link, name, dev)
+			name, _ := x.t.readLink(x.th.TID, "fd/"+itoa(x.c.ret))
+			o.upper, o.lower, o.unknown = x.t.overlayLayer(x.th.proc.PID, link, name, &o.stat)
 		}
+	} else if forbidden(err) {
+		o.unknown = event.UnknownProc
 	}
 	return o
+}
+
+// fileUnknown is why the number of an opened file is not known.
+func (x *decoding) fileUnknown() {
+	if o := x.openedFile(); !o.statOK {
+		x.t.unknown = o.unknown
+	}
 }
 
 var (
@@ -376,11 +422,20 @@ var (
 			flags |= fdLowerLayer
 		}
 		p.Num = int64(flags)
+		x.t.unknown = x.c.unknown
 	}}
-	openedDev  = atExit(func(x *decoding) int64 { return int64(encodeDev(uint64(x.openedFile().stat.Dev))) })
-	openedIno  = atExit(func(x *decoding) int64 { return int64(x.openedFile().stat.Ino) })
+	openedDev = atExit(func(x *decoding) int64 {
+		x.fileUnknown()
+		return int64(encodeDev(uint64(x.openedFile().stat.Dev)))
+	})
+	openedIno = atExit(func(x *decoding) int64 {
+		x.fileUnknown()
+		return int64(x.openedFile().stat.Ino)
+	})
 	creatLayer = atExit(func(x *decoding) int64 {
 		switch o := x.openedFile(); {
+		case o.unknown != event.Known:
+			x.t.unknown = o.unknown
 		case o.upper:
 			return 1
 		case o.lower:
@@ -403,7 +458,7 @@ func (x *decoding) opened(name, flags int) {
 	}
 	p := &x.c.params[name]
 	fd := &event.FD{Num: x.c.ret, Type: event.FDFile, Name: p.Path, NameRaw: p.Str}
-	if p.Null {
+	if fd.Unknown.Name = p.Unknown; p.Null && p.Unknown == event.Known {
 		fd.Name, fd.NameRaw = "<NA>", "<NA>"
 	}
 	if flags >= 0 {
@@ -412,7 +467,7 @@ func (x *decoding) opened(name, flags int) {
 	if fd.Flags&openFlags(openDirectory)&^openRDONLY&^openTmpfile != 0 {
 		fd.Type = event.FDDirectory
 	}
-	fd.UpperLayer, fd.LowerLayer = x.c.open.upper, x.c.open.lower
+	fd.UpperLayer, fd.LowerLayer, fd.Unknown.File = x.c.open.upper, x.c.open.lower, x.c.open.unknown
 	if o := &x.c.open; o.statOK {
 		fd.Dev, fd.Ino = encodeDev(uint64(o.stat.Dev)), o.stat.Ino
 		x.th.proc.FDs[fd.Num] = fd
@@ -421,3 +476,7 @@ func (x *decoding) opened(name, flags int) {
 	}
 	x.c.fd, x.c.fdNum = fd, x.c.ret
 }
+
+// forbidden tells whether an error says that something may not be looked at,
+// rather than that it is not there.
+func forbidden(err error) bool { return err == unix.EACCES || err == unix.EPERM }

@@ -18,27 +18,34 @@ func socketDecoders() map[event.Type]decoder {
 	accepted := param{exit: func(x *decoding, p *event.Param) {
 		if p.Null = true; x.c.ret >= 0 {
 			var ok bool
-			p.Sock, ok = x.t.tuple(x.th, x.c.ret, true, event.SockAddr{})
+			if p.Sock, ok = x.t.tuple(x.th, x.c.ret, true, event.SockAddr{}); !ok && x.t.unknown != event.Known {
+				p.Sock, ok = x.acceptedFrom()
+			}
 			p.Null = !ok
 		}
 	}}
-	queue := func(what func(length, limit uint32) uint32) param {
+	queue := func(what func(x *decoding, q acceptQueue) uint32) param {
 		return atExit(func(x *decoding) int64 {
 			if x.c.ret < 0 {
 				return 0
 			}
-			length, limit := x.t.acceptQueue(x.th, x.c.arg(0))
-			return int64(what(length, limit))
+			return int64(what(x, x.t.acceptQueue(x.th, x.c.arg(0))))
 		})
 	}
-	percent := queue(func(length, limit uint32) uint32 {
-		if length == 0 || limit == 0 {
+	limit := func(x *decoding, q acceptQueue) uint32 {
+		x.t.unknown = q.limitUnknown
+		return q.limit
+	}
+	percent := queue(func(x *decoding, q acceptQueue) uint32 {
+		if q.unknown == event.Known && q.length == 0 || limit(x, q) == 0 {
 			return 0
 		}
-		return uint32(uint64(length) * 100 / uint64(limit))
+		return uint32(uint64(q.length) * 100 / uint64(q.limit))
 	})
-	length := queue(func(length, _ uint32) uint32 { return length })
-	limit := queue(func(_, limit uint32) uint32 { return limit })
+	length := queue(func(x *decoding, q acceptQueue) uint32 {
+		x.t.unknown = q.unknown
+		return q.length
+	})
 	// tuple is the socket's ends, when the call succeeded.
 	tuple := func(inbound bool, given func(x *decoding) event.SockAddr) param {
 		return param{exit: func(x *decoding, p *event.Param) {
@@ -71,8 +78,7 @@ func socketDecoders() map[event.Type]decoder {
 	moved := func(tuple int, inbound bool) func(x *decoding) {
 		return func(x *decoding) {
 			if fd := x.c.fd; fd != nil && x.c.ret >= 0 {
-				p := &x.c.params[tuple]
-				transferred(x, fd, p.Sock, !p.Null, inbound)
+				transferred(x, fd, &x.c.params[tuple], inbound)
 			}
 		}
 	}
@@ -84,13 +90,14 @@ func socketDecoders() map[event.Type]decoder {
 	acceptedFD := func(x *decoding) {
 		p := &x.c.params[1]
 		if x.c.ret < 0 || p.Null {
-			return
+			return // what made it is not known: it is looked at as any other
 		}
 		fd := &event.FD{Num: x.c.ret, Server: true, Connected: true, Domain: p.Sock.Family}
 		if p.Sock.Family != unix.AF_UNIX {
 			fd.Proto = unix.IPPROTO_TCP
 		}
 		setTuple(fd, p.Sock)
+		fd.Unknown.Name, fd.Unknown.Local = p.Unknown, p.Unknown
 		x.c.fd, x.c.fdNum = x.t.setFD(x.th, fd), fd.Num
 	}
 	opt := param{exit: func(x *decoding, p *event.Param) {
@@ -131,7 +138,12 @@ func socketDecoders() map[event.Type]decoder {
 			},
 		},
 		event.SysBind: {params: []param{res, given, i32(0)}, after: func(x *decoding) {
-			if fd, p := x.c.fd, &x.c.params[1]; x.c.ret >= 0 && fd != nil && !p.Null {
+			fd, p := x.c.fd, &x.c.params[1]
+			switch {
+			case x.c.ret < 0 || fd == nil:
+			case p.Unknown != event.Known:
+				fd.Unknown.Type, fd.Unknown.Name = p.Unknown, p.Unknown // a server's, or not
+			case !p.Null:
 				rename(x, fd, func() { bindSocket(fd, p.Sock) })
 			}
 		}},
@@ -145,13 +157,15 @@ func socketDecoders() map[event.Type]decoder {
 			}}, i32(0), given},
 			after: func(x *decoding) {
 				if fd, p := x.c.fd, &x.c.params[1]; fd != nil && !p.Null {
-					connected(x, fd, p.Sock)
+					connected(x, fd, p.Sock, p.Unknown)
+				} else if fd != nil && p.Unknown != event.Known {
+					fd.Unknown.Type, fd.Unknown.Name = p.Unknown, p.Unknown
 				}
 			},
 		},
 		event.SysListen:      {params: []param{res, i32(0), i32(1)}},
-		event.SysAccept:      {params: []param{res, accepted, percent, length, limit}, after: acceptedFD},
-		event.SysAccept4:     {params: []param{res, accepted, percent, length, limit, constant(0)}, after: acceptedFD},
+		event.SysAccept:      {params: []param{res, accepted, percent, length, queue(limit)}, after: acceptedFD},
+		event.SysAccept4:     {params: []param{res, accepted, percent, length, queue(limit), constant(0)}, after: acceptedFD},
 		event.SysShutdown:    {params: []param{res, i32(0), flags(1, shutdownHow)}},
 		event.SysGetsockname: {},
 		event.SysGetpeername: {},
@@ -268,21 +282,23 @@ func (x *decoding) messages(inbound bool) {
 			dataLen = math.MaxInt32
 		}
 		c.params[3] = event.Param{}
-		x.vectorData(&c.params[3], m.iov, m.iovLen, dataLen)
-		var ok bool
+		x.read(func(x *decoding, p *event.Param) { x.vectorData(p, m.iov, m.iovLen, dataLen) }, &c.params[3])
 		c.params[4] = event.Param{}
-		c.params[4].Sock, ok = x.t.tuple(x.th, c.arg(0), inbound, given)
-		c.params[4].Null = !ok
+		x.read(func(x *decoding, p *event.Param) {
+			var ok bool
+			p.Sock, ok = x.t.tuple(x.th, c.arg(0), inbound, given)
+			p.Null = !ok
+		}, &c.params[4])
 		if inbound {
 			c.params[2].Num = int64(n)
 			c.params[5] = event.Param{}
-			x.control(&c.params[5], m)
+			x.read(func(x *decoding, p *event.Param) { x.control(p, m) }, &c.params[5])
 		} else {
 			c.params[2].Num = x.vectorSize(m.iov, m.iovLen)
 		}
 		c.nameChanged = false
 		if c.fd != nil {
-			transferred(x, c.fd, c.params[4].Sock, ok, inbound)
+			transferred(x, c.fd, &c.params[4], inbound)
 		}
 		if wanted {
 			x.t.report(x.th, c)
@@ -326,18 +342,55 @@ func (x *decoding) sockopt(p *event.Param, level, option, addr, size uint64) {
 	}
 }
 
-// acceptQueue returns how many connections wait at a listening socket, and how
-// many may.
-func (t *tracer) acceptQueue(th *thread, num int64) (length, limit uint32) {
-	fd, err := openSocket(th.proc.PID, num)
-	if err != nil {
-		return 0, 0
+// acceptedFrom is the tuple of a connection that was accepted, by what the call
+// told of the peer and the calls before it of the socket that listens.
+func (x *decoding) acceptedFrom() (event.SockAddr, bool) {
+	listener := x.t.fd(x.th, x.c.arg(0))
+	if x.t.ways&FollowCalls == 0 || listener == nil || listener.Domain == 0 || listener.Unknown.Type != event.Known {
+		return event.SockAddr{}, false
 	}
-	defer unix.Close(fd)
-	// For a listening socket these two hold the queue, as ss(8) shows it.
-	info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
-	if err != nil {
-		return 0, 0
+	x.t.unknown = event.Known
+	size, _ := x.t.u32(x.th.tid, x.c.args[2])
+	peer, ok := x.t.sockaddr(x.th.tid, x.c.args[1], uint64(size))
+	if !ok && listener.Domain != unix.AF_UNIX {
+		x.t.unknown = event.UnknownSocket
+		return event.SockAddr{}, false
 	}
-	return info.Unacked, info.Sacked
+	info := recordedSocket(listener)
+	info.remote, info.hasRemote = peer, true
+	return info.tuple(x.t, true, event.SockAddr{})
+}
+
+// acceptQueue is how many connections wait at a listening socket, and how many
+// may.
+type acceptQueue struct {
+	length, limit         uint32
+	unknown, limitUnknown event.Unknown
+}
+
+func (t *tracer) acceptQueue(th *thread, num int64) (q acceptQueue) {
+	if t.ways&PidfdGetfd != 0 {
+		fd, err := openSocket(th.proc.PID, num)
+		if err == nil {
+			defer unix.Close(fd)
+			// For a listening socket these two hold the queue, as ss(8) shows it.
+			if info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO); err == nil {
+				q.length, q.limit = info.Unacked, info.Sacked
+			}
+			return q
+		}
+		if !forbidden(err) && err != unix.ENOSYS {
+			return q
+		}
+	}
+	q.unknown, q.limitUnknown = event.UnknownSocket, event.UnknownSocket
+	if t.ways&ProcNet != 0 {
+		if info, err := t.findSocket(th, num); err == nil {
+			q.length, q.unknown = info.received, event.Known
+			if info.domain == unix.AF_UNIX {
+				q.length, q.limitUnknown = 0, event.Known
+			}
+		}
+	}
+	return q
 }

@@ -134,7 +134,7 @@ func processDecoders() map[event.Type]decoder {
 		event.SysGetrlimit: {params: []param{res, rlimit(1, 0, true), rlimit(1, 1, true), flags(0, rlimitResource)}},
 		event.SysSetrlimit: {
 			params: []param{res, rlimit(1, 0, false), rlimit(1, 1, false), flags(0, rlimitResource)},
-			after:  func(x *decoding) { x.th.proc.FDLimit = x.t.fdLimit(x.th.proc.PID) },
+			after:  func(x *decoding) { x.t.readFDLimit(x.th.proc) },
 		},
 		event.SysPrlimit: {
 			params: []param{
@@ -148,7 +148,7 @@ func processDecoders() map[event.Type]decoder {
 						p = x.th.proc
 					}
 					if p != nil {
-						p.FDLimit = x.t.fdLimit(p.PID)
+						x.t.readFDLimit(p)
 					}
 				}
 			},
@@ -326,6 +326,7 @@ func (t *tracer) reportExec(th *thread) {
 		*c = call{params: c.params}
 	}
 	p := th.proc
+	t.closeMem()
 	t.readIdentity(p)
 	t.readImage(p)
 	p.StartTime = now()

@@ -18,7 +18,8 @@ const atFDCWD = unix.AT_FDCWD
 // fd returns the record of an open descriptor of a stopped thread, nil when it
 // is not open. A record is kept for as long as the descriptor is of the same
 // file, which the kernel tells: calls that close or copy descriptors need not
-// be seen.
+// be seen. Where the kernel does not tell, the descriptor may be of another file
+// by now, and nothing of it is known.
 func (t *tracer) fd(th *thread, num int64) *event.FD {
 	if num < 0 {
 		return nil
@@ -27,7 +28,11 @@ func (t *tracer) fd(th *thread, num int64) *event.FD {
 	link := t.fdPath(th.TID, num)
 	var st unix.Stat_t
 	if err := unix.Stat(link, &st); err != nil {
-		if err != unix.ENOENT {
+		switch {
+		case forbidden(err):
+			why := event.UnknownProc
+			return &event.FD{Num: num, Unknown: event.FDUnknowns{Type: why, Name: why, File: why}}
+		case err != unix.ENOENT:
 			return p.FDs[num] // the file cannot be asked: believe the record
 		}
 		delete(p.FDs, num)
@@ -69,6 +74,9 @@ func (t *tracer) setFD(th *thread, fd *event.FD) *event.FD {
 func (t *tracer) scanFDs(th *thread) {
 	dir, err := unix.Open(string(t.procPath(th.TID, "fd")), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
+		if forbidden(err) {
+			th.proc.Unknown.FDs = event.UnknownProc
+		}
 		return
 	}
 	defer unix.Close(dir)
@@ -87,7 +95,7 @@ func (t *tracer) scanFDs(th *thread) {
 			continue
 		}
 		if fd := t.fd(th, num); fd != nil && fd.Type == event.FDPipe {
-			fd.Name = t.readLink(th.TID, "fd/"+name)
+			fd.Name, _ = t.readLink(th.TID, "fd/"+name)
 		}
 	}
 }
@@ -117,12 +125,12 @@ func (t *tracer) classify(th *thread, fd *event.FD, st *unix.Stat_t) {
 		return
 	case unix.S_IFIFO:
 		fd.Type = event.FDPipe
-		if link := t.readLink(th.TID, "fd/"+strconv.FormatInt(fd.Num, 10)); !strings.HasPrefix(link, "pipe:") {
+		if link, _ := t.readLink(th.TID, "fd/"+strconv.FormatInt(fd.Num, 10)); !strings.HasPrefix(link, "pipe:") {
 			fd.Name = link // a named pipe
 		}
 		return
 	}
-	link := t.readLink(th.TID, "fd/"+strconv.FormatInt(fd.Num, 10))
+	link, _ := t.readLink(th.TID, "fd/"+strconv.FormatInt(fd.Num, 10))
 	switch {
 	case strings.HasPrefix(link, "anon_inode:") || st.Mode&unix.S_IFMT == 0:
 		fd.Type = event.FDUnsupported
@@ -137,7 +145,7 @@ func (t *tracer) classify(th *thread, fd *event.FD, st *unix.Stat_t) {
 		fd.Type, fd.Name = event.FDDirectory, link
 	default:
 		fd.Type, fd.Name = event.FDFile, link
-		fd.UpperLayer, fd.LowerLayer = t.overlayLayer(th.proc.PID, t.fdPath(th.TID, fd.Num), link, uint64(st.Dev))
+		fd.UpperLayer, fd.LowerLayer, fd.Unknown.File = t.overlayLayer(th.proc.PID, t.fdPath(th.TID, fd.Num), link, st)
 	}
 	fd.NameRaw = fd.Name
 	fd.Flags = t.openedWith(th.TID, fd.Num)
@@ -213,14 +221,14 @@ func isClean(name string) bool {
 	return true
 }
 
-// dirName returns the directory that a relative path begins in, "" when it is
-// not known.
-func (t *tracer) dirName(th *thread, dirfd int64) string {
+// dirName returns the directory that a relative path begins in, "" when it has
+// no name, and why it is not known.
+func (t *tracer) dirName(th *thread, dirfd int64) (string, event.Unknown) {
 	if dirfd == atFDCWD {
-		return th.proc.Cwd
+		return th.proc.Cwd, th.proc.Unknown.Cwd
 	}
 	if fd := t.fd(th, dirfd); fd != nil {
-		return fd.Name
+		return fd.Name, fd.Unknown.Name
 	}
-	return ""
+	return "", event.Known
 }

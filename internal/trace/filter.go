@@ -69,6 +69,9 @@ func followedSet(types []event.Type) typeSet {
 		for _, typ := range fdTypes {
 			set[typ] = true
 		}
+		if ways, err := Probe(); err == nil && ways&(PidfdGetfd|ProcNet) == 0 {
+			set[event.SysSocket] = true // else sockets are asked what they are
+		}
 	}
 	return set
 }

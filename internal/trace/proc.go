@@ -41,13 +41,14 @@ func (t *tracer) readProc(pid int64, name string) []byte {
 	if pid != 0 {
 		path = string(t.procPath(pid, name))
 	}
-	return t.readFile(path)
+	b, _ := t.readFile(path)
+	return b
 }
 
-func (t *tracer) readFile(path string) []byte {
+func (t *tracer) readFile(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer unix.Close(fd)
 	b := t.file[:0]
@@ -65,18 +66,31 @@ func (t *tracer) readFile(path string) []byte {
 		b = b[:len(b)+n]
 	}
 	t.file = b[:0]
-	return b
+	return b, nil
 }
 
-// readLink reads a link of a process: cwd, exe, root, fd/3, ns/pid.
-func (t *tracer) readLink(pid int64, name string) string {
+// readLink reads a link of a process: cwd, exe, root, fd/3, ns/pid. It is empty
+// when there is none.
+func (t *tracer) readLink(pid int64, name string) (string, error) {
 	var buf [maxPath]byte
 	n, err := unix.Readlink(string(t.procPath(pid, name)), buf[:])
 	if err != nil || n <= 0 {
-		return ""
+		return "", err
 	}
-	return t.intern(buf[:n])
+	return t.intern(buf[:n]), nil
 }
+
+// readMember reads a link into a member of a process, which is not known when
+// the link may not be read.
+func (t *tracer) readMember(p *process, name string, member *string, unknown *event.Unknown) {
+	link, err := t.readLink(p.PID, name)
+	*member, *unknown = link, event.Known
+	if forbidden(err) {
+		*unknown = event.UnknownProc
+	}
+}
+
+func (t *tracer) readCwd(p *process) { t.readMember(p, "cwd", &p.Cwd, &p.Unknown.Cwd) }
 
 // procStat is what /proc/PID/stat tells.
 type procStat struct {
@@ -231,8 +245,8 @@ func (t *tracer) readProcess(p *process, pid int64) bool {
 	p.FDs = make(map[int64]*event.FD)
 	t.readIdentity(p)
 	t.readImage(p)
-	p.Cwd = t.readLink(pid, "cwd")
-	p.Root = t.readLink(pid, "root")
+	t.readCwd(p)
+	t.readMember(p, "root", &p.Root, &p.Unknown.Root)
 	return true
 }
 
@@ -256,8 +270,8 @@ func (t *tracer) readIdentity(p *process) procStatus {
 	if n, err := strconv.ParseUint(string(bytes.TrimSpace(t.readProc(p.PID, "loginuid"))), 10, 32); err == nil && n != math.MaxUint32 {
 		p.LoginUID = int64(n)
 	}
-	p.PidnsInode = nsInode(t.readLink(p.PID, "ns/pid"))
-	p.FDLimit = t.fdLimit(p.PID)
+	t.readPidns(p)
+	t.readFDLimit(p)
 	t.readCgroups(p)
 	t.setPidnsStart(p)
 	return st
@@ -285,12 +299,30 @@ func nsInode(link string) uint64 {
 	return n
 }
 
-func (t *tracer) fdLimit(pid int64) int64 {
-	var lim unix.Rlimit
-	if unix.Prlimit(int(pid), unix.RLIMIT_NOFILE, nil, &lim) != nil {
-		return -1
+// readPidns reads which PID namespace a process is in.
+func (t *tracer) readPidns(p *process) {
+	link, err := t.readLink(p.PID, "ns/pid")
+	p.Unknown.Namespace = event.Known
+	if forbidden(err) {
+		p.Unknown.Namespace = event.UnknownProc
 	}
-	return int64(lim.Cur)
+	p.PidnsInode = nsInode(link)
+}
+
+func (t *tracer) readFDLimit(p *process) {
+	var lim unix.Rlimit
+	err := unix.Prlimit(int(p.PID), unix.RLIMIT_NOFILE, nil, &lim)
+	if p.FDLimit = int64(lim.Cur); err == nil {
+		return
+	}
+	p.FDLimit = -1
+	for line := range strings.Lines(string(t.readProc(p.PID, "limits"))) {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				p.FDLimit, _ = strconv.ParseInt(f[0], 10, 64)
+			}
+		}
+	}
 }
 
 // readImage reads what an exec replaces: the program, its arguments and its
@@ -303,7 +335,11 @@ func (t *tracer) readImage(p *process) {
 	if len(args) > 0 {
 		p.Exe, p.Args = args[0], args[1:]
 	}
-	p.Env = t.splitStrings(t.readProc(pid, "environ"), math.MaxInt)
+	env, err := t.readFile(string(t.procPath(pid, "environ")))
+	p.Env, p.Unknown.Env = t.splitStrings(env, math.MaxInt), event.Known
+	if forbidden(err) {
+		p.Unknown.Env = event.UnknownProc
+	}
 	t.readExe(p)
 }
 
@@ -311,7 +347,8 @@ func (t *tracer) readImage(p *process) {
 func (t *tracer) readExe(p *process) {
 	p.ExePath, p.ExeIno, p.ExeCtime, p.ExeMtime = "", 0, 0, 0
 	p.ExeFromMemfd, p.ExeWritable, p.ExeUpperLayer, p.ExeLowerLayer = false, false, false, false
-	link := t.readLink(p.PID, "exe")
+	var link string
+	t.readMember(p, "exe", &link, &p.Unknown.Exe)
 	if link == "" {
 		return
 	}
@@ -327,7 +364,7 @@ func (t *tracer) readExe(p *process) {
 	}
 	p.ExeIno, p.ExeCtime, p.ExeMtime = st.Ino, st.Ctim.Nano(), st.Mtim.Nano()
 	p.ExeWritable = t.exeWritable(p, exe, &st)
-	p.ExeUpperLayer, p.ExeLowerLayer = t.overlayLayer(p.PID, exe, p.ExePath, uint64(st.Dev))
+	p.ExeUpperLayer, p.ExeLowerLayer, p.Unknown.ExeLayer = t.overlayLayer(p.PID, exe, p.ExePath, &st)
 }
 
 // exeWritable tells whether the process may write its own program, by the
@@ -380,9 +417,11 @@ func (t *tracer) mapped(pid int64, name string, id uint32) bool {
 
 // overlayLayer tells in which layer of an overlay file system a file lies;
 // both are false elsewhere. Which one is decided by whether the file exists in
-// the upper directory, which can be looked into only with enough privileges:
-// without, the file counts as one of a lower layer.
-func (t *tracer) overlayLayer(pid int64, file, name string, dev uint64) (upper, lower bool) {
+// the upper directory. Where that cannot be looked into, as in a container, a
+// file that has changed since the container began is in the upper layer, and of
+// others it is not known.
+func (t *tracer) overlayLayer(pid int64, file, name string, st *unix.Stat_t) (upper, lower bool, unknown event.Unknown) {
+	dev := uint64(st.Dev)
 	overlay, known := t.overlays[dev]
 	if !known {
 		var fs unix.Statfs_t
@@ -390,20 +429,27 @@ func (t *tracer) overlayLayer(pid int64, file, name string, dev uint64) (upper, 
 		t.overlays[dev] = overlay
 	}
 	if !overlay {
-		return false, false
+		return false, false, event.Known
 	}
 	mountPoint, root, upperDir := t.overlayMount(pid, name)
 	if upperDir == "" {
-		return false, true
+		return false, true, event.Known
 	}
 	rel := strings.TrimPrefix(name, mountPoint)
 	for _, base := range []string{"", string(t.procPath(pid, "root"))} {
-		var st unix.Stat_t
-		if unix.Lstat(base+upperDir+"/"+root+"/"+rel, &st) == nil {
-			return true, false
+		var in unix.Stat_t
+		if unix.Stat(base+upperDir, &in) != nil {
+			continue
 		}
+		if unix.Lstat(base+upperDir+"/"+root+"/"+rel, &in) == nil {
+			return true, false, event.Known
+		}
+		return false, true, event.Known
 	}
-	return false, true
+	if t.contained && st.Ctim.Nano() > t.initStart+int64(time.Second) {
+		return true, false, event.Known
+	}
+	return false, false, event.UnknownLayer
 }
 
 // overlayMount finds the overlay mount that a path lies on.
@@ -478,7 +524,7 @@ func (t *tracer) readCgroups(p *process) {
 		}
 		list[i] = name + "=" + path
 	}
-	p.Cgroups, p.Container = list, nil
+	p.Cgroups, p.Container = list, t.opts.Here
 	for _, group := range list {
 		_, path, _ := strings.Cut(group, "=")
 		if id, typ := containerID(path); id != "" {

@@ -66,8 +66,14 @@ func (t *tracer) ancestor(pid int64) *process {
 
 func (t *tracer) setParent(p, parent *process) {
 	p.parent = parent
+	p.Unknown.Parent = event.Known
 	if parent == nil {
 		p.Parent = nil
+		// The machine's first processes have none. Those of a container are made
+		// by its engine, which is nobody's ancestor from inside.
+		if p.PPID > 0 || t.contained && t.opts.Here == nil {
+			p.Unknown.Parent = event.UnknownAncestor
+		}
 		return
 	}
 	p.Parent = &parent.Process
@@ -135,7 +141,7 @@ func (t *tracer) fork(pid int64, by *thread, flags uint64) *process {
 	if parent.nsDepth > 0 || parent.childNS || flags&unix.CLONE_NEWPID != 0 {
 		if st := t.status(pid); st.ok {
 			p.VPID, p.VSID, p.VPGID, p.nsDepth = st.vpid, st.vsid, st.vpgid, st.nsDepth
-			p.PidnsInode = nsInode(t.readLink(pid, "ns/pid"))
+			t.readPidns(p)
 			t.setPidnsStart(p)
 		}
 	}
@@ -180,6 +186,9 @@ func (t *tracer) adopt(tid int) *thread {
 // gone forgets a thread that has ended, and its process with the last one.
 func (t *tracer) gone(th *thread) {
 	delete(t.threads, th.tid)
+	if t.memTID == th.tid {
+		t.closeMem()
+	}
 	p := th.proc
 	p.alive--
 	p.Threads = p.alive

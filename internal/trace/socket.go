@@ -9,64 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
 )
-
-// openSocket returns a descriptor of our own for a tracee's socket.
-func openSocket(pid, num int64) (int, error) {
-	pidfd, err := unix.PidfdOpen(int(pid), 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(pidfd)
-	return unix.PidfdGetfd(pidfd, int(num), 0)
-}
-
-// socketInfo is what the kernel tells of a socket.
-type socketInfo struct {
-	domain, typ, proto int
-	listening          bool
-	local, remote      event.SockAddr
-	hasRemote          bool
-}
-
-func (t *tracer) socket(th *thread, num int64) (info socketInfo, ok bool) {
-	fd, err := openSocket(th.proc.PID, num)
-	if err != nil {
-		return info, false
-	}
-	defer unix.Close(fd)
-	if info.domain, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil {
-		return info, false
-	}
-	info.typ, _ = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	info.proto, _ = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	accepts, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	info.listening = accepts != 0
-	if sa, err := unix.Getsockname(fd); err == nil {
-		info.local = fromSockaddr(sa)
-	}
-	if sa, err := unix.Getpeername(fd); err == nil {
-		info.remote, info.hasRemote = fromSockaddr(sa), true
-	}
-	return info, true
-}
-
-func fromSockaddr(sa unix.Sockaddr) event.SockAddr {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return event.SockAddr{Family: unix.AF_INET, Src: netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))}
-	case *unix.SockaddrInet6:
-		return event.SockAddr{Family: unix.AF_INET6, Src: netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))}
-	case *unix.SockaddrUnix:
-		return event.SockAddr{Family: unix.AF_UNIX, Path: strings.TrimPrefix(sa.Name, "@")}
-	}
-	return event.SockAddr{}
-}
 
 // sockaddr reads an address that a call was given. Falco knows three families.
 func (t *tracer) sockaddr(tid int, addr, size uint64) (event.SockAddr, bool) {
@@ -103,11 +50,19 @@ func (t *tracer) sockaddr(tid int, addr, size uint64) (event.SockAddr, bool) {
 
 // tuple returns both ends of a socket, the peer first when the data or the
 // connection came in. The address that the call was given stands in for the
-// peer of a socket that has none.
+// peer of a socket that has none. When t.unknown is set as well, this end is
+// not known.
 func (t *tracer) tuple(th *thread, num int64, inbound bool, given event.SockAddr) (event.SockAddr, bool) {
 	info, ok := t.socket(th, num)
 	if !ok {
 		return event.SockAddr{}, false
+	}
+	return info.tuple(t, inbound, given)
+}
+
+func (info *socketInfo) tuple(t *tracer, inbound bool, given event.SockAddr) (event.SockAddr, bool) {
+	if info.halfKnown && info.domain != unix.AF_UNIX {
+		t.unknown = event.UnknownSocket
 	}
 	sa := event.SockAddr{Family: int32(info.domain)}
 	switch info.domain {
@@ -125,7 +80,7 @@ func (t *tracer) tuple(th *thread, num int64, inbound bool, given event.SockAddr
 		switch {
 		case inbound:
 			sa.Path = info.local.Path
-		case info.hasRemote:
+		case info.hasRemote && info.remote.Path != "":
 			sa.Path = info.remote.Path
 		default:
 			sa.Path = given.Path
@@ -242,9 +197,12 @@ func newSocket(fd *event.FD, domain, typ, proto int) {
 
 // classifySocket finds the state of a socket whose calls were not followed.
 func (t *tracer) classifySocket(th *thread, fd *event.FD) {
+	t.unknown = event.Known
 	info, ok := t.socket(th, fd.Num)
 	if !ok {
 		fd.Type = event.FDUnknown
+		fd.Unknown.Type, fd.Unknown.Name, fd.Unknown.Local = t.unknown, t.unknown, t.unknown
+		t.unknown = event.Known // the descriptor's matter, not that of a parameter
 		return
 	}
 	newSocket(fd, info.domain, info.typ, info.proto)
@@ -324,8 +282,9 @@ func rename(x *decoding, fd *event.FD, change func()) {
 	}
 }
 
-// connected updates a descriptor after connect(2).
-func connected(x *decoding, fd *event.FD, sa event.SockAddr) {
+// connected updates a descriptor after connect(2). This end may be unknown.
+func connected(x *decoding, fd *event.FD, sa event.SockAddr, local event.Unknown) {
+	fd.Unknown.Name, fd.Unknown.Local = local, local
 	rename(x, fd, func() {
 		if fd.Server && fd.Proto == unix.IPPROTO_UDP && sa.Family != unix.AF_UNIX && tupleDiffers(fd, sa) {
 			sa.Src, sa.Dst = sa.Dst, sa.Src
@@ -348,13 +307,20 @@ func tupleDiffers(fd *event.FD, sa event.SockAddr) bool {
 
 // transferred updates a descriptor after data went through it: a socket that
 // is not TCP, or has no name yet, takes the tuple of the message.
-func transferred(x *decoding, fd *event.FD, sa event.SockAddr, ok, inbound bool) {
+func transferred(x *decoding, fd *event.FD, p *event.Param, inbound bool) {
+	sa := p.Sock
 	isInet := fd.Type == event.FDIPv4 || fd.Type == event.FDIPv6
 	if isInet {
 		fd.Connected = true
 	}
 	tcp := (isInet || fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server) && fd.Proto == unix.IPPROTO_TCP
-	if !ok || (fd.Name != "" && tcp) {
+	if fd.Name != "" && tcp {
+		return
+	}
+	if p.Unknown != event.Known || !p.Null {
+		fd.Unknown.Name, fd.Unknown.Local = p.Unknown, p.Unknown
+	}
+	if p.Null {
 		return
 	}
 	if sa.Family == unix.AF_UNIX {

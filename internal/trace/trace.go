@@ -38,7 +38,8 @@
 //   - Arguments are read before the kernel reads them. A thread that rewrites
 //     another thread's argument in between can make the two differ.
 //   - Tracer and tracees are bound to one processor, which a tracee can see.
-//   - Memory that cannot be read gives null parameters, as in Falco.
+//   - Memory that is not there gives null parameters, as in Falco. Memory that
+//     may not be read, in any of the ways there are, gives unknown ones.
 package trace
 
 import (
@@ -71,10 +72,37 @@ type Options struct {
 	// to install the filter. It is much slower.
 	AllCalls bool
 
+	// Ways are the ways in which tracees may be looked at. Zero means each that
+	// works here, as [Probe] found; of those that are left the best is used.
+	Ways Way
+
 	// Container completes what the engine knows of a container, by its full
 	// ID. When nil, or when it returns nil, only the IDs are known.
 	Container func(id string) *event.Container
+
+	// Here is the container that this program itself runs in, for processes of
+	// whose control groups none names a container: from inside, they seldom do.
+	// Nil on a host.
+	Here *event.Container
 }
+
+// Way is a way to look at a tracee, or a set of such. Some are forbidden where
+// others are not: the default profile of Docker's containers denies
+// process_vm_readv and pidfd_getfd, while ptrace and /proc work.
+type Way uint8
+
+// The ways: the first three read memory, the others find the ends of sockets. Of
+// each group the first is the best.
+const (
+	ProcessVMReadv Way = 1 << iota // process_vm_readv(2)
+	ProcMem                        // /proc/PID/mem
+	PeekData                       // PTRACE_PEEKDATA, a word at a time
+	PidfdGetfd                     // pidfd_getfd(2), and the socket is asked
+	ProcNet                        // /proc/PID/net, by the socket's inode
+	FollowCalls                    // what socket, bind, connect and accept were told
+
+	allWays = ProcessVMReadv | ProcMem | PeekData | PidfdGetfd | ProcNet | FollowCalls
+)
 
 // Exit is how the attached process ended.
 type Exit struct {

@@ -159,10 +159,17 @@ func (tr *traced) open() {
 // record traces a tracee to its end and returns its events of these types.
 func record(t testing.TB, names []string, name string, args ...string) []*event.Event {
 	t.Helper()
+	return recordBy(t, 0, names, name, args...)
+}
+
+// recordBy does so by some of the ways in which tracees can be looked at.
+func recordBy(t testing.TB, ways trace.Way, names []string, name string, args ...string) []*event.Event {
+	t.Helper()
 	var events []*event.Event
 	tr := attach(t, context.Background(), trace.Options{
 		Types:   types(t, names...),
 		Handler: func(e *event.Event) { events = append(events, e.Clone()) },
+		Ways:    ways,
 	}, name, args...)
 	tr.open()
 	exit, err := tr.Wait()

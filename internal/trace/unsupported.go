@@ -27,3 +27,6 @@ func InstallFilter([]byte) error { return ErrUnsupported }
 
 // Supported returns [ErrUnsupported] on this system.
 func Supported() error { return ErrUnsupported }
+
+// Probe returns [ErrUnsupported] on this system.
+func Probe() (Way, error) { return 0, ErrUnsupported }
