@@ -3,19 +3,14 @@
 package helper
 
 import (
-	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/changes"
 )
 
 // Op undoes one change of the machine; see [Undo].
-type Op struct{ op journal.Op }
+type Op struct{ op changes.Op }
 
 // String says what the operation does.
 func (o Op) String() string { return o.op.String() }
@@ -27,102 +22,45 @@ func (o Op) String() string { return o.op.String() }
 // too, the next one. With other helpers it is a cleanup and no more.
 //
 // What vanishes with the action's process anyway is not written down.
-func Undo(h events.Helper, op Op) error {
-	if j, ok := h.(interface{ Undo(journal.Op) error }); ok {
-		return j.Undo(op.op)
-	}
-	h.Cleanup(func() {
-		if err := op.op.Undo(); err != nil {
-			h.Log().Error(err)
-		}
-	}, op)
-	return nil
-}
+func Undo(h events.Helper, op Op) error { return changes.Undo(h, op.op) }
 
 // RemoveFile removes the file, link or empty directory at an absolute path.
-func RemoveFile(path string) Op {
-	return Op{journal.Op{Kind: journal.Remove, Path: path}}
-}
+func RemoveFile(path string) Op { return Op{changes.RemoveFile(path)} }
 
 // RemoveTree removes a directory and all that it holds.
-func RemoveTree(path string) Op {
-	return Op{journal.Op{Kind: journal.RemoveTree, Path: path}}
-}
+func RemoveTree(path string) Op { return Op{changes.RemoveTree(path)} }
 
 // RemoveInterface removes the network interface of that name.
-func RemoveInterface(name string) Op {
-	return Op{journal.Op{Kind: journal.Interface, Path: name}}
-}
+func RemoveInterface(name string) Op { return Op{changes.RemoveInterface(name)} }
 
 // RemoveCgroup removes the control group at that directory, and those below it.
-func RemoveCgroup(path string) Op {
-	return Op{journal.Op{Kind: journal.Cgroup, Path: path}}
-}
+func RemoveCgroup(path string) Op { return Op{changes.RemoveCgroup(path)} }
 
 // Unmount unmounts what is mounted at path.
-func Unmount(path string) Op {
-	return Op{journal.Op{Kind: journal.Unmount, Path: path}}
-}
+func Unmount(path string) Op { return Op{changes.Unmount(path)} }
 
 // Kill kills a process, which must exist when Kill is called: another one that
 // is given the same number later is not meant.
 func Kill(pid int) (Op, error) {
-	start, err := journal.StartOf(pid)
-	if err != nil {
-		return Op{}, fmt.Errorf("looking at process %d: %w", pid, err)
-	}
-	return Op{journal.Op{Kind: journal.Kill, PID: pid, Start: start}}, nil
+	op, err := changes.Kill(pid)
+	return Op{op}, err
 }
 
 // CreateFile creates a file at an absolute path where there is none, with the
 // given permissions whatever the umask is, and has it removed when the action
 // completes.
 func CreateFile(h events.Helper, path string, data []byte, mode fs.FileMode) error {
-	// Where there is a file already, it must not be removed.
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		if err == nil {
-			err = fs.ErrExist
-		}
-		return fmt.Errorf("creating %s: %w", path, err)
-	}
-	if err := Undo(h, RemoveFile(path)); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode.Perm())
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Chmod(mode), f.Close())
+	return changes.CreateFile(h, path, data, mode)
 }
 
 // ModifyFile saves content, mode, owner and time of modification of the file
 // at an absolute path and has them restored when the action completes; then
 // change is called, which may do with the file what it likes.
 func ModifyFile(h events.Helper, path string, change func() error) error {
-	op, err := journal.Save(path)
-	if err != nil {
-		return err
-	}
-	if err := Undo(h, Op{op}); err != nil {
-		return err
-	}
-	return change()
+	return changes.ModifyFile(h, path, change)
 }
 
 // TempDir makes an empty directory that every user may enter, below
 // [os.TempDir], and has it removed when the action completes. Its name
 // contains the run's [ID].
-func TempDir(h events.Helper) (string, error) {
-	dir, err := os.MkdirTemp("", strings.TrimSuffix("falcotest-"+ID(), "-")+"-")
-	if err != nil {
-		return "", err
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", err
-	}
-	if err := Undo(h, RemoveTree(dir)); err != nil {
-		return "", errors.Join(err, os.Remove(dir))
-	}
-	return dir, os.Chmod(dir, 0o755)
-}
+func TempDir(h events.Helper) (string, error) { return changes.TempDir(h) }

@@ -15,7 +15,8 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/helper"
+	"github.com/falcotest/go-falcotest/internal/changes"
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // readSensitiveFile opens a file that the rules call sensitive_files for
@@ -55,7 +56,7 @@ func readByte(name string) error {
 // so that an alert which prints the path can be attributed to it.
 func uniqueName() string {
 	name := "falcotest-"
-	if id := helper.ID(); id != "" {
+	if id := config.ID(); id != "" {
 		name += id + "-"
 	}
 	return name + strings.ToLower(rand.Text()[:8])
@@ -64,7 +65,7 @@ func uniqueName() string {
 // undo sees that what is about to be made at a path of its own is removed when
 // the action completes, and also when it is killed. Call it before making it.
 func undo(h events.Helper, path string) error {
-	return helper.Undo(h, helper.RemoveTree(path))
+	return changes.Undo(h, changes.RemoveTree(path))
 }
 
 // tempDir makes an empty directory that every user may enter, among temporary
@@ -139,7 +140,7 @@ func ownDir(h events.Helper, dir string) error {
 		return err
 	}
 	// Others may come to use it: it is removed only once it is empty.
-	if err := helper.Undo(h, helper.RemoveFile(dir)); err != nil {
+	if err := changes.Undo(h, changes.RemoveFile(dir)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
