@@ -17,6 +17,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CHILD_TEST_NO_HOOK") == "" {
 		child.Main()
 	}
+	leaveOthersMounts()
 	before := inventory()
 	code := m.Run()
 	for what := range inventory() {
