@@ -26,11 +26,15 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/events/syscall"
 	"github.com/falcotest/go-falcotest/falcotest"
+	"github.com/falcotest/go-falcotest/internal/places"
 )
 
 var update = flag.Bool("update", false, "write "+resultsFile)
 
-func TestMain(m *testing.M) { falcotest.Main(m) }
+func TestMain(m *testing.M) {
+	places.Main()
+	falcotest.Main(m)
+}
 
 // option loads the rules of a set, what two of Falco's leave to their users, and
 // further files after them.

@@ -123,6 +123,35 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 	}
 	labels := map[string]string{labelOwner: e.owner, labelID: spec.ID}
 	maps.Copy(labels, like.Labels)
+	created, err := e.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: name + "-" + spec.ID,
+		Config: &container.Config{
+			Image:        image.ref,
+			Entrypoint:   []string{image.executable},
+			Cmd:          args,
+			User:         like.User,
+			Labels:       labels,
+			Env:          append(append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TMPDIR=" + temp(spec.ID)}, spec.Env...), env...),
+			WorkingDir:   "/",
+			AttachStdin:  true,
+			AttachStdout: true,
+			AttachStderr: true,
+			OpenStdin:    true,
+			StdinOnce:    true,
+		},
+		HostConfig: hostConfig(like, image),
+	})
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	e.running[created.ID] = struct{}{}
+	e.mu.Unlock()
+	return created.ID, nil
+}
+
+// hostConfig is what the engine must do for a container.
+func hostConfig(like events.Container, image image) *container.HostConfig {
 	host := &container.HostConfig{
 		AutoRemove:  true,
 		Privileged:  like.Privileged,
@@ -142,31 +171,7 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 	if like.HostPID {
 		host.PidMode = "host"
 	}
-	created, err := e.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name: name + "-" + spec.ID,
-		Config: &container.Config{
-			Image:        image.ref,
-			Entrypoint:   []string{image.executable},
-			Cmd:          args,
-			User:         like.User,
-			Labels:       labels,
-			Env:          append(append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TMPDIR=" + temp(spec.ID)}, spec.Env...), env...),
-			WorkingDir:   "/",
-			AttachStdin:  true,
-			AttachStdout: true,
-			AttachStderr: true,
-			OpenStdin:    true,
-			StdinOnce:    true,
-		},
-		HostConfig: host,
-	})
-	if err != nil {
-		return "", err
-	}
-	e.mu.Lock()
-	e.running[created.ID] = struct{}{}
-	e.mu.Unlock()
-	return created.ID, nil
+	return host
 }
 
 // temp is the directory for temporary files in the container. Its name has the

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package syscall_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/falcotest"
+	"github.com/falcotest/go-falcotest/internal/container"
+	"github.com/falcotest/go-falcotest/internal/places"
+)
+
+var (
+	inPlaces = flag.Bool("places", false, "run every action in all places (minutes)")
+	onePlace = flag.String("place", "", "with -places: only in places whose name contains this")
+	hereFile = flag.String("here", "", "where TestHere writes the results of every action here")
+)
+
+const placesFile = "PLACES.md"
+
+// Actions that do nothing: whatever is detected of them is detected falsely.
+func init() {
+	nothing := func(events.Helper) error { return nil }
+	events.RegisterWithName(nothing, "places.Nothing", events.WithDisabled())
+	events.RegisterWithName(func(h events.Helper) error { return h.SpawnAs("nothing", "places.Nothing") },
+		"places.SpawnNothing", events.WithDisabled())
+	events.RegisterWithName(func(h events.Helper) error { return h.SpawnAsWithSymlink("nothing", "places.Nothing") },
+		"places.LinkNothing", events.WithDisabled())
+}
+
+var nothings = []string{"places.Nothing", "places.SpawnNothing", "places.LinkNothing"}
+
+// outcome is what became of an action at a place.
+type outcome struct {
+	Action, Rule, Outcome string
+	Reason                string
+	Message               string
+	Alerts                []string
+}
+
+// TestHere runs every action here, for TestPlaces, which started this process.
+func TestHere(t *testing.T) {
+	if *hereFile == "" {
+		t.Skip("this is a part of TestPlaces")
+	}
+	s := falcotest.Start(t, strictest(t).option(), falcotest.WithDisabledActions())
+	var outcomes []outcome
+	for _, r := range doAll(t, s, append(actionNames(), nothings...)) {
+		o := outcome{Action: r.Action, Rule: r.Rule, Outcome: r.Outcome.String(), Reason: r.Reason}
+		if r.Why != nil {
+			o.Message = r.Why.String()
+		}
+		o.Message += strings.Join(r.Log, "\n")
+		for _, a := range r.Alerts {
+			o.Alerts = append(o.Alerts, a.Rule)
+		}
+		outcomes = append(outcomes, o)
+	}
+	b, err := json.Marshal(outcomes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(*hereFile, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// atPlace is what a run of TestHere at a place came to.
+type atPlace struct {
+	place    places.Place
+	outcomes []outcome
+	err      error
+	log      string
+	took     time.Duration
+}
+
+// TestPlaces runs every action wherever people run tests: nothing may be missed
+// there, and nothing may be detected that was not done. What cannot work is
+// skipped with the reason.
+func TestPlaces(t *testing.T) {
+	if !*inPlaces {
+		t.Skip("takes minutes: go test ./events/syscall -run TestPlaces -places")
+	}
+	engine, err := container.Default(t.Context(), os.Getenv("FALCOTEST_CONTAINER"))
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Errorf("there must be a container engine: %v", err)
+		}
+		t.Logf("not in containers: %v", err)
+		engine = nil
+	} else {
+		t.Cleanup(func() {
+			if err := engine.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	var all []*atPlace
+	for _, p := range places.All() {
+		if strings.Contains(p.Name, *onePlace) {
+			all = append(all, &atPlace{place: p})
+		}
+	}
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, 2)
+	for _, at := range all {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			at.run(t, engine)
+		})
+	}
+	wg.Wait()
+	for _, at := range all {
+		t.Run(at.place.Name, func(t *testing.T) { at.check(t) })
+	}
+	if *onePlace != "" || t.Failed() {
+		return
+	}
+	comparePlaces(t, all)
+}
+
+// run runs TestHere at the place.
+func (at *atPlace) run(t *testing.T, engine *container.Engine) {
+	shared, err := os.MkdirTemp("", "places-")
+	if err != nil {
+		at.err = err
+		return
+	}
+	defer os.RemoveAll(shared)
+	if at.err = os.Chmod(shared, 0o777); at.err != nil {
+		return
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		at.err = err
+		return
+	}
+	var output bytes.Buffer
+	file := filepath.Join(shared, "outcomes.json")
+	c := places.Command{
+		Args: []string{"-test.run=^TestHere$", "-test.v", "-test.timeout=4m", "-here=" + file},
+		Env:  []string{"CI=", "FALCOTEST_STRICT=0"},
+		Dir:  dir, Shared: shared, Output: &output,
+	}
+	if set := strictest(t); set.name == "upstream" {
+		data, err := filepath.Abs(filepath.Dir(filepath.Dir(set.files[0])))
+		if err != nil {
+			at.err = err
+			return
+		}
+		c.Env = append(c.Env, "FALCO_TESTDATA="+data)
+		c.Mounts = []string{data + ":" + data + ":ro"}
+	}
+	if at.place.Name != "root" {
+		c.Env = append(c.Env, "FALCOTEST_CONTAINER=off")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	started := time.Now()
+	at.err = at.place.Run(ctx, engine, c)
+	at.took = time.Since(started)
+	at.log = output.String()
+	b, err := os.ReadFile(file)
+	if at.err == nil && err == nil {
+		err = json.Unmarshal(b, &at.outcomes)
+	}
+	at.err = errors.Join(at.err, err)
+}
+
+// check says what is wrong with the outcomes.
+func (at *atPlace) check(t *testing.T) {
+	var unavailable *places.UnavailableError
+	if errors.As(at.err, &unavailable) {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%v\n%s", at.err, at.log)
+		}
+		t.Skip(at.err)
+	}
+	if at.err != nil {
+		t.Fatalf("%v\n%s", at.err, at.log)
+	}
+	count := map[string]int{}
+	for _, o := range at.outcomes {
+		if slices.Contains(nothings, o.Action) {
+			if len(o.Alerts) > 0 {
+				t.Errorf("%s: detected falsely: it does nothing, and these rules fired: %q", o.Action, o.Alerts)
+			}
+			continue
+		}
+		count[o.Outcome]++
+		switch o.Outcome {
+		case falcotest.Missed.String():
+			t.Errorf("%s: missed falsely: %s\n%s", o.Action, o.Reason, o.Message)
+		case falcotest.TriggerFailed.String():
+			t.Errorf("%s: trigger failed, where it should be skipped: %s\n%s", o.Action, o.Reason, o.Message)
+		case falcotest.Detected.String():
+		default:
+			if o.Reason == "" {
+				t.Errorf("%s: %s without a reason", o.Action, o.Outcome)
+			}
+			if at.place.Name == "docker run" && !events.Disabled(o.Action) && !hasOwnPrivileges(o.Action) {
+				t.Errorf("%s: %s, though it needs no privileges of its own: %s", o.Action, o.Outcome, o.Reason)
+			}
+		}
+	}
+	t.Logf("%v in %.1fs", count, at.took.Seconds())
+}
+
+// hasOwnPrivileges tells whether an action needs more than an ordinary
+// container gives.
+func hasOwnPrivileges(action string) bool {
+	if c, _ := events.ContainerOf(action); c.Privileged || len(c.CapAdd) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(events.Needs(action), func(n events.Need) bool { return strings.Contains(n.Name, "CAP_SYS_ADMIN") })
+}
+
+// comparePlaces compares what was skipped where with the table in the
+// documentation, or writes that.
+func comparePlaces(t *testing.T, all []*atPlace) {
+	want := placesTable(all)
+	if *update {
+		if err := os.WriteFile(placesFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	have, err := os.ReadFile(placesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(strings.Split(string(have), "\n"), strings.Split(want, "\n")); diff != "" {
+		t.Errorf("%s is not what was seen here (-file +seen); if that is right, run this test with -update:\n%s", placesFile, diff)
+	}
+}
+
+func placesTable(all []*atPlace) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Places
+
+Every action, wherever people run tests: what is detected there, and what is skipped and why. Nothing is missed, and
+nothing is detected that was not done. Written, as root with a container engine, by
+
+    go test ./events/syscall -run TestPlaces -places -update
+
+In containers, actions run where the tests do; on the machine, those that need a container have one made for them, but here
+only where the tests run as root.
+
+| Place | What it is | Detected | Skipped | Inconclusive |
+| --- | --- | ---: | ---: | ---: |
+`)
+	for _, at := range all {
+		count := map[string]int{}
+		for _, o := range at.outcomes {
+			if !slices.Contains(nothings, o.Action) {
+				count[o.Outcome]++
+			}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %d | %d | %d |\n", at.place.Name, at.place.What, count["detected"], count["skipped"], count["inconclusive"])
+	}
+	for _, at := range all {
+		byReason := map[string][]string{}
+		for _, o := range at.outcomes {
+			if o.Outcome != falcotest.Detected.String() && !slices.Contains(nothings, o.Action) {
+				reason := o.Outcome + ": " + strings.Join(strings.Fields(o.Reason), " ")
+				byReason[reason] = append(byReason[reason], strings.TrimPrefix(o.Action, "syscall."))
+			}
+		}
+		if len(byReason) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## `%s`\n\n", at.place.Name)
+		reasons := slices.SortedFunc(maps.Keys(byReason), func(a, c string) int {
+			return cmp.Or(cmp.Compare(len(byReason[c]), len(byReason[a])), strings.Compare(a, c))
+		})
+		for _, reason := range reasons {
+			slices.Sort(byReason[reason])
+			fmt.Fprintf(&b, "- %s (%d): %s\n", reason, len(byReason[reason]), strings.Join(byReason[reason], ", "))
+		}
+	}
+	return b.String()
+}
