@@ -174,7 +174,7 @@ func (s *Session) warnings() []string {
 		return nil
 	}
 	var lines []string
-	for _, w := range s.set.Warnings {
+	for _, w := range slices.Concat(s.set.Warnings, s.set.Remarks) {
 		lines = append(lines, w.String())
 	}
 	return lines

@@ -156,8 +156,9 @@ var auditFields = []fieldDef{
 	text("ka.useragent", "userAgent"),
 	// The plugin looks for sourceIPs among the rules of a role, so that the
 	// field practically never has a value.
-	computedList("ka.sourceips", ruleValues("sourceIPs")(index{})),
-	text("ka.cluster.name", "annotations", "cluster_name"),
+	indexed("ka.sourceips", ruleValues("sourceIPs")),
+	// It takes an index, though it is no list, and does not look at it.
+	{name: "ka.cluster.name", typ: filter.CharBuf, arg: indexArgument, get: text("ka.cluster.name", "annotations", "cluster_name").get},
 }
 
 // containerFields are the fields of one of a pod's lists of containers.

@@ -37,15 +37,20 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 	}
 	full := name
 	var i index
+	plugin := !strings.HasPrefix(name, "evt.")
 	switch {
-	case hasArg && def.arg == noArgument:
+	case hasArg && def.arg == noArgument && !plugin:
 		return nil, fmt.Errorf("field %s takes no argument, but has [%s]", name, arg)
+	case hasArg && def.arg == noArgument:
+		return nil, wrongArgument("field %s takes no argument, but has [%s]", name, arg)
 	case !hasArg && def.arg == keyArgument:
-		return nil, fmt.Errorf("field %s needs an argument: write %s[…]", name, name)
+		return nil, wrongArgument("field %s needs an argument: write %s[…]", name, name)
+	case hasArg && plugin && strings.ContainsAny(arg, " ]"):
+		return nil, wrongArgument("field %s[%s]: Falco ends the argument of a plugin's field at a blank or a ']'", name, arg)
 	case hasArg && def.arg == indexArgument:
 		n, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil || strings.HasPrefix(arg, "+") || len(arg) > 1 && arg[0] == '0' {
-			return nil, fmt.Errorf("field %s[%s]: want a number such as 0 or 12 in the brackets, without leading zeros", name, arg)
+			return nil, wrongArgument("field %s[%s]: want a number such as 0 or 12 in the brackets, without leading zeros", name, arg)
 		}
 		i = index{n, true}
 	}
@@ -54,7 +59,7 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 	}
 	get := def.get(arg, i)
 	return &filter.Field{
-		Name: full,
+		Name: full, Plugin: plugin,
 		Type: def.typ,
 		List: def.list,
 		Get: func(ev any, v *filter.Value) bool {
@@ -63,6 +68,10 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 		},
 		Format: def.format,
 	}, nil
+}
+
+func wrongArgument(format string, args ...any) error {
+	return &filter.ArgumentError{Err: fmt.Errorf(format, args...)}
 }
 
 var byName = func() map[string]*fieldDef {

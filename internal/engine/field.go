@@ -4,6 +4,7 @@ package engine
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
@@ -77,9 +78,22 @@ type argument struct {
 	brackets bool
 }
 
+// index reads the argument as a number, as sscanf does: blanks may stand before
+// it, and what does not fit is cut to 32 bits.
 func (a argument) index() (int64, bool) {
-	n, err := strconv.ParseInt(a.text, 10, 32)
-	return n, err == nil && a.has
+	s := strings.TrimLeft(a.text, " \t\n\v\f\r")
+	digits := strings.TrimLeft(s, "0123456789")
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		digits = strings.TrimLeft(s[1:], "0123456789")
+		if len(s) == 1 {
+			return 0, false
+		}
+	}
+	if !a.has || s == "" || digits != "" {
+		return 0, false
+	}
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return int64(int32(n)), true
 }
 
 // The helpers below make getters of functions that read one kind of value.

@@ -112,7 +112,7 @@ var evtFields = []field{
 		return errorCount(e)
 	})},
 	{class: "evt", name: "evt.count.exit", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) { return 1, e.Type.Def().IsSyscall() })},
-	{class: "evt", name: "evt.around", typ: filter.Uint64, arg: reqNumber, with: around, filterOnly: true, noRight: true, noTran: true},
+	{class: "evt", name: "evt.around", typ: filter.Uint64, arg: reqNumber, with: around, noRight: true, noTran: true},
 	{class: "evt", name: "evt.abspath", typ: filter.CharBuf, arg: optSrcDst, with: absPath},
 	{class: "evt", name: "evt.is_open_read", typ: filter.Bool, get: boolean(func(e *event.Event) bool { return openFlags(e)&event.ORdonly != 0 })},
 	{class: "evt", name: "evt.is_open_write", typ: filter.Bool, get: boolean(func(e *event.Event) bool { return openFlags(e)&event.OWronly != 0 })},

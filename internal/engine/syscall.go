@@ -83,15 +83,54 @@ func (s *Syscall) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 		f, a = dotted(name)
 	}
 	if f == nil {
+		if plugin := foreignPlugin(name); plugin != "" {
+			return &filter.Field{Name: full, Foreign: true, Unsupported: "a field of the plugin " + plugin + ", which the built-in engine does not have"}, nil
+		}
 		return nil, &unknownField{name}
+	}
+	switch {
+	case a.brackets && strings.Contains(a.text, "]"):
+		return nil, fmt.Errorf("field %s: an argument cannot hold a ']'", f.name)
+	case f.arg == optKey && a.text == "":
+		a.has = false
+	case f.arg == optIndex && a.brackets:
+		// As in Falco, -1 stands for no index, and what is less for 0.
+		if n, ok := a.index(); ok && n == -1 {
+			a.has = false
+		} else if ok && n < -1 {
+			a.text = "0"
+		}
 	}
 	switch {
 	case f.arg == noArg && a.has:
 		return nil, fmt.Errorf("field %s takes no argument", f.name)
 	case f.arg >= reqIndexName && f.arg <= reqNumber && !a.has:
-		return nil, fmt.Errorf("field %s needs an argument: %s%s", f.name, f.name, f.arg)
+		return nil, f.wrongArgument(fmt.Errorf("field %s needs an argument: %s%s", f.name, f.name, f.arg))
 	}
-	return s.resolve(f, full, a)
+	out, err := s.resolve(f, full, a)
+	if err != nil {
+		err = f.wrongArgument(err)
+	}
+	return out, err
+}
+
+// wrongArgument says that an argument is wrong in a way that Falco does not
+// forgive: it reads those of fields of events and of fd.types itself.
+func (f *field) wrongArgument(err error) error {
+	switch f.arg {
+	case reqIndexName, reqName, reqNumber, optNumber:
+		return &filter.ArgumentError{Err: err}
+	}
+	return err
+}
+
+// foreignPlugins are plugins whose fields rules for system calls may use, by what
+// the names of their fields begin with. The built-in engine has none of them.
+var foreignPlugins = map[string]string{"json.": "json", "jevt.": "json", "k8smeta.": "k8smeta", "krsi.": "krsi"}
+
+func foreignPlugin(field string) string {
+	i := strings.IndexByte(field, '.')
+	return foreignPlugins[field[:i+1]]
 }
 
 // dotted finds a field whose argument follows after a dot.

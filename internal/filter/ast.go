@@ -26,7 +26,6 @@ type Expr struct {
 
 	Left  *Operand // of a check
 	Op    Op
-	Mod   Modifier
 	Right *Operand // nil with exists
 
 	Text *Text // the text that holds this node
@@ -91,18 +90,6 @@ const (
 	OpPMatch      Op = "pmatch"
 )
 
-// Modifier makes a string operator compare with a list of values. Engines
-// before 0.62 do not have them.
-type Modifier string
-
-// The modifiers: one value on the left matches any one or all of the values on the right;
-// or, for a field with a list of values, any of them.
-const (
-	OneOf Modifier = "oneof"
-	AnyOf Modifier = "anyof"
-	AllOf Modifier = "allof"
-)
-
 // Operators lists all operators in the order in which Falco's parser tries them.
 func Operators() []Op {
 	return append(append(append([]Op{OpExists}, numOps...), strOps...), listOps...)
@@ -128,10 +115,8 @@ var (
 	strOps  = []Op{OpEqEq, OpEq, OpNe, OpGlob, OpIGlob, OpContains, OpIContains, OpBContains, OpStartsWith, OpBStartsWith, OpEndsWith, OpRegex}
 	listOps = []Op{OpIntersects, OpIn, OpPMatch}
 
-	transformers = []string{"tolower", "toupper", "b64", "basename", "len"}
-	// newTransformers came after engine 0.58.
-	newTransformers = []string{"join", "concat", "getopt"}
-	allTransformers = slices.Concat([]string{"val"}, transformers, newTransformers)
+	transformers    = []string{"tolower", "toupper", "b64", "basename", "len"}
+	allTransformers = slices.Concat([]string{"val"}, transformers)
 )
 
 // Walk calls f for e and all nodes below it, bodies of macros included, until f

@@ -3,7 +3,7 @@
 package filter
 
 import (
-	"fmt"
+	"errors"
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
@@ -61,8 +61,9 @@ type Result struct {
 	// Such a condition must not be evaluated.
 	Unsupported []string
 
-	// Warnings are suspicious things that Falco warns of.
-	Warnings []*Error
+	// Warnings are suspicious things that Falco warns of; Remarks are those of
+	// which it says nothing.
+	Warnings, Remarks []*Error
 }
 
 // NewCompiler returns a compiler with an empty program.
@@ -166,6 +167,11 @@ func (c *Compiler) macro(e *Expr, r *Result) (int32, error) {
 			r.Warnings = append(r.Warnings, w)
 		}
 	}
+	for _, w := range b.result.Remarks {
+		if !slices.Contains(r.Remarks, w) {
+			r.Remarks = append(r.Remarks, w)
+		}
+	}
 	c.prog.nodes[b.node].shared = true
 	return b.node, nil
 }
@@ -191,14 +197,11 @@ func (c *Compiler) intern(n node, cost int) int32 {
 
 // check types a check and returns its index.
 func (c *Compiler) check(e *Expr, r *Result) (int32, error) {
-	if e.Mod != "" {
-		r.Unsupported = appendNew(r.Unsupported, fmt.Sprintf("%s %s came with engine 0.62, after Falco 0.43", e.Op, e.Mod))
-	}
 	left, err := c.operand(e.Left, r)
 	if err != nil {
 		return 0, err
 	}
-	if left < 0 { // of a newer engine: nothing to type
+	if left < 0 { // of a plugin that is not here: nothing to type
 		return c.never(), nil
 	}
 	s := &c.prog.slots[left]
@@ -219,8 +222,6 @@ func (c *Compiler) check(e *Expr, r *Result) (int32, error) {
 		return c.internCheck(ck, "exists"), nil
 	case !e.Right.Const:
 		return c.checkFields(e, ck, r)
-	case e.Mod != "":
-		return c.never(), nil
 	}
 	return c.checkConst(e, ck, r)
 }
@@ -238,8 +239,6 @@ func (c *Compiler) checkFields(e *Expr, ck check, r *Result) (int32, error) {
 	switch {
 	case ck.op == OpPMatch || ck.op == OpRegex:
 		return 0, errorAt(e.Text, e.Right.Off, "operator '%s' takes no field on the right", e.Op)
-	case ls.name == "evt.type" || ls.name == "syscall.type":
-		return 0, errorAt(e.Text, e.Right.Off, "%s cannot be compared with a field: Falco must know which events to listen to", e.Left)
 	case ls.typ == IPNet:
 		return 0, errorAt(e.Text, e.Right.Off, "%s takes no field on the right", e.Left)
 	case c.noRight(ck.left):
@@ -276,7 +275,7 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 	var nums []int64
 	var addrs []netip.Addr
 	var nets []netip.Prefix
-	before := len(r.Warnings)
+	before := len(r.Warnings) + len(r.Remarks)
 	for i, text := range e.Right.Values {
 		v, n, err := parseValue(s.typ, ck.op, text)
 		if err != nil {
@@ -306,7 +305,7 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		// fd.net compares with the first network alone, in every version up
 		// to 0.43.
 		nets = nets[:1]
-		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[1], "Falco compares %s with the first value of a list only", e.Left).
+		r.Remarks = append(r.Remarks, errorAt(e.Text, e.Right.offs[1], "Falco compares %s with the first value of a list only", e.Left).
 			hint("write a check for each network, with 'or' between them"))
 	}
 	switch {
@@ -316,7 +315,7 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		// fd.ip and proc.apid: Falco 0.43 compares values of length zero here,
 		// so that the check is never true.
 		ck.want = never
-		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Off, "Falco 0.43 never finds %s in a list", e.Left).
+		r.Remarks = append(r.Remarks, errorAt(e.Text, e.Off, "Falco 0.43 never finds %s in a list", e.Left).
 			hint("write %s = … for each value, with 'or' between them", e.Left))
 	case s.typ == CharBuf && !s.list && !s.any && (ck.op == OpEq || ck.op == OpNe || ck.op == OpIn || ck.op == OpIntersects):
 		ck.words = s.wordSet(strs, ck.op == OpNe)
@@ -346,7 +345,7 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		ck.any, ck.all = false, true
 	}
 	i := c.internCheck(ck, key)
-	if len(r.Warnings) > before {
+	if len(r.Warnings)+len(r.Remarks) > before {
 		c.suspicious[i] = true
 	}
 	return i, nil
@@ -403,7 +402,7 @@ func (c *Compiler) stringMatcher(e *Expr, op Op, values []string, r *Result) (ma
 	case OpRegex:
 		re, err := c.regexp(s)
 		if err != nil {
-			r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[0], "the regex '%s' never matches: %v", s, err).
+			r.Remarks = append(r.Remarks, errorAt(e.Text, e.Right.offs[0], "the regex '%s' never matches: %v", s, err).
 				hint("Falco reads RE2's POSIX syntax: write [0-9] for \\d, [[:space:]] for \\s"))
 			return never, nil
 		}
@@ -474,21 +473,11 @@ func floatMatcher(op Op, nums []int64) matcher {
 	return floatOrder{op, set[0]}
 }
 
-// operand returns the slot of an operand, or -1 when it is one of newer
-// engines.
+// operand returns the slot of an operand, or -1 when it is of a plugin that is
+// not here.
 func (c *Compiler) operand(o *Operand, r *Result) (int32, error) {
 	if o.Field != "" {
 		return c.fieldSlot(o, r)
-	}
-	if isNewTransformer(o.Func) {
-		r.Unsupported = appendNew(r.Unsupported, o.Func+"() came with an engine newer than 0.58, after Falco 0.43")
-		var err error
-		o.Fields(func(f *Operand) {
-			if _, e := c.fieldSlot(f, r); e != nil && err == nil {
-				err = e
-			}
-		})
-		return -1, err
 	}
 	of, err := c.operand(o.Args[0], r)
 	if err != nil || of < 0 || o.Func == "val" {
@@ -514,12 +503,16 @@ func (c *Compiler) fieldSlot(o *Operand, r *Result) (int32, error) {
 	}
 	if res.err != nil {
 		err := errorAt(o.Text, o.Off, "%w", res.err)
-		err.UnknownField = true
+		var wrong *ArgumentError
+		err.UnknownField = !errors.As(res.err, &wrong)
 		return 0, err
 	}
 	f := res.field
 	if f.Unsupported != "" {
 		r.Unsupported = appendNew(r.Unsupported, name+": "+f.Unsupported)
+	}
+	if f.Foreign {
+		return -1, nil
 	}
 	return c.internSlot(slot{name: name, field: f, typ: f.Type, list: f.List, any: f.Any}), nil
 }

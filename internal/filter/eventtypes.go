@@ -40,7 +40,7 @@ func eventTypes(e *Expr, negated bool) TypeSet {
 		}
 		return s
 	}
-	if e.Left.Arg != "" || e.Left.Field != "evt.type" && e.Left.Field != "syscall.type" {
+	if !isEventType(e.Left) {
 		return TypeSet{allBut: true}
 	}
 	switch e.Op {
@@ -57,6 +57,47 @@ func eventTypes(e *Expr, negated bool) TypeSet {
 		return s
 	}
 	return TypeSet{allBut: true}
+}
+
+// CheckEventTypes refuses conditions from which Falco cannot tell what it must
+// listen to: a check of evt.type or syscall.type against a field, and one with a
+// transformer around it. All macros must have been resolved. An error is an
+// [*Error].
+func CheckEventTypes(e *Expr) error {
+	var err *Error
+	e.Walk(func(e *Expr) bool {
+		if err != nil || e.Kind != Check {
+			return err == nil
+		}
+		switch e.Op {
+		case OpEq, OpEqEq, OpNe, OpIn, OpExists:
+		default:
+			return true // Falco does not look for types here
+		}
+		switch {
+		case e.Left.Func != "" && isEventType(e.Left.field()):
+			err = errorAt(e.Text, e.Left.Off, "%s: Falco takes no transformer around evt.type, it must know which events to listen to", e.Left)
+		case isEventType(e.Left) && e.Right != nil && !e.Right.Const:
+			err = errorAt(e.Text, e.Right.Off, "%s cannot be compared with a field: Falco must know which events to listen to", e.Left)
+		}
+		return true
+	})
+	if err != nil {
+		return err.hint("name the types: evt.type in (open, openat)")
+	}
+	return nil
+}
+
+// field is the field that an operand is of, without its transformers.
+func (o *Operand) field() *Operand {
+	for o.Func != "" {
+		o = o.Args[0]
+	}
+	return o
+}
+
+func isEventType(o *Operand) bool {
+	return o.Arg == "" && (o.Field == "evt.type" || o.Field == "syscall.type")
 }
 
 // Has tells whether the type is in the set.

@@ -449,9 +449,5 @@ func (e *Expr) short() string {
 		}
 		items = append(items, v)
 	}
-	op := string(e.Op)
-	if e.Mod != "" {
-		op += " " + string(e.Mod)
-	}
-	return shorten(e.Left.String() + " " + op + " (" + strings.Join(items, ", ") + ")")
+	return shorten(e.Left.String() + " " + string(e.Op) + " (" + strings.Join(items, ", ") + ")")
 }

@@ -3,6 +3,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -87,43 +88,78 @@ next:
 }
 
 // longestField resolves the longest field's name at the start of s. It returns
-// how many bytes the name and its argument take.
+// how many bytes the name and its argument take. Brackets behind a field that
+// takes no argument, or not this one, are text.
+//
+// Of a field of a plugin, Falco looks at all up to the next blank: a bracket in
+// there must follow the name, hold an argument that the field takes, and be closed.
 func longestField(src Source, s string) (*Operand, *Field, int, error) {
 	full := fieldName(s)
 	if full == 0 {
-		word, _, _ := strings.Cut(s, " ")
-		if len(word) > 40 {
-			word = word[:40]
-		}
-		return nil, nil, 0, fmt.Errorf("invalid field in the output: '%%%s'", strings.ToValidUTF8(word, ""))
+		return nil, nil, 0, noField(s)
 	}
 	var first error
 	for n := full; n > 0; n-- {
 		if fieldName(s[:n]) != n {
 			continue
 		}
+		name, arg, end := s[:n], "", -1
 		if n < len(s) && s[n] == '[' {
-			if end := strings.IndexByte(s[n:], ']'); end > 1 && !strings.Contains(s[n:n+end], "%") {
-				arg := s[n+1 : n+end]
-				field, err := src.Field(s[:n], arg, true)
-				if err == nil {
-					return &Operand{Field: s[:n], Arg: arg, HasArg: true}, field, n + end + 1, nil
-				}
-				return nil, nil, 0, err
+			if end = strings.IndexByte(s[n:], ']'); end > 0 {
+				arg, end = s[n+1:n+end], n+end+1
 			}
 		}
-		field, err := src.Field(s[:n], "", false)
-		if err == nil {
-			return &Operand{Field: s[:n]}, field, n, nil
+		if end > 0 {
+			field, err := src.Field(name, arg, true)
+			var wrong *ArgumentError
+			switch {
+			case err == nil && field.Plugin && strings.Contains(arg, " "):
+				return nil, nil, 0, fmt.Errorf("the argument of %s holds a blank, at which Falco ends it", name)
+			case err == nil:
+				return &Operand{Field: name, Arg: arg, HasArg: true}, field, end, nil
+			case errors.As(err, &wrong):
+				return nil, nil, 0, err
+			case first == nil:
+				first = err
+			}
 		}
-		if first == nil {
-			first = err
+		field, err := src.Field(name, "", false)
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			if full-n > 64 {
+				break
+			}
+			continue
 		}
-		if full-n > 64 {
-			break
+		if field.Plugin {
+			word, _, _ := strings.Cut(s, " ")
+			if i := strings.IndexByte(word, '['); i == n {
+				return nil, nil, 0, fmt.Errorf("the brackets behind %s are not closed before a blank", name)
+			} else if i > n {
+				return nil, nil, 0, fmt.Errorf("no field of a plugin begins '%%%s': put a blank behind %s", cutText(word), name)
+			}
 		}
+		return &Operand{Field: name}, field, n, nil
 	}
-	return nil, nil, 0, first
+	return nil, nil, 0, &UnknownFieldError{first}
+}
+
+// UnknownFieldError says that an output names a field that the source does not
+// have, which a rule may ask to be forgiven.
+type UnknownFieldError struct{ Err error }
+
+func (e *UnknownFieldError) Error() string { return e.Err.Error() }
+func (e *UnknownFieldError) Unwrap() error { return e.Err }
+
+func noField(s string) error {
+	word, _, _ := strings.Cut(s, " ")
+	return &UnknownFieldError{fmt.Errorf("invalid field in the output: '%%%s'", cutText(word))}
+}
+
+func cutText(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), 40)], "")
 }
 
 // Eval reads the operand of a part from an event, for outputs. The text is what

@@ -2,10 +2,14 @@
 
 package filter
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
-// MaxDepth is how deep parentheses, negations and transformers may nest.
-const MaxDepth = 1000
+// MaxDepth is how deep parentheses, negations and transformers may nest. Falco
+// has a limit that it does not heed, and ends where its stack does.
+const MaxDepth = 10_000
 
 // Parse parses a condition in which all lists have been put in place of their
 // names. Macros stay in the tree as nodes of [Macro] without a body. An error
@@ -24,10 +28,18 @@ func Parse(t *Text) (*Expr, error) {
 		if p.in[p.pos] == ')' {
 			return nil, err.hint("a ')' too many?")
 		}
+		for _, t := range newTransformers {
+			if p.in[p.pos] == '(' && strings.HasSuffix(p.in[:p.pos], t) {
+				return nil, err.hint("%s() came with an engine newer than 0.58, after Falco 0.43", t)
+			}
+		}
 		return nil, err
 	}
 	return e, nil
 }
+
+// newTransformers came after engine 0.58.
+var newTransformers = []string{"join", "concat", "getopt"}
 
 // ParseString parses a condition that comes from no file.
 func ParseString(s string) (*Expr, error) { return Parse(NewText(s)) }
@@ -184,7 +196,7 @@ func (p *parser) field() (*Operand, error) {
 		return nil, err
 	}
 	if !ok {
-		if arg = p.word(`][\"'`); arg == "" {
+		if arg = p.word(`]["'`); arg == "" {
 			return nil, p.errorf("expected the argument of %s: a quoted or a bare string", o.Field)
 		}
 	}
@@ -214,83 +226,29 @@ func (p *parser) transformer(left bool) (*Operand, error) {
 	}
 	p.pos += len(name) + 1
 	o := &Operand{Func: name, Text: p.text, Off: start}
-	for {
-		p.blank()
-		arg, err := p.argument(name)
-		if err != nil {
-			return nil, err
-		}
-		o.Args = append(o.Args, arg)
-		p.blank()
-		if !isNewTransformer(name) || !p.str(",") {
-			break
-		}
+	p.blank()
+	arg, err := p.argument(name)
+	if err != nil {
+		return nil, err
 	}
+	o.Args = []*Operand{arg}
+	p.blank()
 	if !p.str(")") {
 		return nil, p.errorf("expected ')' at the end of %s(", name)
-	}
-	if isNewTransformer(name) && p.str("[") {
-		arg, ok, err := p.quoted()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			arg = p.word(`][\"'`)
-		}
-		if !p.str("]") {
-			return nil, p.errorf("expected ']' after the argument of %s()", name)
-		}
-		o.Arg, o.HasArg = arg, true
 	}
 	p.depth--
 	return o, nil
 }
 
-// argument parses an argument of a transformer: a field or another transformer;
-// for those of newer engines also strings, numbers and lists.
+// argument parses the argument of a transformer: a field, or another transformer,
+// which val does not take.
 func (p *parser) argument(of string) (*Operand, error) {
-	start := p.pos
 	if o, err := p.field(); o != nil || err != nil {
 		return o, err
 	}
 	if of != "val" {
 		if o, err := p.transformer(true); o != nil || err != nil {
 			return o, err
-		}
-	}
-	if isNewTransformer(of) {
-		s, ok, err := p.quoted()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			s = p.number()
-			ok = s != ""
-		}
-		if ok {
-			return &Operand{Const: true, Values: []string{s}, offs: []int{start}, Text: p.text, Off: start}, nil
-		}
-		if p.str("(") {
-			list := &Operand{Func: "list", Text: p.text, Off: start}
-			if err := p.enter(); err != nil {
-				return nil, err
-			}
-			for p.blank(); !p.peek(')'); p.blank() {
-				arg, err := p.argument(of)
-				if err != nil {
-					return nil, err
-				}
-				list.Args = append(list.Args, arg)
-				p.blank()
-				if !p.str(",") {
-					break
-				}
-			}
-			if !p.str(")") {
-				return nil, p.errorf("expected ')' at the end of the list")
-			}
-			p.depth--
-			return list, nil
 		}
 	}
 	return nil, p.errorf("expected a field or a transformer in %s(", of)
@@ -308,9 +266,7 @@ func (p *parser) condition(left *Operand) (*Expr, error) {
 	case p.operator(numOps, &e.Op):
 		e.Right, err = p.right(p.number, "a number")
 	case p.operator(strOps, &e.Op):
-		if e.Mod = p.modifier(); e.Mod != "" {
-			e.Right, err = p.list()
-		} else {
+		if err = p.noModifier(e.Op); err == nil {
 			e.Right, err = p.right(nil, "a string")
 		}
 	case p.operator(listOps, &e.Op):
@@ -370,6 +326,9 @@ func (p *parser) list() (*Operand, error) {
 			start := p.pos
 			s, ok, err := p.stringValue()
 			if err != nil {
+				if len(o.Values) == 0 && p.pos > start {
+					break // Falco takes a list that begins with a wrong escape for an empty one
+				}
 				return nil, err
 			}
 			if !ok {
@@ -402,19 +361,21 @@ func (p *parser) list() (*Operand, error) {
 	return nil, p.errorf("expected a list or a transformer before %s", p.next()).hint("write the values in parentheses: in (a, b)")
 }
 
-// modifier parses oneof, anyof or allof, if a list follows.
-func (p *parser) modifier() Modifier {
+// noModifier refuses what newer engines know: a word before a list of values. To
+// this one the word is the value, and the list cannot follow it.
+func (p *parser) noModifier(op Op) error {
 	start := p.pos
 	p.blank()
-	for _, m := range []Modifier{OneOf, AnyOf, AllOf} {
-		if p.str(string(m)) && p.blank() && p.peek('(') {
-			return m
+	for _, m := range []string{"oneof", "anyof", "allof"} {
+		at := p.pos
+		if p.str(m) && p.blank() && p.peek('(') {
+			p.pos = at
+			return p.errorf("'%s %s' came with engine 0.62, after Falco 0.43", op, m).hint("write a check for each value, with 'or' between them")
 		}
-		p.pos = start
-		p.blank()
+		p.pos = at
 	}
 	p.pos = start
-	return ""
+	return nil
 }
 
 // operator takes one of ops. After those that are words must be a blank, but
@@ -462,11 +423,18 @@ func (p *parser) identifier() string {
 	return p.in[p.pos-n : p.pos]
 }
 
-// word takes all up to a blank or one of the bytes in stop.
+// word takes all up to a blank, one of the bytes in stop, or what is no UTF-8.
 func (p *parser) word(stop string) string {
 	start := p.pos
 	for p.pos < len(p.in) && !isSpace(p.in[p.pos]) && strings.IndexByte(stop, p.in[p.pos]) < 0 {
-		p.pos++
+		size := 1
+		if p.in[p.pos] >= utf8.RuneSelf {
+			var r rune
+			if r, size = utf8.DecodeRuneInString(p.in[p.pos:]); r == utf8.RuneError && size == 1 {
+				break
+			}
+		}
+		p.pos += size
 	}
 	return p.in[start:p.pos]
 }
@@ -519,7 +487,7 @@ func (p *parser) quoted() (string, bool, error) {
 		return "", false, nil
 	}
 	start, quote := p.pos, p.in[p.pos]
-	for i := start + 1; i < len(p.in); i++ {
+	for i := start + 1; i < len(p.in) && p.in[i] != 0; i++ { // strings end at a zero byte
 		if p.in[i] == quote && p.in[i-1] != '\\' {
 			p.pos = i + 1
 			s, err := p.unescape(start+1, i, quote)
@@ -615,15 +583,6 @@ func IsIdentifier(s string) bool { return s != "" && identifier(s) == len(s) }
 func IsBareString(s string) bool {
 	p := parser{in: s}
 	return s != "" && p.word(`()"'=,`) == s
-}
-
-func isNewTransformer(name string) bool {
-	for _, t := range newTransformers {
-		if t == name {
-			return true
-		}
-	}
-	return false
 }
 
 func operatorNames() string {

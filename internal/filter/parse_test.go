@@ -28,7 +28,6 @@ func TestPrint(t *testing.T) {
 		`tolower( basename(proc.exe) ) = val( proc.name )`: `tolower(basename(proc.exe)) = val(proc.name)`,
 		`fd.num >= 0 and fd.num <= 0x1F and fd.num > -1`:   `(fd.num >= 0 and fd.num <= 0x1F and fd.num > -1)`,
 		`proc.name in ()`:                                  `proc.name in ()`,
-		`proc.name startswith oneof (a, b)`:                `proc.name startswith oneof (a, b)`,
 		"proc.name\n\t=\r\n a":                             `proc.name = a`,
 	} {
 		e, err := filter.ParseString(in)

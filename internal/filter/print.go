@@ -41,10 +41,6 @@ func (e *Expr) print(b *strings.Builder) {
 		e.Left.print(b)
 		b.WriteByte(' ')
 		b.WriteString(string(e.Op))
-		if e.Mod != "" {
-			b.WriteByte(' ')
-			b.WriteString(string(e.Mod))
-		}
 		if e.Right != nil {
 			b.WriteByte(' ')
 			e.Right.print(b)
@@ -67,9 +63,7 @@ func (o *Operand) print(b *strings.Builder) {
 			b.WriteString("[" + Escape(o.Arg) + "]")
 		}
 	case o.Func != "":
-		if o.Func != "list" {
-			b.WriteString(o.Func)
-		}
+		b.WriteString(o.Func)
 		b.WriteByte('(')
 		for i, a := range o.Args {
 			if i > 0 {
@@ -78,9 +72,6 @@ func (o *Operand) print(b *strings.Builder) {
 			a.print(b)
 		}
 		b.WriteByte(')')
-		if o.HasArg {
-			b.WriteString("[" + Escape(o.Arg) + "]")
-		}
 	case o.List:
 		b.WriteByte('(')
 		for i, v := range o.Values {

@@ -69,6 +69,14 @@ type Field struct {
 	// that use such a field load, and are reported as not supported.
 	Unsupported string
 
+	// Foreign: the field is one of a plugin that is not here, so that not even
+	// its type is known. Unsupported names the plugin.
+	Foreign bool
+
+	// Plugin: the field comes from a plugin, whose fields Falco reads in outputs
+	// in a way of its own: see [ParseFormat].
+	Plugin bool
+
 	// FilterOnly: usable in conditions, not in outputs (fd.ip, fd.net …).
 	FilterOnly bool
 
@@ -87,6 +95,13 @@ type Field struct {
 	// with a comparison of their own (fd.ip, evt.rawarg, proc.aname, …).
 	NoRight bool
 }
+
+// ArgumentError says that a field's argument is wrong. Falco then refuses an
+// output; of other fields it takes the name alone, and the brackets for text.
+type ArgumentError struct{ Err error }
+
+func (e *ArgumentError) Error() string { return e.Err.Error() }
+func (e *ArgumentError) Unwrap() error { return e.Err }
 
 // Source resolves the fields of an event source.
 type Source interface {

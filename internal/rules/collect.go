@@ -141,6 +141,9 @@ func (c *collector) defineRule(r *rule) {
 	c.ruleByName[r.name] = r
 }
 
+// changeRule notes that a rule was changed.
+func (c *collector) changeRule(*rule) { c.number() }
+
 // appendText adds more to a condition, after a blank.
 func appendText(t, more *filter.Text, pos filter.Pos) *filter.Text {
 	out := &filter.Text{}

@@ -59,13 +59,13 @@ func (l *loader) compile(ctx context.Context, set *Set) error {
 		}
 	}
 	for _, m := range l.macros {
-		if !m.used {
+		if !m.used && len(l.errs) == 0 { // what does not load uses nothing
 			l.warnings = append(l.warnings, l.problem(UnusedMacro, m.pos, itemName("macro", m.name), "macro not referred to by any other rule or macro"))
 		}
 		set.Macros = append(set.Macros, &Macro{Name: m.name, Condition: m.cond.String(), Expr: m.expr, Used: m.used, Pos: m.pos})
 	}
 	for _, ls := range l.lists {
-		if !ls.used {
+		if !ls.used && len(l.errs) == 0 {
 			l.warnings = append(l.warnings, l.problem(UnusedList, ls.pos, itemName("list", ls.name), "list not referred to by any other rule, macro or list"))
 		}
 		p := &List{Name: ls.name, Used: ls.used, Pos: ls.pos}
@@ -106,8 +106,9 @@ func (l *loader) warnOfListNames(e *filter.Expr, item string) {
 			if l.listByName[v] == nil || pos.In == "list "+v {
 				continue
 			}
-			l.warnings = append(l.warnings, l.problem(CompileCondition, pos, item, "the list "+v+" is not put in here, its name stands for itself").
-				hint("Falco resolves lists in lists one step deep, in the order of the files: name %s in the condition", v))
+			p := l.remark(pos, "the list %s is not put in here, its name stands for itself", v)
+			p.Item = item
+			p.hint("Falco resolves lists in lists one step deep, in the order of the files: name %s in the condition", v)
 		}
 		return true
 	})
@@ -263,12 +264,21 @@ func (l *loader) compileRule(u *rule, c *filter.Compiler) *Rule {
 	for _, w := range res.Warnings {
 		l.warnings = append(l.warnings, l.conditionProblem(CompileCondition, item, w))
 	}
+	for _, w := range res.Remarks {
+		l.remarks = append(l.remarks, l.conditionProblem(Remark, item, w))
+	}
 	for _, p := range r.Format {
 		if p.Field != nil && p.Field.Unsupported != "" {
 			why := p.Operand.Name() + ": " + p.Field.Unsupported
 			if !slices.Contains(r.UnsupportedOutput, why) {
 				r.UnsupportedOutput = append(r.UnsupportedOutput, why)
 			}
+		}
+	}
+	if _, typed := src.(filter.EventTyper); typed {
+		if err := filter.CheckEventTypes(r.Expr); err != nil {
+			l.errs = append(l.errs, l.conditionProblem(ErrCompileCondition, item, err))
+			return nil
 		}
 	}
 	r.EventTypes = filter.EventTypes(r.Expr)
@@ -290,7 +300,8 @@ func (l *loader) compileOutput(u *rule, r *Rule, src filter.Source, item string)
 	}
 	var err error
 	if r.Format, err = filter.ParseFormat(src, format); err != nil {
-		if u.skipUnknownFilter {
+		var unknown *filter.UnknownFieldError
+		if u.skipUnknownFilter && errors.As(err, &unknown) {
 			l.warnings = append(l.warnings, l.problem(UnknownFilter, u.outputPos, item, err.Error()).hint("the rule is left out: it has skip-if-unknown-filter"))
 		} else {
 			l.errs = append(l.errs, l.problem(ErrCompileOutput, u.outputPos, item, err.Error()))

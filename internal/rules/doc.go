@@ -9,8 +9,6 @@
 // problem with Falco's code, the item, file, line, column, the line itself and
 // what to do.
 //
-// It imports internal/filter for the condition language and internal/alert for
-// priorities. YAML is read with go.yaml.in/yaml/v3, which gives positions for
-// all nodes and reads the upstream rules in a quarter of the time that
-// goccy/go-yaml needs; the load time is part of every run's start.
+// It imports internal/filter for the condition language, internal/falcoyaml for
+// YAML as Falco reads it, and internal/alert for priorities.
 package rules

@@ -5,8 +5,7 @@ package rules
 import (
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/falcotest/go-falcotest/internal/falcoyaml"
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
@@ -15,19 +14,16 @@ const maxNesting = 10
 
 // exceptions reads the exceptions of a rule. When they are to be appended,
 // fields may be missing.
-func (r *reader) exceptions(n *yaml.Node, out *[]*exception, add bool) error {
-	seq, err := r.file.value(n, "exceptions")
-	if seq == nil || err != nil || isNull(seq) {
-		return err
+func (r *reader) exceptions(n *falcoyaml.Node, out *[]*exception, add bool) error {
+	seq := n.Get("exceptions")
+	if seq == nil || seq.Kind == falcoyaml.Null {
+		return nil
 	}
-	if seq.Kind != yaml.SequenceNode {
+	if seq.Kind != falcoyaml.Sequence {
 		return r.fail(seq, "the exceptions of a rule must be a sequence")
 	}
-	for _, x := range seq.Content {
-		if x, err = r.file.resolve(x); err != nil {
-			return err
-		}
-		if x.Kind != yaml.MappingNode {
+	for _, x := range seq.Items {
+		if x.Kind != falcoyaml.Map {
 			return r.fail(x, "an exception must be a mapping").hint("it has name, fields, comps and values")
 		}
 		ex := &exception{pos: r.file.pos(x)}
@@ -47,19 +43,16 @@ func (r *reader) exceptions(n *yaml.Node, out *[]*exception, add bool) error {
 		if err := r.entryOf(x, "comps", &ex.comps, true); err != nil {
 			return err
 		}
-		values, err := r.file.value(x, "values")
-		if err != nil {
-			return err
-		}
+		values := x.Get("values")
 		if values == nil {
 			if add {
 				r.warn(AppendNoValues, x, "the exception %s is appended to without values", cut(ex.name, 60))
 			}
 		} else {
-			if values.Kind != yaml.SequenceNode {
+			if values.Kind != falcoyaml.Sequence {
 				return r.fail(values, "the values of an exception must be a sequence")
 			}
-			for _, v := range values.Content {
+			for _, v := range values.Items {
 				var e entry
 				if err := r.entry(v, &e, 0); err != nil {
 					return err
@@ -72,11 +65,8 @@ func (r *reader) exceptions(n *yaml.Node, out *[]*exception, add bool) error {
 	return nil
 }
 
-func (r *reader) entryOf(m *yaml.Node, key string, out *entry, optional bool) error {
-	v, err := r.file.value(m, key)
-	if err != nil {
-		return err
-	}
+func (r *reader) entryOf(m *falcoyaml.Node, key string, out *entry, optional bool) error {
+	v := m.Get(key)
 	if v == nil {
 		if optional {
 			return nil
@@ -86,34 +76,31 @@ func (r *reader) entryOf(m *yaml.Node, key string, out *entry, optional bool) er
 	return r.entry(v, out, 0)
 }
 
-func (r *reader) entry(n *yaml.Node, out *entry, depth int) error {
-	n, err := r.file.resolve(n)
-	if err != nil {
+func (r *reader) entry(n *falcoyaml.Node, out *entry, depth int) error {
+	if err := r.file.count(1); err != nil {
 		return err
 	}
 	out.pos = r.file.pos(n)
 	switch n.Kind {
-	case yaml.ScalarNode:
+	case falcoyaml.Scalar:
 		if n.Value == "" {
 			return r.fail(n, "the value must not be empty")
 		}
 		out.text = n.Value
-	case yaml.SequenceNode:
+	case falcoyaml.Sequence:
 		if depth++; depth > maxNesting {
 			return r.fail(n, "the values nest deeper than %d lists", maxNesting)
 		}
 		out.list = true
-		for _, c := range n.Content {
+		for _, c := range n.Items {
 			var e entry
 			if err := r.entry(c, &e, depth); err != nil {
 				return err
 			}
 			out.items = append(out.items, e)
 		}
-	default:
-		return r.fail(n, "the value must be a scalar or a sequence")
 	}
-	return nil
+	return nil // what is null or a mapping counts as nothing
 }
 
 // addExceptions appends exceptions to a rule: new ones, or values of ones that
@@ -280,11 +267,13 @@ func (ex *exception) condition() (*filter.Text, error) {
 			switch {
 			case v.list:
 				write("(", v.pos)
-				for j, item := range v.items {
-					if j > 0 {
+				empty := true
+				for _, item := range v.items {
+					if !empty {
 						write(", ", item.pos)
 					}
 					write(quote(item.text), item.pos)
+					empty = empty && item.text == ""
 				}
 				write(")", v.pos)
 			case filter.IsListOperator(op) && !strings.HasPrefix(v.text, "("):

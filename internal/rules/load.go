@@ -55,7 +55,7 @@ func Load(ctx context.Context, names []string, opts Options) (*Set, error) {
 		files = append(files, File{name, data})
 	}
 	if len(errs) > 0 {
-		return nil, &Error{errs}
+		return nil, &Error{Problems: errs}
 	}
 	return LoadFiles(ctx, files, opts)
 }
@@ -122,9 +122,9 @@ func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
 		}
 	}
 	if len(l.errs) > 0 {
-		return nil, &Error{l.errs}
+		return nil, &Error{Problems: l.errs, Warnings: l.warnings, Remarks: l.remarks}
 	}
-	set.Warnings = l.warnings
+	set.Warnings, set.Remarks = l.warnings, l.remarks
 	if l.engine != (version{}) {
 		set.RequiredEngine = l.engine.String()
 	}
@@ -141,13 +141,14 @@ type loader struct {
 	files    map[string]*file
 	errs     []*Problem
 	warnings []*Problem
+	remarks  []*Problem
 }
 
 // problem makes a problem with the line that it is about.
 func (l *loader) problem(code Code, pos filter.Pos, item, msg string) *Problem {
 	p := &Problem{Code: code, Item: item, Pos: pos, Msg: msg}
 	if f := l.files[pos.File]; f != nil && pos.Line > 0 {
-		p.Snippet = snippet(f.line(pos.Line), pos.Column)
+		p.Snippet = snippet(f.Line(pos.Line), pos.Column)
 	}
 	return p
 }

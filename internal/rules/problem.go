@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
@@ -40,6 +41,9 @@ const (
 	InvalidListName        Code = "LOAD_INVALID_LIST_NAME"
 	CompileCondition       Code = "LOAD_COMPILE_CONDITION"
 )
+
+// Remark is the code of what Falco itself does not say.
+const Remark Code = "FALCOTEST_REMARK"
 
 // IsError tells whether the code is one of an error.
 func (c Code) IsError() bool { return strings.HasPrefix(string(c), "LOAD_ERR_") }
@@ -84,9 +88,11 @@ func (p *Problem) Long() string {
 }
 
 // Error says that rules could not be loaded. It holds all errors that were
-// found, in the order of the files.
+// found, in the order of the files, and what was warned of until then, which
+// often tells why.
 type Error struct {
-	Problems []*Problem
+	Problems          []*Problem
+	Warnings, Remarks []*Problem
 }
 
 func (e *Error) Error() string {
@@ -99,14 +105,19 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("loading rules: %s (and %d more errors)", e.Problems[0], len(e.Problems)-1)
 }
 
-// Format prints all problems, with their lines and hints, for %+v.
+// Format prints all problems, with their lines and hints, for %+v: the errors,
+// then the warnings.
 func (e *Error) Format(f fmt.State, verb rune) {
 	if verb != 'v' || !f.Flag('+') {
 		fmt.Fprint(f, e.Error())
 		return
 	}
-	for i, p := range e.Problems {
-		if i > 0 {
+	for i, p := range slices.Concat(e.Problems, e.Warnings, e.Remarks) {
+		switch i {
+		case 0:
+		case len(e.Problems):
+			fmt.Fprint(f, "\n\nThe files also gave warnings:\n")
+		default:
 			fmt.Fprintln(f)
 		}
 		fmt.Fprint(f, p.Long())

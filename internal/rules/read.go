@@ -3,15 +3,14 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/falcoyaml"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/spelling"
 )
@@ -30,35 +29,22 @@ type reader struct {
 // being read, so that one run finds all that is wrong.
 func (r *reader) read() {
 	if r.file.err != nil {
-		line, msg := yamlError(r.file.err)
-		p := &Problem{Code: ErrYAMLParse, Pos: filter.Pos{File: r.file.name}, Msg: msg}
-		if line > 0 {
-			p.Pos.Line, p.Pos.Column = line, 1
-			p.Snippet = strings.TrimSuffix(snippet(r.file.line(line), 1), "\n^")
-		}
-		r.errs = append(r.errs, p)
+		r.add(nil, r.yamlProblem(r.file.err))
 		return
 	}
-	for _, doc := range r.file.docs {
-		if len(doc.Content) == 0 || isNull(doc.Content[0]) {
+	for _, root := range r.file.Documents {
+		r.item = ""
+		if root.Kind != falcoyaml.Sequence {
+			r.add(root, r.fail(root, "the file is no list of rules, macros and lists").hint("a rules file is a list of items that begin with '- rule:', '- macro:' or '- list:'"))
 			continue
 		}
-		root, err := r.file.resolve(doc.Content[0])
-		if err == nil && root.Kind != yaml.SequenceNode {
-			err = r.fail(root, "rules content is not a YAML array of objects").hint("a rules file is a list of items that begin with '- rule:', '- macro:' or '- list:'")
-		}
-		if err != nil {
-			r.add(doc.Content[0], err)
-			continue
-		}
-		for _, n := range root.Content {
+		for _, n := range root.Items {
 			r.item = ""
-			n, err := r.file.resolve(n)
-			if err != nil {
-				r.add(root, err)
+			if err := r.file.count(1); err != nil {
+				r.add(n, err)
 				return
 			}
-			if isNull(n) {
+			if n.Kind == falcoyaml.Null {
 				continue
 			}
 			if err := r.readItem(n); err != nil {
@@ -66,10 +52,25 @@ func (r *reader) read() {
 			}
 		}
 	}
+	if off := r.file.Ignored; off > 0 {
+		r.remark(r.file.position(off), "Falco reads the file up to here only: a document before this is empty").
+			hint("nothing from here on is loaded: take out the '---' that has nothing, or only a comment, between it and the next")
+	}
+}
+
+// yamlProblem says why a file could not be parsed.
+func (r *reader) yamlProblem(err error) *Problem {
+	var e *falcoyaml.Error
+	if !errors.As(err, &e) {
+		return r.problem(ErrYAMLParse, filter.Pos{File: r.file.name}, "", err.Error())
+	}
+	p := r.problem(ErrYAMLParse, filter.Pos{File: r.file.name, Line: e.Line, Column: e.Column}, "", e.Msg)
+	p.Hint = e.Hint
+	return p
 }
 
 // add notes an error, which is about n when it does not say where it is.
-func (r *reader) add(n *yaml.Node, err error) {
+func (r *reader) add(n *falcoyaml.Node, err error) {
 	p, ok := err.(*Problem)
 	if !ok {
 		p = r.fail(n, "%v", err)
@@ -78,7 +79,7 @@ func (r *reader) add(n *yaml.Node, err error) {
 }
 
 // fail makes an error about a node.
-func (r *reader) fail(n *yaml.Node, format string, args ...any) *Problem {
+func (r *reader) fail(n *falcoyaml.Node, format string, args ...any) *Problem {
 	return r.problem(ErrYAMLValidate, r.file.pos(n), r.item, fmt.Sprintf(format, args...))
 }
 
@@ -87,9 +88,16 @@ func (r *reader) invalid(pos filter.Pos, format string, args ...any) *Problem {
 	return r.problem(ErrValidate, pos, r.item, fmt.Sprintf(format, args...))
 }
 
-func (r *reader) warn(code Code, n *yaml.Node, format string, args ...any) *Problem {
+func (r *reader) warn(code Code, n *falcoyaml.Node, format string, args ...any) *Problem {
 	p := r.problem(code, r.file.pos(n), r.item, fmt.Sprintf(format, args...))
 	r.warnings = append(r.warnings, p)
+	return p
+}
+
+// remark notes what Falco itself says nothing about.
+func (l *loader) remark(pos filter.Pos, format string, args ...any) *Problem {
+	p := l.problem(Remark, pos, "", fmt.Sprintf(format, args...))
+	l.remarks = append(l.remarks, p)
 	return p
 }
 
@@ -98,13 +106,13 @@ func (p *Problem) hint(format string, args ...any) *Problem {
 	return p
 }
 
-func (r *reader) readItem(n *yaml.Node) error {
-	if n.Kind != yaml.MappingNode {
+func (r *reader) readItem(n *falcoyaml.Node) error {
+	if n.Kind != falcoyaml.Map {
 		return r.fail(n, "unexpected element: each element of a rules file must be a mapping").hint("begin it with '- rule:', '- macro:' or '- list:'")
 	}
 	for _, kind := range []struct {
 		key  string
-		read func(*yaml.Node) error
+		read func(*falcoyaml.Node) error
 		keys []string
 	}{
 		{"required_engine_version", r.readEngineVersion, nil},
@@ -113,22 +121,19 @@ func (r *reader) readItem(n *yaml.Node) error {
 		{"macro", r.readMacro, []string{"condition", "append", "override"}},
 		{"rule", r.readRule, ruleKeys},
 	} {
-		v, err := r.file.value(n, kind.key)
-		if err != nil {
-			return err
-		}
+		v := n.Get(kind.key)
 		if v == nil {
 			continue
 		}
-		if v.Kind == yaml.ScalarNode && kind.keys != nil {
+		if v.Kind == falcoyaml.Scalar && kind.keys != nil {
 			r.item = itemName(kind.key, v.Value)
 		}
 		r.checkKeys(n, append([]string{kind.key}, kind.keys...))
 		return kind.read(n)
 	}
 	p := r.warn(UnknownItem, n, "unknown top level item")
-	if len(n.Content) > 0 {
-		key := n.Content[0].Value
+	if len(n.Items) > 0 {
+		key := n.Items[0].Value
 		p.Msg += " '" + strings.ToValidUTF8(cut(key, 60), "?") + "'"
 		if near := spelling.Nearest(key, []string{"rule", "macro", "list", "required_engine_version", "required_plugin_versions"}); near != "" {
 			p.hint("did you mean %s?", near)
@@ -150,13 +155,14 @@ func cut(s string, n int) string {
 }
 
 // checkKeys warns of keys that nobody reads: most of them are misspelt.
-func (r *reader) checkKeys(m *yaml.Node, known []string) {
-	for i := 0; i+1 < len(m.Content); i += 2 {
-		k := m.Content[i]
-		if k.Kind != yaml.ScalarNode || slices.Contains(known, k.Value) {
+func (r *reader) checkKeys(m *falcoyaml.Node, known []string) {
+	for i := 0; i+1 < len(m.Items); i += 2 {
+		k := m.Items[i]
+		if k.Kind != falcoyaml.Scalar || slices.Contains(known, k.Value) {
 			continue
 		}
-		p := r.warn(UnknownKey, k, "unknown key '%s' is ignored", strings.ToValidUTF8(cut(k.Value, 60), "?"))
+		p := r.remark(r.file.pos(k), "unknown key '%s' is ignored", strings.ToValidUTF8(cut(k.Value, 60), "?"))
+		p.Code, p.Item = UnknownKey, r.item
 		if near := spelling.Nearest(k.Value, known); near != "" {
 			p.hint("did you mean %s?", near)
 		}
@@ -165,19 +171,17 @@ func (r *reader) checkKeys(m *yaml.Node, known []string) {
 
 // scalar returns the value of a key that must be a scalar and not empty. It is
 // nil when the key is optional and not there.
-func (r *reader) scalar(m *yaml.Node, key string, optional bool) (*yaml.Node, error) {
-	v, err := r.file.value(m, key)
+func (r *reader) scalar(m *falcoyaml.Node, key string, optional bool) (*falcoyaml.Node, error) {
+	v := m.Get(key)
 	switch {
-	case err != nil:
-		return nil, err
 	case v == nil && optional:
 		return nil, nil
 	case v == nil:
 		p := r.fail(m, "the item has no key '%s'", key)
 		return nil, p.hint("add '%s:'", key)
-	case isNull(v):
+	case v.Kind == falcoyaml.Null:
 		return nil, r.fail(m, "the value of '%s' is empty", key)
-	case v.Kind != yaml.ScalarNode:
+	case v.Kind != falcoyaml.Scalar:
 		return nil, r.fail(v, "the value of '%s' is not a scalar", key)
 	case v.Value == "":
 		return nil, r.fail(v, "the value of '%s' must not be empty", key)
@@ -185,7 +189,7 @@ func (r *reader) scalar(m *yaml.Node, key string, optional bool) (*yaml.Node, er
 	return v, nil
 }
 
-func (r *reader) stringValue(m *yaml.Node, key string, out *string) error {
+func (r *reader) stringValue(m *falcoyaml.Node, key string, out *string) error {
 	v, err := r.scalar(m, key, false)
 	if err == nil {
 		*out = v.Value
@@ -194,7 +198,7 @@ func (r *reader) stringValue(m *yaml.Node, key string, out *string) error {
 }
 
 // boolValue reads an optional truth value.
-func (r *reader) boolValue(m *yaml.Node, key string, out *bool) error {
+func (r *reader) boolValue(m *falcoyaml.Node, key string, out *bool) error {
 	v, err := r.scalar(m, key, true)
 	if v == nil || err != nil {
 		return err
@@ -208,7 +212,7 @@ func (r *reader) boolValue(m *yaml.Node, key string, out *bool) error {
 }
 
 // condition reads a condition with its places.
-func (r *reader) condition(m *yaml.Node, out **filter.Text) error {
+func (r *reader) condition(m *falcoyaml.Node, out **filter.Text) error {
 	v, err := r.scalar(m, "condition", false)
 	if err == nil {
 		*out = r.file.text(v)
@@ -216,15 +220,15 @@ func (r *reader) condition(m *yaml.Node, out **filter.Text) error {
 	return err
 }
 
-func (r *reader) readEngineVersion(n *yaml.Node) error {
+func (r *reader) readEngineVersion(n *falcoyaml.Node) error {
 	r.item = "required_engine_version"
 	v, err := r.scalar(n, "required_engine_version", false)
 	if err != nil {
 		return err
 	}
 	want, ok := version{}, true
-	if u, err := strconv.ParseUint(v.Value, 0, 32); err == nil {
-		want = version{minor: u} // an old number N is version 0.N.0
+	if u, isNumber := parseUnsigned(v.Value); isNumber {
+		want = version{minor: uint64(u)} // an old number N is version 0.N.0
 	} else if want, ok = parseVersion(v.Value); !ok {
 		return r.fail(v, "unable to parse engine version '%s'", cut(v.Value, 40)).hint("write a number or a semantic version: 0.58.0")
 	}
@@ -239,45 +243,37 @@ func (r *reader) readEngineVersion(n *yaml.Node) error {
 	return nil
 }
 
-func (r *reader) readPluginVersions(n *yaml.Node) error {
+func (r *reader) readPluginVersions(n *falcoyaml.Node) error {
 	r.item = "required_plugin_versions"
-	seq, err := r.file.value(n, "required_plugin_versions")
-	if err != nil {
-		return err
-	}
-	if seq.Kind != yaml.SequenceNode {
+	seq := n.Get("required_plugin_versions")
+	if seq.Kind != falcoyaml.Sequence {
 		return r.fail(seq, "the value of required_plugin_versions must be a sequence")
 	}
-	for _, p := range seq.Content {
-		if p, err = r.file.resolve(p); err != nil {
-			return err
-		}
+	for _, p := range seq.Items {
 		req := pluginRequirement{pos: r.file.pos(p)}
 		first, err := r.pluginVersion(p)
 		if err != nil {
 			return err
 		}
 		req.alternatives = append(req.alternatives, first)
-		alts, err := r.file.value(p, "alternatives")
-		if err != nil {
-			return err
-		}
-		if alts != nil {
-			if alts.Kind != yaml.SequenceNode {
+		if alts := p.Get("alternatives"); alts != nil {
+			if alts.Kind != falcoyaml.Sequence {
 				return r.fail(alts, "the alternatives of a plugin version must be a sequence")
 			}
-			for _, a := range alts.Content {
-				if a, err = r.file.resolve(a); err != nil {
-					return err
-				}
+			for _, a := range alts.Items {
 				alt, err := r.pluginVersion(a)
 				if err != nil {
 					return err
 				}
-				if slices.ContainsFunc(req.alternatives, func(p PluginVersion) bool { return p.Name == alt.Name }) {
-					return r.invalid(r.file.pos(a), "several alternatives for the version of plugin '%s'", alt.Name)
-				}
 				req.alternatives = append(req.alternatives, alt)
+			}
+		}
+		for i, alt := range req.alternatives {
+			if _, ok := parseVersion(alt.Version); !ok {
+				return r.invalid(req.pos, "invalid required version '%s' for plugin '%s'", cut(alt.Version, 40), cut(alt.Name, 40)).hint("write x.y.z")
+			}
+			if slices.ContainsFunc(req.alternatives[:i], func(p PluginVersion) bool { return p.Name == alt.Name }) {
+				return r.invalid(req.pos, "several alternatives for the version of plugin '%s'", alt.Name)
 			}
 		}
 		r.plugins = append(r.plugins, req)
@@ -285,20 +281,14 @@ func (r *reader) readPluginVersions(n *yaml.Node) error {
 	return nil
 }
 
-func (r *reader) pluginVersion(n *yaml.Node) (p PluginVersion, err error) {
-	if n.Kind != yaml.MappingNode {
+func (r *reader) pluginVersion(n *falcoyaml.Node) (p PluginVersion, err error) {
+	if n.Kind != falcoyaml.Map {
 		return p, r.fail(n, "a plugin version must be a mapping")
 	}
 	if err := r.stringValue(n, "name", &p.Name); err != nil {
 		return p, err
 	}
-	if err := r.stringValue(n, "version", &p.Version); err != nil {
-		return p, err
-	}
-	if _, ok := parseVersion(p.Version); !ok {
-		return p, r.invalid(r.file.pos(n), "invalid required version '%s' for plugin '%s'", cut(p.Version, 40), cut(p.Name, 40)).hint("write x.y.z")
-	}
-	return p, nil
+	return p, r.stringValue(n, "version", &p.Version)
 }
 
 const (
@@ -310,7 +300,7 @@ const (
 
 // readAppend reads append and override, and tells whether the key of a list or
 // macro is to be appended.
-func (r *reader) readAppend(n *yaml.Node, key string) (add bool, err error) {
+func (r *reader) readAppend(n *falcoyaml.Node, key string) (add bool, err error) {
 	if err := r.boolValue(n, "append", &add); err != nil {
 		return false, err
 	}
@@ -327,71 +317,91 @@ func (r *reader) readAppend(n *yaml.Node, key string) (add bool, err error) {
 	return add || len(adds) > 0, nil
 }
 
-func (r *reader) overrideAndAppend(n *yaml.Node) error {
+func (r *reader) overrideAndAppend(n *falcoyaml.Node) error {
 	return r.fail(n, "the keys 'override' and 'append: true' cannot be used together").hint(appendHint)
 }
 
-// overrides reads the keys that override appends to or replaces.
-func (r *reader) overrides(n *yaml.Node, canAppend, canReplace []string) (adds, replaces []string, err error) {
-	m, err := r.file.value(n, "override")
-	if m == nil || err != nil || isNull(m) {
-		return nil, nil, err
+// overrides reads the keys that override appends to or replaces. As in Falco, a
+// value that is no collection says nothing.
+func (r *reader) overrides(n *falcoyaml.Node, canAppend, canReplace []string) (adds, replaces []string, err error) {
+	m := n.Get("override")
+	switch {
+	case m == nil || m.Kind == falcoyaml.Null || len(m.Items) == 0:
+		return nil, nil, nil
+	case m.Kind != falcoyaml.Map:
+		return nil, nil, r.invalid(r.file.pos(m), "the value of 'override' must be a mapping of keys to 'append' or 'replace'")
 	}
-	if m.Kind != yaml.MappingNode {
-		return nil, nil, r.fail(m, "the value of 'override' must be a mapping of keys to 'append' or 'replace'")
-	}
-	for i := 0; i+1 < len(m.Content); i += 2 {
-		k := m.Content[i]
-		v, err := r.file.resolve(m.Content[i+1])
+	for i := 0; i+1 < len(m.Items); i += 2 {
+		k, v := m.Items[i], m.Items[i+1]
+		key, err := r.overrideWord(k)
 		if err != nil {
 			return nil, nil, err
 		}
-		key := cut(k.Value, 60)
+		op, err := r.overrideWord(v)
+		if err != nil {
+			return nil, nil, err
+		}
 		var allowed []string
-		if slices.Contains(canAppend, k.Value) {
+		if slices.Contains(canAppend, key) {
 			allowed = append(allowed, "append")
 		}
-		if slices.Contains(canReplace, k.Value) {
+		if slices.Contains(canReplace, key) {
 			allowed = append(allowed, "replace")
 		}
-		switch v.Value {
+		switch op {
 		case "append":
 			if !slices.Contains(allowed, "append") {
-				p := r.fail(k, "key '%s' cannot be appended to", key)
+				p := r.fail(k, "key '%s' cannot be appended to", cut(key, 60))
 				if len(allowed) > 0 {
 					p.hint("use 'replace' instead")
 				}
 				return nil, nil, p
 			}
-			adds = append(adds, k.Value)
+			adds = append(adds, key)
 		case "replace":
 			if !slices.Contains(allowed, "replace") {
-				p := r.fail(k, "key '%s' cannot be replaced", key)
-				if near := spelling.Nearest(k.Value, canReplace); near != "" {
+				p := r.fail(k, "key '%s' cannot be replaced", cut(key, 60))
+				if near := spelling.Nearest(key, canReplace); near != "" {
 					p.hint("did you mean %s?", near)
 				}
 				return nil, nil, p
 			}
-			replaces = append(replaces, k.Value)
+			replaces = append(replaces, key)
 		default:
-			return nil, nil, r.fail(v, "invalid override operation for key '%s': '%s'", key, cut(v.Value, 40)).hint("allowed values are: %s", strings.Join(allowed, " "))
+			p := r.fail(v, "invalid override operation for key '%s': '%s'", cut(key, 60), cut(op, 40))
+			if len(allowed) > 0 {
+				p.hint("allowed values are: %s", strings.Join(allowed, " "))
+			}
+			return nil, nil, p
 		}
 	}
 	return adds, replaces, nil
 }
 
+func (r *reader) overrideWord(n *falcoyaml.Node) (string, error) {
+	switch n.Kind {
+	case falcoyaml.Null:
+		return "null", nil
+	case falcoyaml.Scalar:
+		return n.Value, nil
+	}
+	return "", r.invalid(r.file.pos(n), "the keys and values of 'override' must be words")
+}
+
 // strings reads a sequence of scalars.
-func (r *reader) strings(seq *yaml.Node, what string) ([]listItem, error) {
-	if seq.Kind != yaml.SequenceNode {
+func (r *reader) strings(seq *falcoyaml.Node, what string) ([]listItem, error) {
+	if seq.Kind != falcoyaml.Sequence {
 		return nil, r.fail(seq, "the value of '%s' is not a sequence", what)
 	}
-	var items []listItem
-	for _, n := range seq.Content {
-		v, err := r.file.resolve(n)
-		if err != nil {
-			return nil, err
+	if err := r.file.count(len(seq.Items)); err != nil {
+		return nil, err
+	}
+	items := make([]listItem, 0, len(seq.Items))
+	for _, v := range seq.Items {
+		if v.Kind == falcoyaml.Null {
+			return nil, r.fail(v, "an item of '%s' is empty", what).hint("put a ~ or null that is meant as text into quotes")
 		}
-		if v.Kind != yaml.ScalarNode {
+		if v.Kind != falcoyaml.Scalar {
 			return nil, r.fail(v, "an item of '%s' is not a scalar", what).hint("flatten it, or name a list")
 		}
 		items = append(items, listItem{v.Value, r.file.pos(v)})
@@ -399,7 +409,7 @@ func (r *reader) strings(seq *yaml.Node, what string) ([]listItem, error) {
 	return items, nil
 }
 
-func (r *reader) readList(n *yaml.Node) error {
+func (r *reader) readList(n *falcoyaml.Node) error {
 	l := &list{pos: r.file.pos(n)}
 	if err := r.stringValue(n, "list", &l.name); err != nil {
 		return err
@@ -408,13 +418,11 @@ func (r *reader) readList(n *yaml.Node) error {
 	if !filter.IsBareString(l.name) {
 		r.warn(InvalidListName, n, "the list's name is invalid").hint(`names of lists have no blanks, quotes, parentheses, commas or equals signs`)
 	}
-	seq, err := r.file.value(n, "items")
-	if err != nil {
-		return err
-	}
+	seq := n.Get("items")
 	if seq == nil {
 		return r.fail(n, "the item has no key 'items'").hint("add 'items: []'")
 	}
+	var err error
 	if l.items, err = r.strings(seq, "items"); err != nil {
 		return err
 	}
@@ -435,7 +443,7 @@ func (r *reader) readList(n *yaml.Node) error {
 	return nil
 }
 
-func (r *reader) readMacro(n *yaml.Node) error {
+func (r *reader) readMacro(n *falcoyaml.Node) error {
 	m := &macro{pos: r.file.pos(n)}
 	if err := r.stringValue(n, "macro", &m.name); err != nil {
 		return err
@@ -464,7 +472,7 @@ func (r *reader) readMacro(n *yaml.Node) error {
 }
 
 // priority reads a rule's priority.
-func (r *reader) priority(n *yaml.Node, out *alert.Priority) error {
+func (r *reader) priority(n *falcoyaml.Node, out *alert.Priority) error {
 	v, err := r.scalar(n, "priority", false)
 	if err != nil {
 		return err
@@ -475,10 +483,10 @@ func (r *reader) priority(n *yaml.Node, out *alert.Priority) error {
 	return nil
 }
 
-func (r *reader) tags(n *yaml.Node, out *[]string) error {
-	seq, err := r.file.value(n, "tags")
-	if seq == nil || err != nil {
-		return err
+func (r *reader) tags(n *falcoyaml.Node, out *[]string) error {
+	seq := n.Get("tags")
+	if seq == nil {
+		return nil
 	}
 	items, err := r.strings(seq, "tags")
 	if err != nil {
@@ -492,13 +500,13 @@ func (r *reader) tags(n *yaml.Node, out *[]string) error {
 	return nil
 }
 
-func (r *reader) captureDuration(n *yaml.Node, out *time.Duration) error {
+func (r *reader) captureDuration(n *falcoyaml.Node, out *time.Duration) error {
 	v, err := r.scalar(n, "capture_duration", true)
 	if v == nil || err != nil {
 		return err
 	}
-	ms, err := strconv.ParseUint(v.Value, 10, 32)
-	if err != nil {
+	ms, ok := parseUnsigned(v.Value)
+	if !ok {
 		return r.fail(v, "the value of 'capture_duration' is not a number of milliseconds")
 	}
 	*out = time.Duration(ms) * time.Millisecond

@@ -16,7 +16,9 @@ type Set struct {
 	Macros []*Macro
 	Lists  []*List
 
-	Warnings []*Problem
+	// Warnings are Falco's own. Remarks are what else looks like a mistake in
+	// the files, though Falco says nothing of it.
+	Warnings, Remarks []*Problem
 
 	// Files are the files that were read, in order.
 	Files []string
