@@ -63,6 +63,22 @@ func (o *Operand) Pos() Pos { return o.Text.Pos(o.Off) }
 // list's item, when it came from a list.
 func (o *Operand) ValuePos(i int) Pos { return o.Text.Pos(o.offs[i]) }
 
+// Without returns constants without the one of that index.
+func (o *Operand) Without(i int) *Operand {
+	c := *o
+	c.Values = slices.Delete(slices.Clone(o.Values), i, i+1)
+	c.offs = slices.Delete(slices.Clone(o.offs), i, i+1)
+	return &c
+}
+
+// With returns the operand with another constant in place of its first.
+func (o *Operand) With(value string) *Operand {
+	c := *o
+	c.Values = slices.Clone(o.Values)
+	c.Values[0] = value
+	return &c
+}
+
 // Op is an operator of checks, as Falco prints it.
 type Op string
 

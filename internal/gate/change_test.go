@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// load loads rules files, given as name and content in turn.
+func load(t testing.TB, src filter.Source, files ...string) *rules.Set {
+	t.Helper()
+	var list []rules.File
+	for i := 0; i < len(files); i += 2 {
+		list = append(list, rules.File{Name: files[i], Data: []byte(files[i+1])})
+	}
+	set, err := rules.LoadFiles(t.Context(), list, rules.Options{Sources: []filter.Source{src}})
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return set
+}
+
+const macrosBefore = `
+- list: editors
+  items: [vi, nano, emacs]
+- macro: written
+  condition: (evt.type in (open, openat) and evt.is_open_write = true)
+- macro: in_etc
+  condition: fd.name startswith /etc/
+`
+
+const rulesBefore = `
+- rule: A
+  desc: a
+  condition: written and in_etc and not proc.name in (editors)
+  output: written (file=%fd.name)
+  priority: ERROR
+  tags: [x, y]
+- rule: B
+  desc: b
+  condition: written and proc.name = cat
+  output: cat
+  priority: WARNING
+- rule: C
+  desc: c
+  condition: evt.type = unlink and proc.name in (rm, shred) and proc.pname = sh
+  output: c
+  priority: WARNING
+  exceptions:
+    - name: known
+      fields: [proc.name, fd.name]
+      comps: [=, =]
+      values: [[rm, /tmp/x]]
+`
+
+func TestCompare(t *testing.T) {
+	sub := func(s, old, new string) string {
+		if !strings.Contains(s, old) {
+			t.Fatalf("%q is not there", old)
+		}
+		return strings.Replace(s, old, new, 1)
+	}
+	for _, c := range []struct {
+		name          string
+		macros, rules string // after the change
+		want          string
+	}{
+		{"nothing", macrosBefore, rulesBefore, ""},
+		{"comments", "# new\n" + sub(macrosBefore, "- macro: in_etc", "# here\n- macro: in_etc"), "\n\n" + rulesBefore, ""},
+		{"order of a list's items", sub(macrosBefore, "[vi, nano, emacs]", "[emacs, vi, nano, vi]"), rulesBefore, ""},
+		{"parentheses, order of parts, ==", macrosBefore, sub(rulesBefore, "written and proc.name = cat", "((proc.name == cat) and (written))"), ""},
+		{"a macro instead of its text", macrosBefore, sub(rulesBefore, "written and in_etc and", "written and fd.name startswith /etc/ and"), ""},
+		{"a description", macrosBefore, sub(rulesBefore, "desc: a", "desc: something else"), ""},
+		{"a macro", sub(macrosBefore, "(open, openat)", "(open)"), rulesBefore,
+			"changed A: macro written, macros.yaml:4\nchanged B: macro written, macros.yaml:4\n"},
+		{"a list", sub(macrosBefore, "nano, ", ""), rulesBefore, "changed A: list editors, macros.yaml:2\n"},
+		{"a list that is empty now", sub(macrosBefore, "[vi, nano, emacs]", "[]"), rulesBefore, "changed A: list editors, macros.yaml:2\n"},
+		{"its own text", macrosBefore, sub(rulesBefore, "proc.name = cat", "proc.name = dog"), "changed B: its condition, rules.yaml:8\n"},
+		{"an exception", macrosBefore, sub(rulesBefore, "[[rm, /tmp/x]]", "[[rm, /tmp/x], [rm, /tmp/y]]"), "changed C: exception known, rules.yaml:19\n"},
+		{"output, priority, tags", macrosBefore, sub(sub(sub(rulesBefore, "output: cat", "output: dog"), "priority: ERROR", "priority: NOTICE"), "[x, y]", "[y]"),
+			"changed A: priority Notice, was Error; tags y, was x, y\nchanged B: its output\n"},
+		{"the order of tags", macrosBefore, sub(rulesBefore, "[x, y]", "[y, x]"), ""},
+		{"disabled", macrosBefore, rulesBefore + "- rule: B\n  enabled: false\n  override: {enabled: replace}\n", "changed B: enabled no, was yes\n"},
+		{"an override in another place", macrosBefore, rulesBefore + "- rule: B\n  condition: and fd.num > 2\n  override: {condition: append}\n", "changed B: its condition, rules.yaml:8\n"},
+		{"a new rule", macrosBefore, rulesBefore + "- rule: D\n  desc: d\n  condition: evt.type = chdir\n  output: d\n  priority: DEBUG\n", "added D: new rule, rules.yaml:23\n"},
+		{"renamed", macrosBefore, sub(rulesBefore, "rule: C", "rule: C as it is called now"), `renamed C as it is called now: renamed from "C"` + "\n"},
+		{"renamed and changed a little", macrosBefore, sub(sub(rulesBefore, "rule: C", "rule: New"), "proc.pname = sh", "proc.pname = bash"),
+			"renamed New: renamed from \"C\"; its condition, rules.yaml:13\n"},
+		{"removed", macrosBefore, rulesBefore[:strings.Index(rulesBefore, "- rule: C")], "removed C: removed, it was at rules.yaml:13\n"},
+		{"order", macrosBefore, func() string {
+			b, c := strings.Index(rulesBefore, "- rule: B"), strings.Index(rulesBefore, "- rule: C")
+			return rulesBefore[b:c] + rulesBefore[:b] + rulesBefore[c:]
+		}(), "changed A: rule \"B\" comes before it now, rules.yaml:1\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := load(t, engine.NewSyscall(), "macros.yaml", macrosBefore, "rules.yaml", rulesBefore)
+			now := load(t, engine.NewSyscall(), "macros.yaml", c.macros, "rules.yaml", c.rules)
+			var got strings.Builder
+			for _, change := range Compare(before, now) {
+				fmt.Fprintf(&got, "%s %s: %s\n", change.Kind, change.Rule, change.Why())
+			}
+			if diff := cmp.Diff(c.want, got.String()); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// many returns a rules file with so many rules.
+func many(n int, constant string) string {
+	var b strings.Builder
+	b.WriteString("- macro: spawned\n  condition: (evt.type in (execve, execveat) and evt.rawres >= 0)\n- list: shells\n  items: [sh, bash, " + constant + "]\n")
+	for i := range n {
+		fmt.Fprintf(&b, "- rule: Rule %d\n  desc: d\n  condition: spawned and proc.name = program%d and proc.pname in (shells) and not proc.args contains \"--%d\"\n"+
+			"  output: o %%proc.cmdline\n  priority: ERROR\n  tags: [a, b]\n", i, i, i)
+	}
+	return b.String()
+}
+
+func BenchmarkCompare(b *testing.B) {
+	before := load(b, engine.NewSyscall(), "a.yaml", many(10_000, "zsh"))
+	now := load(b, engine.NewSyscall(), "a.yaml", many(10_000, "ksh"))
+	b.ResetTimer()
+	for range b.N {
+		if got := len(Compare(before, now)); got != 10_000 {
+			b.Fatalf("%d changes", got)
+		}
+	}
+}
