@@ -60,6 +60,26 @@ func ContainerOf(name string) (Container, bool) {
 	return *c, true
 }
 
+// ContainerNeeds returns what the named action, where it runs in the container
+// that this process is in, needs of that one: what [ContainerOf] asks for, as far
+// as a process inside can tell.
+func ContainerNeeds(name string) []Need {
+	c, _ := ContainerOf(name)
+	var needs []Need
+	if c.Privileged {
+		needs = append(needs, Need{
+			Name: "a privileged container", Probe: probePrivileged,
+			Hint: "run the tests in a container with --privileged, or on the host, where one is made for the action",
+		})
+	}
+	for _, capability := range c.CapAdd {
+		need := Capability("CAP_" + capability)
+		need.Hint = "run the tests in a container with --cap-add " + capability + ", or on the host, where one is made for the action"
+		needs = append(needs, need)
+	}
+	return needs
+}
+
 // HostMounts returns why the named action must see the machine's own mounts,
 // or "" when it need not.
 func HostMounts(name string) string {

@@ -16,7 +16,9 @@ import (
 // no alerts of their own; none takes more than reading a file or two. On other
 // systems than Linux those of the kernel are never met.
 var (
-	// Root is the need to be user 0.
+	// Root is the need to be user 0, with whatever rights that one has here: in a
+	// container or a user namespace there may be none. For an action that uses
+	// a right, [Capability] or [WriteIn] says which.
 	Root = Need{
 		Name: "root",
 		Probe: func() error {
@@ -89,6 +91,16 @@ func Capability(name string) Need {
 		Name:  name,
 		Probe: func() error { return probeCapability(name, bit) },
 		Hint:  "run the tests as root, in a container with --cap-add " + name,
+	}
+}
+
+// WriteIn is the need to create files in a directory, which may have to be made
+// in the nearest one above it that exists.
+func WriteIn(dir string) Need {
+	return Need{
+		Name:  "to write in " + dir,
+		Probe: func() error { return probeWriteIn(dir) },
+		Hint:  "run the tests as the owner of " + dir + ", for example as root, with a file system that is not read-only",
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,39 @@ func probeCapability(name string, bit int) error {
 	}
 	if data[bit/32].Effective&(1<<(bit%32)) == 0 {
 		return fmt.Errorf("this process does not have %s", name)
+	}
+	return nil
+}
+
+func probeWriteIn(dir string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		err := unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+		if errors.Is(err, unix.ENOENT) && at != "/" {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("user %d may not create files in %s: %w", os.Geteuid(), at, err)
+		}
+		return nil
+	}
+}
+
+// probePrivileged looks for what a privileged container has: no system call
+// filter, and the capabilities that no other container has by default.
+func probePrivileged() error {
+	for _, name := range []string{"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO"} {
+		if err := probeCapability(name, capabilityBit(name)); err != nil {
+			return fmt.Errorf("this container is not privileged: %w", err)
+		}
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return fmt.Errorf("looking for a system call filter: %w", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if mode, ok := strings.CutPrefix(line, "Seccomp:"); ok && strings.TrimSpace(mode) != "0" {
+			return errors.New("this container is not privileged: it has a system call filter")
+		}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ var errLinux = errors.New("this is not Linux")
 func capabilityBit(string) int { return 0 }
 
 func probeCapability(string, int) error { return errLinux }
+func probeWriteIn(string) error         { return errLinux }
+func probePrivileged() error            { return errLinux }
 func probePty() error                   { return errLinux }
 func probeUserNamespaces() error        { return errLinux }
 func probeOverlay() error               { return errLinux }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/falcosecurity/client-go/pkg/api/version"
 
+	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
@@ -19,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // falcoVersion is the version of Falco that the built-in engine agrees with.
@@ -92,6 +94,19 @@ func (b *builtin) unsupported(rule *rules.Rule) string {
 		return fmt.Sprintf("its rule is disabled (%s); WithDisabledActions or FALCOTEST_DISABLED=1 enables it", rule.Pos)
 	}
 	return ""
+}
+
+func (b *builtin) needs(action string) []events.Need {
+	if isKubernetes(action) {
+		return nil
+	}
+	return []events.Need{needTracing}
+}
+
+// needTracing is the need of the built-in engine to trace what actions do.
+var needTracing = events.Need{
+	Name: "to trace system calls", Probe: trace.Supported,
+	Hint: "or let a real Falco judge, which needs no tracing (FALCOTEST_FALCO)",
 }
 
 func (b *builtin) distinct(*rules.Rule) bool { return true }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
@@ -27,7 +28,7 @@ type containers struct {
 	choice string // which engine, "" for the first that answers
 	image  string // the user's, or "" for one of the test binary
 	once   sync.Once
-	engine *container.Engine
+	engine atomic.Pointer[container.Engine] // read by tracers while it is being reached
 	err    error
 }
 
@@ -40,11 +41,14 @@ func (c *containers) need(action string) (events.Container, bool) {
 // reach returns the engine, with what killed runs left in it removed.
 func (c *containers) reach(ctx context.Context, logf func(string, ...any)) (*container.Engine, error) {
 	c.once.Do(func() {
-		if c.engine, c.err = container.Default(ctx, c.choice); c.err != nil {
+		engine, err := container.Default(ctx, c.choice)
+		if err != nil {
+			c.err = err
 			return
 		}
-		c.engine.Image = c.image
-		undone, err := c.engine.Recover(ctx)
+		engine.Image = c.image
+		c.engine.Store(engine)
+		undone, err := engine.Recover(ctx)
 		for _, line := range undone {
 			logf("from an earlier run: %s", line)
 		}
@@ -52,22 +56,24 @@ func (c *containers) reach(ctx context.Context, logf func(string, ...any)) (*con
 			logf("removing what earlier runs left: %v", err)
 		}
 	})
-	return c.engine, c.err
+	return c.engine.Load(), c.err
 }
 
 // lookup is what a tracer asks of a container that it meets.
 func (c *containers) lookup(id string) *event.Container {
-	if c.engine == nil {
+	engine := c.engine.Load()
+	if engine == nil {
 		return nil
 	}
-	return c.engine.Container(id)
+	return engine.Container(id)
 }
 
 func (c *containers) close() error {
-	if c.engine == nil {
+	engine := c.engine.Load()
+	if engine == nil {
 		return nil
 	}
-	if err := c.engine.Close(); err != nil {
+	if err := engine.Close(); err != nil {
 		return fmt.Errorf("removing the containers: %w", err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
@@ -85,6 +86,8 @@ func (r *remote) unsupported(rule *rules.Rule) string {
 
 // distinct is true until the judge says that an action has to run alone.
 func (r *remote) distinct(*rules.Rule) bool { return true }
+
+func (r *remote) needs(string) []events.Need { return nil }
 
 func (r *remote) ownNames() bool { return false }
 

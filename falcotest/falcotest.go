@@ -90,7 +90,7 @@ func (s *Session) conclude(t testing.TB, r *Result) string {
 		t.Log(r.detectedLine())
 		return ""
 	case Skipped:
-		text := r.message("")
+		text := s.tellOnce(r).message("")
 		if !s.cfg.strict {
 			t.Skip(text)
 		}
@@ -101,6 +101,22 @@ func (s *Session) conclude(t testing.TB, r *Result) string {
 	text := r.message(t.Name())
 	t.Error(text)
 	return text
+}
+
+// tellOnce returns the result as it is to be told: what is to be done about a
+// need that is not met is told of the first action that has it, and in the
+// table at the end.
+func (s *Session) tellOnce(r *Result) *Result {
+	if r.need.Name == "" {
+		return r
+	}
+	first, told := s.told.LoadOrStore(r.need.Name, r.Action)
+	if !told {
+		return r
+	}
+	short := *r
+	short.Reason, short.Hint = fmt.Sprintf("needs %s, as %s does", r.need.Name, first), ""
+	return &short
 }
 
 // report makes the report of a run.
@@ -166,7 +182,11 @@ func (s *Session) publish(rep *report.Report) error {
 
 // unmetNeed returns the first need of an action that is not met here, and why.
 func (s *Session) unmetNeed(action string) (events.Need, error) {
-	for _, need := range events.Needs(action) {
+	needs := events.Needs(action)
+	if child.InContainer() {
+		needs = append(needs, events.ContainerNeeds(action)...)
+	}
+	for _, need := range append(s.backend.needs(action), needs...) {
 		if need.Name == events.OwnNames.Name && !s.backend.ownNames() {
 			return need, fmt.Errorf("%s resolves names itself, and not by the /etc/hosts that the action has for itself", s.judgeName)
 		}

@@ -170,7 +170,7 @@ type cluster struct {
 	listener *audit.Server
 	made     string // the namespace that was created
 
-	mu       sync.Mutex
+	mu       sync.Mutex                // guards the writing of embedded, too, and its reading by flags
 	events   map[string][]*audit.Event // of the actions that run, by id
 	arrived  map[string]chan struct{}  // closed when the event of a marker came
 	problems []error
@@ -240,10 +240,13 @@ func (c *cluster) connect(ctx context.Context) (err error) {
 	}
 	listening.sessions[c] = true
 	listening.Unlock()
-	if c.embedded, err = embeddedCluster(ctx, c.settings.AuditWebhook); err != nil {
+	server, err := embeddedCluster(ctx, c.settings.AuditWebhook)
+	if err != nil {
 		return err
 	}
-	c.config = c.embedded.Config()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.embedded, c.config = server, server.Config()
 	return nil
 }
 
@@ -269,8 +272,11 @@ func (c *cluster) listen() error {
 	return err
 }
 
-// flags are what the children of actions must know, as flags of kubectl.
+// flags are what the children of actions must know, as flags of kubectl. Those
+// of other actions are asked for while the cluster is being started.
 func (c *cluster) flags() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var flags []string
 	switch {
 	case c.embedded != nil:

@@ -45,6 +45,7 @@ type Session struct {
 	logf      func(format string, args ...any)
 
 	containers containers
+	told       sync.Map       // needs that were told of, with the first action that had them
 	running    sync.WaitGroup // actions under way
 }
 
@@ -66,6 +67,8 @@ type backend interface {
 	watch(ctx context.Context, c *child.Child, sel selected) (watcher, error)
 	// unsupported says why a rule cannot be judged, or "".
 	unsupported(rule *rules.Rule) string
+	// needs is what the judge needs of this machine to judge an action.
+	needs(action string) []events.Need
 	// distinct tells whether alerts of a rule can be told apart other than by
 	// their time, so that its action need not run alone.
 	distinct(rule *rules.Rule) bool

@@ -145,7 +145,11 @@ func (r *Runner) run(ctx context.Context, engine *containers, name string) Resul
 	if _, ok := events.All()[name]; !ok {
 		return fail(fmt.Errorf("no action %q is registered", name))
 	}
-	for _, need := range events.Needs(name) {
+	needs := events.Needs(name)
+	if child.InContainer() {
+		needs = append(needs, events.ContainerNeeds(name)...)
+	}
+	for _, need := range needs {
 		if need.Probe == nil {
 			continue // it is up to who judges
 		}

@@ -7,6 +7,7 @@ package syscall
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -65,7 +66,11 @@ func enterHosts(h events.Helper, address, name string) error {
 	switch {
 	case errors.Is(err, unix.EPERM) && h.InContainer():
 		h.Cleanup(func() { os.WriteFile("/etc/hosts", content, 0o644) }, "restore", "/etc/hosts")
-		if err := os.WriteFile("/etc/hosts", []byte(changed), 0o644); err != nil {
+		err := os.WriteFile("/etc/hosts", []byte(changed), 0o644)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+			return &events.ErrSkipped{Reason: "a name of its own in the container's /etc/hosts needs CAP_SYS_ADMIN, or to be allowed to write to that file"}
+		}
+		if err != nil {
 			return fmt.Errorf("adding a name to the container's /etc/hosts: %w", err)
 		}
 		return nil

@@ -16,7 +16,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(NonSudoSetuid, events.WithDisabled())
+var _ = events.Register(NonSudoSetuid, events.WithDisabled(), events.WithNeeds(needOrdinaryUser))
 
 // NonSudoSetuid asks to become root as an ordinary user, without sudo or its
 // like.

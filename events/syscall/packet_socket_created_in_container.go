@@ -12,14 +12,14 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(PacketSocketCreatedInContainer, events.WithContainer(events.Container{CapAdd: []string{"NET_RAW"}}))
+var _ = events.Register(PacketSocketCreatedInContainer, events.WithContainer(events.Container{}))
 
 // PacketSocketCreatedInContainer opens a socket that sees the packets of a
 // container's network, from which ARP can be spoofed (CVE-2020-14386).
 //
-// Rule: socket with the domain AF_PACKET in a container. Needs: a container
-// with CAP_NET_RAW, which engines give by default; the attempt counts. Nothing
-// is read from the socket.
+// Rule: socket with the domain AF_PACKET in a container. Needs: a container.
+// The attempt counts, where CAP_NET_RAW is withheld. Nothing is read from the
+// socket.
 //
 // ATT&CK: T1557.002, ARP cache poisoning.
 func PacketSocketCreatedInContainer(h events.Helper) error {

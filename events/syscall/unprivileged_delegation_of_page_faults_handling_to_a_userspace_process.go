@@ -14,7 +14,8 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(UnprivilegedDelegationOfPageFaultsHandlingToAUserspaceProcess, events.WithDisabled())
+var _ = events.Register(UnprivilegedDelegationOfPageFaultsHandlingToAUserspaceProcess, events.WithDisabled(),
+	events.WithNeeds(needOrdinaryUser))
 
 // UnprivilegedDelegationOfPageFaultsHandlingToAUserspaceProcess asks to handle
 // page faults itself, as an ordinary user: exploits win races of the kernel by
@@ -23,7 +24,7 @@ var _ = events.Register(UnprivilegedDelegationOfPageFaultsHandlingToAUserspacePr
 // Rule: userfaultfd by a user other than root. As root, a copy of this
 // executable first takes the ids of a system account. It asks for faults of user
 // space only, which the kernel allows to everybody; a refusal counts too. Needs:
-// nothing. No memory is registered.
+// as root, to be able to become another user. No memory is registered.
 //
 // ATT&CK: TA0005, defense evasion.
 func UnprivilegedDelegationOfPageFaultsHandlingToAUserspaceProcess(h events.Helper) error {

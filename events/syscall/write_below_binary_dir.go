@@ -10,12 +10,12 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(WriteBelowBinaryDir, events.WithDisabled(), events.WithNeeds(events.Root))
+var _ = events.Register(WriteBelowBinaryDir, events.WithDisabled(), events.WithNeeds(events.WriteIn("/usr/bin")))
 
 // WriteBelowBinaryDir drops a file among the system's programs.
 //
 // Rule: open_write of a file in /usr/bin (bin_dir) by a program that is no
-// package manager. Needs: root. The file is its own, cannot be executed, and is
+// package manager. Needs: to be allowed to. The file is its own, cannot be executed, and is
 // removed; existing programs are left alone.
 //
 // ATT&CK: T1543, create or modify system process.
