@@ -55,6 +55,17 @@
 //	                           subtest
 //	FALCOTEST_REPORT           WithReport: write the results to this file:
 //	                           JSON, or Markdown where its name ends in .md
+//	FALCOTEST_BASELINE         WithBaseline: the file with what was accepted of
+//	                           each rule; what is worse fails, -update accepts
+//	FALCOTEST_BASE             WithChangedSince: run the tests of those rules
+//	                           alone that mean something else than at this git
+//	                           revision
+//	FALCOTEST_MIN_COVERAGE     WithMinCoverage: the part of the rules, from 0
+//	                           to 1, that tests must detect
+//	FALCOTEST_COVERAGE         WithCoverage: 1: find out which clauses of the
+//	                           rules the tests decided
+//	FALCOTEST_MUTATIONS        WithMutations: 1: find out which faults in a
+//	                           rule no test would notice
 //	FALCOTEST_ENV              WithEnv: NAME=value pairs to add to the
 //	                           environment of the actions, separated by blanks
 //	FALCOTEST_HERMETIC         WithHermetic: 0: actions see the machine's own

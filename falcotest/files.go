@@ -21,8 +21,20 @@ var defaultRules = [][]string{
 // rulesFiles expands the patterns of the rules under test. With a Falco that
 // loaded its rules itself, none need be known: the list is then empty.
 func (c *settings) rulesFiles() ([]string, error) {
+	if patterns := c.rulePatterns(); len(patterns) > 0 {
+		return rules.Find(patterns...)
+	}
+	if c.loadsRules() {
+		return nil, errors.New("finding rules: there is neither a folder rules beside the test nor /etc/falco/falco_rules.yaml: name the files by falcotest.WithRules or FALCOTEST_RULES")
+	}
+	return nil, nil
+}
+
+// rulePatterns are those of the rules under test, or the first of the defaults
+// that stands for any file.
+func (c *settings) rulePatterns() []string {
 	if len(c.rules) > 0 {
-		return rules.Find(c.rules...)
+		return c.rules
 	}
 	for _, names := range defaultRules {
 		var there []string
@@ -31,17 +43,11 @@ func (c *settings) rulesFiles() ([]string, error) {
 				there = append(there, name)
 			}
 		}
-		if len(there) > 0 {
-			files, err := rules.Find(there...)
-			if err == nil && len(files) > 0 {
-				return files, nil
-			}
+		if files, err := rules.Find(there...); err == nil && len(files) > 0 {
+			return there
 		}
 	}
-	if c.loadsRules() {
-		return nil, errors.New("finding rules: there is neither a folder rules beside the test nor /etc/falco/falco_rules.yaml: name the files by falcotest.WithRules or FALCOTEST_RULES")
-	}
-	return nil, nil
+	return nil
 }
 
 // loadsRules tells whether the judge loads the rules under test.

@@ -357,6 +357,17 @@ func (a *auditedChild) why(rule string) *engine.Why {
 	return why
 }
 
+// kept are the events of the child so far.
+func (a *auditedChild) kept() []any {
+	a.cluster.mu.Lock()
+	defer a.cluster.mu.Unlock()
+	list := make([]any, 0, len(a.cluster.events[a.id]))
+	for _, e := range a.cluster.events[a.id] {
+		list = append(list, e)
+	}
+	return list
+}
+
 func (a *auditedChild) note() string {
 	if a.cluster.evaluate != nil {
 		return ""

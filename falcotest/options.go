@@ -27,6 +27,13 @@ type settings struct {
 	hermetic bool
 	minimum  string // the weakest correlation that passes
 	report   string
+
+	baseline    string
+	base        string // a git revision
+	minCoverage float64
+	coverage    bool
+	mutations   bool
+
 	env      []string
 	kube     Kubernetes
 	falcoCfg falcoConfig
@@ -169,6 +176,57 @@ func WithReport(file string) Option {
 	return func(c *settings) { c.report = file }
 }
 
+// WithBaseline compares the outcome of each rule with what was accepted before and
+// stands in a file, by custom testdata/falcotest.golden. Regressions fail the
+// test: a rule that was detected and is missed, skipped, disabled, shadowed or gone
+// now, or whose priority is lower. What else differs is said: rules that are new,
+// renamed, detected at last. An outcome that is so for want of something on this
+// machine, such as root or a container engine, is no regression.
+//
+// go test -update writes the file; look at the difference before you commit it. A
+// rule that is missed and may be gets its reason behind a # at the end of its line.
+func WithBaseline(file string) Option {
+	return func(c *settings) { c.baseline = file }
+}
+
+// WithChangedSince runs the tests of those rules alone that mean something else
+// than at a git revision, such as origin/main: where HEAD departed from it. A rule
+// changed when its condition, exceptions included, its output, priority, tags or
+// source, whether it is enabled, or its place behind rules for the same events is
+// another: through macros, lists and overrides in whatever file. Comments,
+// formatting and the order of a list's items mean nothing.
+//
+// The program git reads the revision. The checkout must reach back to it: in a
+// pull request's workflow, fetch the whole history.
+func WithChangedSince(revision string) Option {
+	return func(c *settings) { c.base = revision }
+}
+
+// WithMinCoverage fails the test when less than this part of the rules, from 0 to
+// 1, is detected by a test. Disabled rules do not count.
+func WithMinCoverage(part float64) Option {
+	return func(c *settings) { c.minCoverage = part }
+}
+
+// WithCoverage finds out which clauses of the conditions decided anything in the
+// events of a rule's own tests, and which exceptions and list items no test needs;
+// the reports show it. It needs the built-in engine.
+func WithCoverage() Option {
+	return func(c *settings) { c.coverage = true }
+}
+
+// WithMutations puts faults into the rules, of those alone that [WithChangedSince]
+// selects if it does: each clause left out, turned into its opposite, its constant
+// altered or taken out of its list. The events of the rule's tests are judged again,
+// no action runs twice. A fault that no test notices is a hole in the tests; the
+// reports show it at its line. It needs the built-in engine.
+func WithMutations() Option {
+	return func(c *settings) { c.mutations = true }
+}
+
+// keepsEvents tells whether the events of actions are judged again after the run.
+func (c *settings) keepsEvents() bool { return c.coverage || c.mutations }
+
 // WithHermetic says whether actions run in folders that vanish with them, where
 // the kernel allows it. Default: true.
 func WithHermetic(on bool) Option {
@@ -199,7 +257,7 @@ func newSettings(opts []Option) (*settings, error) {
 		}
 	}
 	err := errors.Join(config.Timeout.Valid(c.timeout), config.Deadline.Valid(c.deadline), config.Retries.Valid(c.retries),
-		config.Parallel.Valid(c.parallel), config.MinCorrelation.Valid(c.minimum), config.Container.Valid(c.engine))
+		config.Parallel.Valid(c.parallel), config.MinCorrelation.Valid(c.minimum), config.Container.Valid(c.engine), config.MinCoverage.Valid(c.minCoverage))
 	if err != nil {
 		return nil, fmt.Errorf("reading the options: %w", err)
 	}
@@ -214,6 +272,11 @@ func newSettings(opts []Option) (*settings, error) {
 	config.MinCorrelation.Override(&c.minimum)
 	config.Strict.Override(&c.strict)
 	config.Report.Override(&c.report)
+	config.Baseline.Override(&c.baseline)
+	config.Base.Override(&c.base)
+	config.MinCoverage.Override(&c.minCoverage)
+	config.Coverage.Override(&c.coverage)
+	config.Mutations.Override(&c.mutations)
 	config.Hermetic.Override(&c.hermetic)
 	config.Container.Override(&c.engine)
 	config.Image.Override(&c.image)

@@ -96,5 +96,6 @@ type Result struct {
 	Log []string `json:"log,omitempty"`
 
 	pid  int
+	kept []any       // the events that its rule can be true for, where they are judged again
 	need events.Need // the unmet one that made it skip
 }

@@ -42,6 +42,8 @@ type Session struct {
 	life      context.Context
 	cluster   *cluster
 	explainer explainer
+	sources   []filter.Source // that the rules were loaded for
+	change    *change         // nil unless WithChangedSince
 	logf      func(format string, args ...any)
 
 	containers containers
@@ -146,10 +148,15 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)
 	}
-	syscalls := engine.NewSyscall()
+	s.sources = s.cfg.sources(engine.NewSyscall())
 	if len(files) > 0 {
-		s.set, err = rules.Load(ctx, files, rules.Options{Sources: s.cfg.sources(syscalls)})
+		s.set, err = rules.Load(ctx, files, rules.Options{Sources: s.sources})
 		if err != nil {
+			return err
+		}
+	}
+	if s.cfg.base != "" && s.set != nil {
+		if s.change, err = s.changedSince(ctx, s.cfg.base); err != nil {
 			return err
 		}
 	}
@@ -306,6 +313,9 @@ func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Resu
 		return v
 	}
 	r.Ran = ended.Ended.Sub(ended.Started)
+	if k, ok := w.(interface{ kept() []any }); ok && s.cfg.keepsEvents() {
+		r.kept = k.kept()
+	}
 	for _, record := range ended.Log {
 		delete(record.Fields, "action") // the message names it
 		r.Log = append(r.Log, record.String())

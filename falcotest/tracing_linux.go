@@ -28,6 +28,8 @@ type tracing struct {
 	program []byte
 	// container tells what is known of a container by its ID.
 	container func(id string) *event.Container
+	// keep says that events are kept for being judged again.
+	keep bool
 }
 
 // newTracing makes an engine of the rules under test.
@@ -42,7 +44,7 @@ func newTracing(s *Session) (*tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tracing{engine: eng, types: eng.EventTypes(), container: s.containers.lookup}
+	t := &tracing{engine: eng, types: eng.EventTypes(), container: s.containers.lookup, keep: s.cfg.keepsEvents()}
 	if t.program, err = trace.Program(t.types); err != nil {
 		return nil, err
 	}
@@ -58,10 +60,20 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 			return nil, fmt.Errorf("preparing to explain the rule: %w", err)
 		}
 	}
+	handler := func(e *event.Event) { w.evaluator.EvaluateCall(e, emit) }
+	if t.keep && sel.rule != nil {
+		types := sel.rule.EventTypes
+		handler = func(e *event.Event) {
+			if len(w.events) < maxKept && types.Has(e.Type.String()) {
+				w.events = append(w.events, e.Clone())
+			}
+			w.evaluator.EvaluateCall(e, emit)
+		}
+	}
 	var err error
 	w.tracer, err = trace.Attach(ctx, c.PID(), trace.Options{
 		Types:     t.types,
-		Handler:   func(e *event.Event) { w.evaluator.EvaluateCall(e, emit) },
+		Handler:   handler,
 		Container: t.container,
 	})
 	if err != nil {
@@ -83,7 +95,14 @@ type tracedChild struct {
 	program   []byte
 	tracer    *trace.Tracer
 	evaluator *engine.Evaluator
+	events    []any // that are kept
 }
+
+// maxKept bounds how many events of an action are kept.
+const maxKept = 2000
+
+// kept are the events, after exit.
+func (t *tracedChild) kept() []any { return t.events }
 
 func (t *tracedChild) filter() []byte { return t.program }
 

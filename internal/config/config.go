@@ -177,6 +177,23 @@ func number(s Setting, value, least int) *Var[int] {
 	})
 }
 
+// fraction is a number from 0 to 1.
+func fraction(s Setting) *Var[float64] {
+	wrong := errors.New("want a number from 0 to 1, such as 0.9")
+	return define(s, 0, func(text string) (float64, error) {
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			err = wrong
+		}
+		return f, err
+	}, func(f float64) error {
+		if !(f >= 0 && f <= 1) {
+			return wrong
+		}
+		return nil
+	})
+}
+
 func duration(s Setting, value time.Duration) *Var[time.Duration] {
 	wrong := errors.New("want a duration such as 20s")
 	return define(s, value, func(text string) (time.Duration, error) {

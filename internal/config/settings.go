@@ -34,6 +34,16 @@ var (
 		Doc: "1: a skipped action fails its subtest"}, false)
 	Report = text(Setting{Variable: "FALCOTEST_REPORT", Option: "WithReport",
 		Doc: "write the results to this file: JSON, or Markdown where its name ends in .md"})
+	Baseline = text(Setting{Variable: "FALCOTEST_BASELINE", Option: "WithBaseline",
+		Doc: "the file with what was accepted of each rule; what is worse fails, -update accepts"})
+	Base = text(Setting{Variable: "FALCOTEST_BASE", Option: "WithChangedSince",
+		Doc: "run the tests of those rules alone that mean something else than at this git revision"})
+	MinCoverage = fraction(Setting{Variable: "FALCOTEST_MIN_COVERAGE", Option: "WithMinCoverage",
+		Doc: "the part of the rules, from 0 to 1, that tests must detect"})
+	Coverage = flag(Setting{Variable: "FALCOTEST_COVERAGE", Option: "WithCoverage",
+		Doc: "1: find out which clauses of the rules the tests decided"}, false)
+	Mutations = flag(Setting{Variable: "FALCOTEST_MUTATIONS", Option: "WithMutations",
+		Doc: "1: find out which faults in a rule no test would notice"}, false)
 	Env = list(Setting{Variable: "FALCOTEST_ENV", Option: "WithEnv",
 		Doc: "NAME=value pairs to add to the environment of the actions, separated by blanks"}, blanks)
 	Hermetic = flag(Setting{Variable: "FALCOTEST_HERMETIC", Option: "WithHermetic", Unset: "1",

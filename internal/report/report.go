@@ -39,12 +39,17 @@ type Need struct {
 
 // Report is one run.
 type Report struct {
-	Judge     string   `json:"judge"`
-	Rules     []string `json:"rules_files,omitempty"`
-	Rows      []Row    `json:"results"`
-	Uncovered []string `json:"rules_without_action,omitempty"`
-	Unmet     []Need   `json:"unmet_needs,omitempty"`
-	Warnings  []string `json:"warnings,omitempty"`
+	Judge     string    `json:"judge"`
+	Rules     []string  `json:"rules_files,omitempty"`
+	Rows      []Row     `json:"results"`
+	Verdicts  []Rule    `json:"rules,omitempty"`
+	Since     string    `json:"changed_since,omitempty"` // the revision that the run compares with
+	Changes   []Change  `json:"changes,omitempty"`
+	Baseline  string    `json:"baseline,omitempty"` // its file
+	Findings  []Finding `json:"findings,omitempty"`
+	Uncovered []string  `json:"rules_without_action,omitempty"`
+	Unmet     []Need    `json:"unmet_needs,omitempty"`
+	Warnings  []string  `json:"warnings,omitempty"`
 	// Elapsed is left out of the texts, which golden files hold.
 	Elapsed time.Duration `json:"elapsed_ns"`
 }
