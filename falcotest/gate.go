@@ -71,7 +71,7 @@ func (s *Session) rulesBefore(ctx context.Context, rev *gate.Revision, dir strin
 		}
 		found, err := rules.Find(inside)
 		if err == nil {
-			files = append(files, found...)
+			files = append(files, found.Names...)
 		}
 	}
 	set := &rules.Set{}

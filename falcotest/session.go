@@ -31,6 +31,7 @@ import (
 type Session struct {
 	cfg       *settings
 	files     []string
+	notes     []string   // on what was found of the rules files
 	set       *rules.Set // nil when no rules files are given
 	chosen    []selected
 	uncovered []*rules.Rule
@@ -140,7 +141,10 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err != nil {
 		return err
 	}
-	s.files = files
+	s.files = files.Names
+	if len(files.Left) > 0 {
+		s.notes = append(s.notes, fmt.Sprintf("%s: no rules files, only names in .yaml and .yml are: left out", few(files.Left)))
+	}
 	undone, err := journal.Recover("")
 	for _, line := range undone {
 		t.Log(line)
@@ -148,9 +152,10 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)
 	}
-	s.sources = s.cfg.sources(engine.NewSyscall())
-	if len(files) > 0 {
-		s.set, err = rules.Load(ctx, files, rules.Options{Sources: s.sources})
+	opts := s.cfg.loadOptions(engine.NewSyscall())
+	s.sources = opts.Sources
+	if len(s.files) > 0 {
+		s.set, err = rules.Load(ctx, s.files, opts)
 		if err != nil {
 			return err
 		}
@@ -172,18 +177,34 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	return nil
 }
 
-func (c *settings) sources(syscalls *engine.Syscall) []filter.Source {
-	return []filter.Source{syscalls, audit.Source()}
+// loadOptions say what the rules under test are loaded for. Which plugins are
+// there, a real Falco knows best.
+func (c *settings) loadOptions(syscalls *engine.Syscall) rules.Options {
+	opts := rules.Options{Sources: []filter.Source{syscalls, audit.Source()}}
+	if strings.HasPrefix(c.falco, "builtin:") {
+		opts.Plugins = maps.Clone(engine.Plugins)
+		maps.Copy(opts.Plugins, audit.Plugins)
+	}
+	return opts
+}
+
+// few lists names, of many the first few.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 func (s *Session) elapsed() time.Duration { return time.Since(s.started) }
 
 // warnings are those of the rules files, a line each.
 func (s *Session) warnings() []string {
+	lines := slices.Clone(s.notes)
 	if s.set == nil {
-		return nil
+		return lines
 	}
-	var lines []string
 	for _, w := range slices.Concat(s.set.Warnings, s.set.Remarks) {
 		lines = append(lines, w.String())
 	}
