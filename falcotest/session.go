@@ -24,6 +24,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // Session is a judge with rules under test, ready to judge actions. Its methods
@@ -87,6 +88,8 @@ type backend interface {
 type watcher interface {
 	// filter is the system call filter that the child has to install.
 	filter() []byte
+	// marks are those by which the child tells what of its doing is the action's.
+	marks() trace.Marks
 	// exit waits until the child's tree has ended, and tells in words how its
 	// first process did, "" for a normal exit.
 	exit() string
@@ -381,7 +384,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 	}
 	var setup child.Setup
 	if w != nil && !isKubernetes(sel.action) {
-		setup = child.Setup{Filter: w.filter(), Exit: w.exit}
+		setup = child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
 		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: sel.all,

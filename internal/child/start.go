@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 const (
@@ -68,6 +69,8 @@ type Setup struct {
 	// Filter is a seccomp filter made by trace.Program; nil for none. A tracer
 	// must have attached.
 	Filter []byte
+	// Marks are those that the tracer knows; zero for none.
+	Marks trace.Marks
 	// Exit must be set when a tracer of this process has attached: the tracer
 	// takes the exit status that Wait would wait for. Exit returns how the
 	// process ended, in words, "" for a normal exit. Wait calls it when the
@@ -276,6 +279,7 @@ func (c *Child) Go(s Setup) error {
 	err := c.conn.send(message{Type: typeGo, Go: &goMessage{
 		Action:    c.spec.Action,
 		Filter:    s.Filter,
+		Marks:     s.Marks,
 		KubeFlags: c.spec.KubeFlags,
 		LogLevel:  uint32(c.spec.LogLevel),
 	}})
