@@ -23,6 +23,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/limits"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
@@ -152,6 +153,9 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	for _, line := range undone {
 		t.Log(line)
 	}
+	if err := s.limit(); err != nil { // after the recovery, which may have made room
+		return err
+	}
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)
 	}
@@ -198,6 +202,20 @@ func few(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// limit has as many actions run at the same time as the limits of this process
+// allow.
+func (s *Session) limit() error {
+	n, err := limits.Check(s.cfg.parallel)
+	if err != nil {
+		return err
+	}
+	if n < s.cfg.parallel {
+		s.logf("running %d actions at a time, not %d, to stay within the limits of files, processes and threads (ulimit -n, ulimit -u)", n, s.cfg.parallel)
+		s.slots = make(chan struct{}, n)
+	}
+	return nil
 }
 
 func (s *Session) elapsed() time.Duration { return time.Since(s.started) }

@@ -18,12 +18,18 @@ import (
 )
 
 // Recover undoes what processes of this user left that died before they could,
-// and removes their directories. An empty parent is [os.TempDir]. It returns a
-// line for each operation and directory, for a person to read. Directories
-// whose owner lives are left alone, as are those of other users.
+// and removes their directories. An empty parent is [os.TempDir], with
+// what [CreateForSocket] made elsewhere. It returns a line for each operation and
+// directory, for a person to read. Directories whose owner lives are left alone,
+// as are those of other users.
 func Recover(parent string) (report []string, err error) {
 	if parent == "" {
-		parent = os.TempDir()
+		var errs []error
+		for _, dir := range parents() {
+			lines, err := Recover(dir)
+			report, errs = append(report, lines...), append(errs, err)
+		}
+		return report, errors.Join(errs...)
 	}
 	names, err := namesIn(parent)
 	if err != nil {
