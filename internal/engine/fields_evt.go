@@ -51,14 +51,14 @@ var evtFields = []field{
 	{class: "evt", name: "evt.type", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) { return typeName(e), true })},
 	{class: "evt", name: "evt.type.is", typ: filter.Uint32, arg: reqName, with: typeIs, single: never /* Falco has no format to print it in */},
 	{class: "evt", name: "syscall.type", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
-		return typeName(e), e.Type.Def().IsSyscall()
+		return typeName(e), e.Def().IsSyscall()
 	})},
 	{class: "evt", name: "evt.category", typ: filter.CharBuf, get: str(category)},
 	{class: "evt", name: "evt.cpu", typ: filter.Int16, get: num(func(e *event.Event) (int64, bool) { return int64(e.CPU), true })},
 	{class: "evt", name: "evt.args", typ: filter.CharBuf, get: args},
 	{class: "evt", name: "evt.arg", typ: filter.CharBuf, arg: reqIndexName, with: argText},
 	{class: "evt", name: "evt.rawarg", typ: filter.Dynamic, arg: reqName, with: rawArg, noRight: true, noTran: true},
-	{class: "evt", name: "evt.info", typ: filter.CharBuf, get: args},
+	{class: "evt", name: "evt.info", typ: filter.CharBuf, get: args, single: never},
 	{class: "evt", name: "evt.buffer", typ: filter.ByteBuf, get: str(buffer), single: str(bufferText)},
 	{class: "evt", name: "evt.buflen", typ: filter.Uint64, get: num(func(e *event.Event) (int64, bool) {
 		return e.Ret, isIO(e) && currentFD(e) != nil && hasReturn(e) && e.Ret >= 0
@@ -99,19 +99,19 @@ var evtFields = []field{
 		return errorCount(e)
 	})},
 	{class: "evt", name: "evt.count.error.memory", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) {
-		if e.Type.Def().Category != event.CatMemory {
+		if e.Def().Category != event.CatMemory {
 			return 0, false
 		}
 		return errorCount(e)
 	})},
 	{class: "evt", name: "evt.count.error.other", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) {
 		if e.FD != nil && (isFileFD(e.FD) || isNetFD(e.FD)) ||
-			e.FD == nil && (opensFile(e) || opensSocket(e) || e.Type.Def().Category == event.CatMemory) {
+			e.FD == nil && (opensFile(e) || opensSocket(e) || e.Def().Category == event.CatMemory) {
 			return 0, false
 		}
 		return errorCount(e)
 	})},
-	{class: "evt", name: "evt.count.exit", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) { return 1, e.Type.Def().IsSyscall() })},
+	{class: "evt", name: "evt.count.exit", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) { return 1, e.Def().IsSyscall() })},
 	{class: "evt", name: "evt.around", typ: filter.Uint64, arg: reqNumber, with: around, noRight: true, noTran: true},
 	{class: "evt", name: "evt.abspath", typ: filter.CharBuf, arg: optSrcDst, with: absPath},
 	{class: "evt", name: "evt.is_open_read", typ: filter.Bool, get: boolean(func(e *event.Event) bool { return openFlags(e)&event.ORdonly != 0 })},
@@ -124,7 +124,7 @@ var evtFields = []field{
 
 	// Deprecated, and constant since Falco has no enter events.
 	{class: "evt", name: "evt.dir", typ: filter.CharBuf, hidden: true, get: str(func(e *event.Event) (string, bool) {
-		if e.Type.Def().IsSyscall() {
+		if e.Def().IsSyscall() {
 			return "<", true
 		}
 		return ">", true
@@ -144,7 +144,7 @@ var hostname = sync.OnceValue(func() string {
 	return h
 })
 
-func attrs(e *event.Event) event.Attr { return e.Type.Def().Attrs }
+func attrs(e *event.Event) event.Attr { return e.Def().Attrs }
 
 func zero(_ *Syscall, _ *event.Event, v *filter.Value) bool {
 	v.Num = 0
@@ -204,7 +204,7 @@ var categoryNames = [...]string{
 }
 
 func category(e *event.Event) (string, bool) {
-	c := e.Type.Def().Category
+	c := e.Def().Category
 	if c < event.CatIORead || c > event.CatIOOther {
 		return categoryNames[c], true
 	}
@@ -235,7 +235,7 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 			return nil, fmt.Errorf("evt.arg[%s]: the number of a parameter counts from 0", arg.text)
 		}
 		return func(s *Syscall, e *event.Event, v *filter.Value) bool {
-			if int(n) >= len(e.Type.Def().Params) || int(n) >= len(e.Params) {
+			if int(n) >= len(e.Def().Params) || int(n) >= len(e.Params) {
 				return false
 			}
 			v.Str = paramText(e, int(n))
@@ -250,7 +250,7 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		return nil, err
 	}
 	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
-		i := int(index[e.Type])
+		i := index.of(e)
 		if i < 0 || i >= len(e.Params) {
 			return false
 		}
@@ -259,10 +259,21 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 	}, nil
 }
 
+// paramIndexes are the indexes of the parameter of a name, by event type.
+type paramIndexes [event.NumTypes]int8
+
+// of is the parameter's index in an event, -1 when it has none.
+func (x *paramIndexes) of(e *event.Event) int {
+	if e.ByNumber {
+		return int(x[event.SysGetpid]) // as of all calls that are known by number alone
+	}
+	return int(x[e.Type])
+}
+
 // paramIndex returns, for each event type, the index of the parameter with that
 // name, -1 where there is none, and the first definition that has it.
-func paramIndex(name string) (*[event.NumTypes]int8, *event.ParamDef, error) {
-	var index [event.NumTypes]int8
+func paramIndex(name string) (*paramIndexes, *event.ParamDef, error) {
+	var index paramIndexes
 	var first *event.ParamDef
 	for t := range event.Table {
 		i := event.Table[t].Param(name)
@@ -320,18 +331,18 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	if !text {
 		f.Format = func(ev any, v *filter.Value) string { return rawText(ev, index, v) }
 		f.JSON = func(ev any, v *filter.Value) any {
-			if e, ok := ev.(*event.Event); ok && e.Type.Def().Params[index[e.Type]].Format == event.FmtDec {
+			if e, ok := ev.(*event.Event); ok && e.Def().Params[index.of(e)].Format == event.FmtDec {
 				return v.Num
 			}
 			return rawText(ev, index, v)
 		}
 	}
 	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-		i := int(index[e.Type])
+		i := index.of(e)
 		if i < 0 || i >= len(e.Params) {
 			return false
 		}
-		d, p := &e.Type.Def().Params[i], &e.Params[i]
+		d, p := &e.Def().Params[i], &e.Params[i]
 		t := rawType(d.Type)
 		if text != (t == filter.CharBuf || t == filter.ByteBuf) {
 			return false // another kind of value than the condition was checked for
@@ -351,12 +362,12 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 }
 
 // rawText prints a number in the format of the event's parameter.
-func rawText(ev any, index *[event.NumTypes]int8, v *filter.Value) string {
+func rawText(ev any, index *paramIndexes, v *filter.Value) string {
 	e, ok := ev.(*event.Event)
-	if !ok || index[e.Type] < 0 {
+	if !ok || index.of(e) < 0 {
 		return itoa(v.Num)
 	}
-	d := &e.Type.Def().Params[index[e.Type]]
+	d := &e.Def().Params[index.of(e)]
 	bits := uint64(v.Num)
 	switch rawType(d.Type) {
 	case filter.Uint8:
@@ -402,7 +413,7 @@ func rawType(t event.ParamType) filter.Type {
 }
 
 func buffer(e *event.Event) (string, bool) {
-	i := e.Type.Def().Param("data")
+	i := e.Def().Param("data")
 	if i < 0 || i >= len(e.Params) || e.Params[i].Null {
 		return "", false
 	}
@@ -412,7 +423,7 @@ func buffer(e *event.Event) (string, bool) {
 // bufferText is what outputs print: Falco has a text for buffers that are not
 // there.
 func bufferText(e *event.Event) (string, bool) {
-	i := e.Type.Def().Param("data")
+	i := e.Def().Param("data")
 	if i < 0 || i >= len(e.Params) {
 		return "", false
 	}
@@ -421,8 +432,8 @@ func bufferText(e *event.Event) (string, bool) {
 
 // hasReturn: system calls with parameters of their own return a value.
 func hasReturn(e *event.Event) bool {
-	d := e.Type.Def()
-	return d.IsSyscall() && d.Attrs&event.Generic == 0 && len(d.Params) > 0
+	d := e.Def()
+	return d.IsSyscall() && d.Attrs&event.Generic == 0 && len(d.Params) > 0 && len(e.Params) > 0
 }
 
 func result(s *Syscall, e *event.Event, v *filter.Value) bool {
@@ -449,7 +460,7 @@ func errorCount(e *event.Event) (int64, bool) {
 }
 
 func isIO(e *event.Event) bool {
-	c := e.Type.Def().Category
+	c := e.Def().Category
 	return c >= event.CatIORead && c <= event.CatIOOther
 }
 
@@ -516,7 +527,7 @@ func absPath(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		default:
 			return "", false
 		}
-		i := e.Type.Def().Param(name)
+		i := e.Def().Param(name)
 		if i < 0 || i >= len(e.Params) || e.Params[i].Null || e.Params[i].Str == "" {
 			return "", false
 		}

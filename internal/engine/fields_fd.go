@@ -97,8 +97,9 @@ var fdFields = []field{
 	{name: "fd.containerdirectory", typ: filter.CharBuf, get: inContainer(fdDirectory)},
 	{name: "fd.proto", typ: filter.Port, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothPorts},
 	{name: "fd.cproto", typ: filter.CharBuf, get: fdPortText(func(fd *event.FD) (int64, bool) {
-		if fd.Type == event.FDUnix && (fd.Connected || fd.Server) {
-			return -1, true // empty, not absent
+		switch fd.Type {
+		case event.FDUnix, event.FDIPv4Server, event.FDIPv6Server:
+			return -1, fd.Server || fd.Client || fd.Connected // empty, not absent
 		}
 		return clientPort(fd)
 	})},
@@ -280,12 +281,12 @@ func nameFromEvent(e *event.Event, raw bool) (string, bool) {
 		case event.SysOpenat, event.SysOpenat2:
 			return "", false // a path that could not be read
 		}
-		return e.Type.Def().Params[i].NullText(), true
+		return e.Def().Params[i].NullText(), true
 	}
 	switch p := &e.Params[i]; {
 	case raw:
 		return p.Str, true
-	case e.Type.Def().Params[i].Type == event.PSockTuple:
+	case e.Def().Params[i].Type == event.PSockTuple:
 		return e.ParamValue(i), true
 	default:
 		return absParam(e, i), true

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -52,7 +53,7 @@ var procFields = []field{
 	{name: "proc.ppid", typ: filter.Int64, get: ancestorNum(1, func(p *event.Process) int64 { return p.PID })},
 	{name: "proc.apid", typ: filter.Int64, arg: optIndex, any: true, noRight: true, noTran: true, single: never, with: ancestorPID},
 	{name: "proc.vpid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.VPID })},
-	{name: "proc.pvpid", typ: filter.Int64, get: ancestorNum(1, func(p *event.Process) int64 { return p.VPID })},
+	{name: "proc.pvpid", typ: filter.Int64, get: creatorNum(func(p *event.Process) int64 { return p.VPID })},
 	{name: "proc.sid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.SID })},
 	{name: "proc.sname", typ: filter.CharBuf, get: leader(sid, event.TextComm, true)},
 	{name: "proc.sid.exe", typ: filter.CharBuf, get: leader(sid, event.TextExe, true)},
@@ -66,9 +67,9 @@ var procFields = []field{
 	{name: "proc.pgid.exe", typ: filter.CharBuf, get: leader(pgid, event.TextExe, false)},
 	{name: "proc.pgid.exepath", typ: filter.CharBuf, get: leader(pgid, event.TextExePath, false)},
 	{name: "proc.duration", typ: filter.RelTime, get: since(0)},
-	{name: "proc.ppid.duration", typ: filter.RelTime, get: since(1)},
+	{name: "proc.ppid.duration", typ: filter.RelTime, get: parentDuration},
 	{name: "proc.pid.ts", typ: filter.RelTime, get: procSet(cloneTime)},
-	{name: "proc.ppid.ts", typ: filter.RelTime, get: ancestorNum(1, cloneTime)},
+	{name: "proc.ppid.ts", typ: filter.RelTime, get: creatorNum(cloneTime)},
 	{name: "proc.is_exe_writable", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeWritable })},
 	{name: "proc.is_exe_upper_layer", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeUpperLayer })},
 	{name: "proc.is_exe_lower_layer", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeLowerLayer })},
@@ -79,13 +80,8 @@ var procFields = []field{
 	{name: "proc.exe_ino", typ: filter.Int64, get: procSet(func(p *event.Process) int64 { return int64(p.ExeIno) })},
 	{name: "proc.exe_ino.ctime", typ: filter.AbsTime, get: procSet(func(p *event.Process) int64 { return p.ExeCtime })},
 	{name: "proc.exe_ino.mtime", typ: filter.AbsTime, get: procSet(func(p *event.Process) int64 { return p.ExeMtime })},
-	{name: "proc.exe_ino.ctime_duration_proc_start", typ: filter.AbsTime, get: procSet(func(p *event.Process) int64 { return after(p.CloneTime, p.ExeCtime) })},
-	{name: "proc.exe_ino.ctime_duration_pidns_start", typ: filter.AbsTime, get: procSet(func(p *event.Process) int64 {
-		if p.PID == p.VPID {
-			return 0 // Falco tells it in other pid namespaces only
-		}
-		return after(p.ExeCtime, p.PidnsInitStart)
-	})},
+	{name: "proc.exe_ino.ctime_duration_proc_start", typ: filter.AbsTime, get: procSet(ctimeBeforeClone)},
+	{name: "proc.exe_ino.ctime_duration_pidns_start", typ: filter.AbsTime, get: procSet(ctimeAfterPidns)},
 	{name: "proc.pidns_init_start_ts", typ: filter.Uint64, get: procSet(func(p *event.Process) int64 { return p.PidnsInitStart })},
 	{name: "thread.cap_permitted", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapPermitted) })},
 	{name: "thread.cap_inheritable", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapInheritable) })},
@@ -108,7 +104,12 @@ var procFields = []field{
 	{name: "proc.vmswap", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(p.VMSwap) })},
 	{name: "thread.pfmajor", typ: filter.Uint64, get: threadNum(func(t *event.Thread) int64 { return int64(t.PFMajor) })},
 	{name: "thread.pfminor", typ: filter.Uint64, get: threadNum(func(t *event.Thread) int64 { return int64(t.PFMinor) })},
-	{name: "thread.tid", typ: filter.Int64, get: threadNum(func(t *event.Thread) int64 { return t.TID })},
+	{name: "thread.tid", typ: filter.Int64, get: num(func(e *event.Event) (int64, bool) {
+		if e.Thread != nil {
+			return e.Thread.TID, true
+		}
+		return e.TID, e.TID != 0 && e.TID >= -1 && e.TID < 1<<32
+	})},
 	{name: "thread.ismain", typ: filter.Bool, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		v.Num = 0
 		if isMain(e) {
@@ -120,7 +121,7 @@ var procFields = []field{
 	// Falco counts these from switch events, which it does not ask for unless a
 	// rule names them; nor does the built-in engine see them.
 	{name: "thread.exectime", typ: filter.RelTime, get: zero},
-	{name: "thread.totexectime", typ: filter.RelTime, get: zero},
+	{name: "thread.totexectime", typ: filter.RelTime, get: threadNum(func(*event.Thread) int64 { return 0 })},
 	{name: "thread.cgroups", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
 		p := proc(e)
 		if p == nil || len(p.Cgroups) == 0 {
@@ -137,12 +138,12 @@ var procFields = []field{
 		return b.String(), true
 	})},
 	{name: "thread.cgroup", typ: filter.CharBuf, arg: reqName, with: cgroup},
-	{name: "proc.nthreads", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(max(p.Threads, 1)) })},
-	{name: "proc.nchilds", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(max(p.Threads, 1) - 1) })},
+	{name: "proc.nthreads", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(p.Threads) })},
+	{name: "proc.nchilds", typ: filter.Uint64, get: procNum(followers)},
 	// Falco tells these for procinfo events only, which it no longer makes.
-	{name: "thread.cpu", typ: filter.Double, get: never},
-	{name: "thread.cpu.user", typ: filter.Double, get: never},
-	{name: "thread.cpu.system", typ: filter.Double, get: never},
+	{name: "thread.cpu", typ: filter.Double, get: procinfoCPU},
+	{name: "thread.cpu.user", typ: filter.Double, get: procinfoCPU},
+	{name: "thread.cpu.system", typ: filter.Double, get: procinfoCPU},
 	{name: "thread.vmsize", typ: filter.Uint64, get: mainThread(func(p *event.Process) int64 { return int64(p.VMSize) })},
 	{name: "thread.vmrss", typ: filter.Uint64, get: mainThread(func(p *event.Process) int64 { return int64(p.VMRSS) })},
 	{name: "proc.stdin.type", typ: filter.CharBuf, get: stdType(0)},
@@ -151,6 +152,47 @@ var procFields = []field{
 	{name: "proc.stdin.name", typ: filter.CharBuf, get: stdName(0)},
 	{name: "proc.stdout.name", typ: filter.CharBuf, get: stdName(1)},
 	{name: "proc.stderr.name", typ: filter.CharBuf, get: stdName(2)},
+}
+
+// followers are the threads that are not the main one.
+func followers(p *event.Process) int64 {
+	if p.Threads == 0 || p.LeaderGone {
+		return int64(p.Threads)
+	}
+	return int64(p.Threads - 1)
+}
+
+func ctimeBeforeClone(p *event.Process) int64 {
+	if p.KeptTimes {
+		return p.CtimeBeforeClone
+	}
+	return after(p.CloneTime, p.ExeCtime)
+}
+
+func ctimeAfterPidns(p *event.Process) int64 {
+	switch {
+	case p.KeptTimes:
+		return p.CtimeAfterPidns
+	case p.PID == p.VPID:
+		return 0 // Falco tells it in other pid namespaces only
+	}
+	return after(p.ExeCtime, p.PidnsInitStart)
+}
+
+// creatorNum is for what Falco asks of the thread that made the process, where
+// it asks the process for the rest.
+func creatorNum(f func(*event.Process) int64) getter {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		p := proc(e)
+		if p == nil {
+			return false
+		}
+		if p = cmp.Or(p.Creator, p.Parent); p == nil {
+			return false
+		}
+		v.Num = f(p)
+		return true
+	}
 }
 
 func procStr(f func(*event.Process) string) getter {
@@ -374,8 +416,12 @@ func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	if arg.has && !arg.brackets {
 		return nil, fmt.Errorf("proc.aenv.%s: write proc.aenv[%s]", arg.text, arg.text)
 	}
-	if _, number := arg.index(); !arg.has || number || arg.text == "" {
-		// Falco compares any ancestor's environment, whatever the number.
+	if n, number := arg.index(); !arg.has || number || arg.text == "" {
+		// Falco compares any ancestor's environment, whatever the number, and
+		// prints that of the one with the number.
+		if n > 0 {
+			f.Output = nthEnv(int(n))
+		}
 		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 			p := proc(e)
 			if p == nil {
@@ -400,6 +446,22 @@ func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 		}
 		return ""
 	}), nil
+}
+
+// nthEnv prints the environment of the nth ancestor.
+func nthEnv(n int) func(any, *filter.Value) bool {
+	return func(ev any, v *filter.Value) bool {
+		e, ok := ev.(*event.Event)
+		if !ok {
+			return false
+		}
+		p := proc(e).Ancestor(n)
+		if p == nil {
+			return false
+		}
+		v.Str = p.JoinedEnv()
+		return true
+	}
 }
 
 func cgroup(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
@@ -458,6 +520,28 @@ func after(b, a int64) int64 {
 		return 0
 	}
 	return b - a
+}
+
+// procinfoCPU is the processor time between two procinfo events of a thread,
+// which are in old recordings only. Falco counts it anew with each field that is
+// asked for, so that it is zero as good as always.
+func procinfoCPU(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	v.Float = 0
+	return e.Type == event.EvtProcinfo && e.Thread != nil
+}
+
+// parentDuration: where Falco does not know since when the parent runs, it tells
+// how many descriptors the process has open.
+func parentDuration(s *Syscall, e *event.Event, v *filter.Value) bool {
+	p := proc(e)
+	if p == nil || p.Parent == nil {
+		return false
+	}
+	if cloneTime(p.Parent) == 0 {
+		v.Num = int64(len(p.FDs))
+		return true
+	}
+	return since(1)(s, e, v)
 }
 
 func since(n int) getter {

@@ -68,8 +68,8 @@ func capNames(set uint64) string {
 // paramText is evt.arg's text of a parameter. That of flags, enumerations and
 // modes depends on the number alone.
 func paramText(e *event.Event, i int) string {
-	d, p := &e.Type.Def().Params[i], &e.Params[i]
-	if !p.Null && (d.Type.IsFlags() || d.Type.IsEnum()) {
+	d, p := &e.Def().Params[i], &e.Params[i]
+	if !p.Null && !e.ByNumber && (d.Type.IsFlags() || d.Type.IsEnum()) {
 		k := textKey{uint32(e.Type)<<8 | uint32(i), uint64(p.Num)}
 		if t := texts.slots[k.hash()].Load(); t != nil && t.key == k {
 			return t.text

@@ -15,10 +15,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
-// Plugins are the plugins that the built-in engine stands in for, with the
-// versions whose fields it has: what Falco 0.43 is built with.
-var Plugins = map[string]string{"container": "0.6.4"}
-
 // SyscallSource is the name of the source of system call events.
 const SyscallSource = "syscall"
 
@@ -169,7 +165,7 @@ func (s *Syscall) resolve(f *field, full string, a argument) (*filter.Field, err
 		return out, nil
 	}
 	out.Get = s.reader(get)
-	if f.single != nil && f.any == out.Any {
+	if f.single != nil && f.any == out.Any && out.Output == nil {
 		out.Output = s.reader(f.single)
 	}
 	switch {

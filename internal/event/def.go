@@ -211,6 +211,17 @@ func (t Type) Def() *Def {
 	return &Table[t]
 }
 
+// Def returns the definition of the event's type; of one that is known by its
+// number alone, that of such events.
+func (e *Event) Def() *Def {
+	if e.ByNumber {
+		return &byNumber
+	}
+	return e.Type.Def()
+}
+
+var byNumber = Def{Category: CatOther, Attrs: Generic, Params: genericParams}
+
 // String returns the type's name.
 func (t Type) String() string { return t.Def().Name }
 

@@ -23,9 +23,13 @@ type Event struct {
 	CPU    int16
 	Type   Type
 	Ret    int64 // what the call returned, a negative errno on failure
+	TID    int64 // of the thread, also where Thread is nil; 0 when it is not told
 	Thread *Thread
-	World  World   // the machine on which it happened; nil when nothing is known of it
-	Params []Param // in the order of the type's definition
+	World  World // the machine on which it happened; nil when nothing is known of it
+	// ByNumber: the event was recorded by its call's number alone, by a version
+	// of Falco that knew no parameters of it.
+	ByNumber bool
+	Params   []Param // in the order of the type's definition
 
 	// FD is the descriptor that fd.* fields speak of: the one that the call
 	// opened or was given. Nil when there is none or it failed to open.
@@ -82,6 +86,7 @@ type Thread struct {
 type Process struct {
 	PID, VPID   int64
 	Parent      *Process // nil for pid 1 and where unknown
+	Creator     *Process // the parent as its thread saw it, where that was not the main one
 	PPID        int64
 	PVPID       int64
 	SID, PGID   int64
@@ -116,11 +121,18 @@ type Process struct {
 	VMSize, VMRSS, VMSwap uint64   // kB
 	Cgroups               []string // "cpu=/path", as Falco writes them
 	Threads               int
+	LeaderGone            bool // none of them is the main one
 	FDs                   map[int64]*FD
 	Container             *Container // nil on the host
 
 	// Unknown says which of these are not known.
 	Unknown ProcessUnknowns
+
+	// KeptTimes is set in recordings: the two durations below are those that
+	// Falco would have kept since the last exec, also an ancestor's. Otherwise
+	// they are worked out.
+	KeptTimes                         bool
+	CtimeBeforeClone, CtimeAfterPidns int64
 
 	memo memo
 }
@@ -167,6 +179,7 @@ type FD struct {
 	Domain                 int32
 	Server                 bool // this end is the server
 	Client                 bool // this end is the client; with neither, Falco cannot tell yet
+	NoRole                 bool // in recordings: neither is known, although the ends may be
 	Connected              bool
 	UpperLayer, LowerLayer bool
 	OldName                string

@@ -35,7 +35,7 @@ func (d *ParamDef) NullText() string {
 // text where it has one (the name of a descriptor's file, of an error, of
 // flags …), which is what evt.arg shows. evt.args shows both: "fd=3(<f>/etc/shadow)".
 func (e *Event) ParamText(i int) (text, resolved string) {
-	def := e.Type.Def()
+	def := e.Def()
 	if i < 0 || i >= len(def.Params) || i >= len(e.Params) {
 		return "", ""
 	}
@@ -71,13 +71,13 @@ func (e *Event) ParamText(i int) (text, resolved string) {
 		}
 		return Printable(b), ""
 	case PSockAddr:
-		return sockAddrText(&p.Sock), ""
+		return AddrText(&p.Sock), ""
 	case PSockTuple:
 		return TupleText(&p.Sock), ""
 	case PFDList:
 		return e.fdListText(p.List), ""
 	case PSyscallID:
-		return itoa(p.Num), def.Name
+		return itoa(p.Num), e.Type.Def().Name
 	case PSigType:
 		return strconv.FormatUint(uint64(uint8(p.Num)), 10), SignalName(int64(uint8(p.Num)))
 	case PSigSet:
@@ -88,7 +88,8 @@ func (e *Event) ParamText(i int) (text, resolved string) {
 		}
 		return strconv.FormatUint(uint64(p.Num), 10), strconv.FormatFloat(float64(uint64(p.Num))/1e9, 'g', 6, 64) + "s"
 	case PAbsTime:
-		return time.Unix(0, p.Num).Format("2006-01-02 15:04:05.000000000 -0700"), ""
+		// As long as Falco's buffer for it: the zone is cut off.
+		return time.Unix(int64(uint64(p.Num)/1e9), int64(uint64(p.Num)%1e9)).Format("2006-01-02 15:04:05.000000000"), ""
 	case PFlags8, PFlags16, PFlags32:
 		v := flagBits(typ, p.Num)
 		return strconv.FormatUint(uint64(v), 10), FlagNames(d.Flags, v)
@@ -115,7 +116,7 @@ func (e *Event) ParamValue(i int) string {
 
 // Args renders all parameters as evt.args shows them.
 func (e *Event) Args() string {
-	def := e.Type.Def()
+	def := e.Def()
 	if def.Attrs&Generic != 0 {
 		return "" // Falco keeps those two parameters to itself
 	}
@@ -256,7 +257,7 @@ const (
 // datagram that came or went, so that there are a client and a server. Sock.Src
 // is the client's end then, and Sock.Dst the server's.
 func (fd *FD) HasTuple() bool {
-	return (fd.Type == FDIPv4 || fd.Type == FDIPv6) && fd.Sock.Src.IsValid() && fd.Sock.Dst.IsValid()
+	return (fd.Type == FDIPv4 || fd.Type == FDIPv6) && !fd.NoRole && fd.Sock.Src.IsValid() && fd.Sock.Dst.IsValid()
 }
 
 // Protocol is the protocol that fd.l4proto shows: of sockets that are not raw,
@@ -426,12 +427,13 @@ func Printable(s string) string {
 	return s
 }
 
-func sockAddrText(a *SockAddr) string {
+// AddrText renders a socket address: a path, or address and port.
+func AddrText(a *SockAddr) string {
 	switch a.Family {
 	case 1:
 		return Sanitize(a.Path)
 	case 2, 10:
-		return endpoint(a.Src)
+		return EndpointText(a.Src)
 	}
 	return "family " + itoa(int64(a.Family))
 }
@@ -443,18 +445,18 @@ func TupleText(a *SockAddr) string {
 	case 1:
 		return strconv.FormatUint(a.SrcPtr, 16) + "->" + strconv.FormatUint(a.DstPtr, 16) + " " + Sanitize(a.Path)
 	case 2:
-		return endpoint(a.Src) + "->" + endpoint(a.Dst)
+		return EndpointText(a.Src) + "->" + EndpointText(a.Dst)
 	case 10:
 		if isV4(a.Src.Addr()) && isV4(a.Dst.Addr()) {
-			return endpoint(v4(a.Src)) + "->" + endpoint(v4(a.Dst))
+			return EndpointText(v4(a.Src)) + "->" + EndpointText(v4(a.Dst))
 		}
-		return endpoint(a.Src) + "->" + endpoint(a.Dst)
+		return EndpointText(a.Src) + "->" + EndpointText(a.Dst)
 	}
 	return "family " + itoa(int64(a.Family))
 }
 
-// endpoint prints address and port without brackets, as Falco does.
-func endpoint(ap netip.AddrPort) string {
+// EndpointText prints address and port without brackets, as Falco does.
+func EndpointText(ap netip.AddrPort) string {
 	a := ap.Addr()
 	if !a.IsValid() {
 		a = netip.IPv4Unspecified()

@@ -5,7 +5,6 @@ package filter
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 )
 
 var typeNames = [...]string{
@@ -58,16 +57,14 @@ func isNumber(t Type) bool { return t >= Int8 && t <= RelTime }
 // Text renders a value of a type as Falco prints it in outputs.
 func (v *Value) Text(t Type, list bool) string {
 	if list {
-		var b strings.Builder
-		b.WriteByte('(')
+		s := "("
 		for i := range v.List {
 			if i > 0 {
-				b.WriteByte(',')
+				s += ","
 			}
-			b.WriteString(v.List[i].Text(t, false))
+			s += v.List[i].Text(t, false)
 		}
-		b.WriteByte(')')
-		return b.String()
+		return s + ")"
 	}
 	switch {
 	case isString(t):

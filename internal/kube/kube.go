@@ -24,7 +24,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/falcotest/go-falcotest/internal/audit"
-	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // Options say how a cluster is started. One of Handle and WebhookURL is needed
@@ -57,7 +56,6 @@ type Cluster struct {
 	kubeconfig string
 	config     *rest.Config
 	endpoint   *audit.Server
-	journal    *journal.Dir // its directory, which a later run removes if this one is killed
 	dir        string
 	processes  []*process // in the order of starting
 	stopping   chan struct{}
@@ -93,10 +91,9 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context, opts Options) (err error) {
-	if c.journal, err = journal.CreatePrivate("", "kube-"+rand.Text()[:12]); err != nil {
+	if c.dir, err = os.MkdirTemp("", "falcotest-kube-"); err != nil {
 		return err
 	}
-	c.dir = c.journal.Path()
 	ca, err := newAuthority()
 	if err != nil {
 		return fmt.Errorf("making certificates: %w", err)
@@ -229,9 +226,6 @@ func (c *Cluster) startCombined(ctx context.Context, flags []string, log io.Writ
 		return "", err
 	}
 	c.processes = append(c.processes, p)
-	if err := c.killLater(p); err != nil {
-		return "", err
-	}
 	line := make(chan string, 1)
 	go func() {
 		s, _ := bufio.NewReader(r).ReadString('\n')
@@ -247,17 +241,6 @@ func (c *Cluster) startCombined(ctx context.Context, flags []string, log io.Writ
 	case <-ctx.Done():
 		return "", fmt.Errorf("%w; it said:\n%s", context.Cause(ctx), p.said)
 	}
-}
-
-// killLater has a later run kill a process that outlives this one, though it is
-// told to end.
-func (c *Cluster) killLater(p *process) error {
-	pid := p.cmd.Process.Pid
-	start, err := journal.StartOf(pid)
-	if err != nil {
-		return nil // it has ended, or processes cannot be named here
-	}
-	return c.journal.Add(journal.Op{ID: "process", Kind: journal.Kill, PID: pid, Start: start})
 }
 
 // startSeparate starts etcd and the API server, and returns its URL. They
@@ -443,9 +426,8 @@ func (c *Cluster) Close() error {
 			defer cancel()
 			errs = append(errs, c.endpoint.Close(ctx))
 		}
-		if c.journal != nil {
-			_, err := c.journal.Close()
-			errs = append(errs, err)
+		if c.dir != "" {
+			errs = append(errs, os.RemoveAll(c.dir))
 		}
 		if err := errors.Join(errs...); err != nil {
 			c.stopErr = fmt.Errorf("stopping the Kubernetes API server: %w", err)

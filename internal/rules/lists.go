@@ -8,9 +8,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
-// maxCondition bounds how long a condition may grow by its lists, beyond a few
-// times the length of all that lists hold as written: lists that name lists that
-// name lists can double with each step.
+// maxCondition bounds how long a condition may grow by its lists: lists that
+// name lists that name lists can double with each step.
 const maxCondition = 1 << 20
 
 // listItem is an item of a list, with where it was written.
@@ -28,21 +27,21 @@ const (
 // on the text, before it is parsed, as Falco does: a name counts wherever
 // blanks, parentheses, commas or equals signs stand around it, and the lists
 // take their turns in the order of their definition.
-func (c *collector) putLists(t *filter.Text, cond *condition) (*filter.Text, error) {
+func (c *collector) putLists(t *filter.Text) (*filter.Text, error) {
 	c.round++
 	c.want(t.String())
 	for _, l := range c.lists {
 		if l.round != c.round && !(l.oddName && strings.Contains(t.String(), l.name)) {
 			continue
 		}
-		u, used := l.put(t, c.longest)
+		u, used := l.put(t)
 		if !used {
 			continue
 		}
-		if u.Len() > c.longest {
+		if u.Len() > maxCondition {
 			return nil, errTooLong
 		}
-		cond.lists = append(cond.lists, l)
+		l.used = true
 		t = u
 		for _, it := range l.resolved {
 			c.want(it.text)
@@ -68,7 +67,7 @@ func (c *collector) want(s string) {
 }
 
 // put returns t with the list's items in place of its name.
-func (l *list) put(t *filter.Text, longest int) (out *filter.Text, used bool) {
+func (l *list) put(t *filter.Text) (out *filter.Text, used bool) {
 	s := t.String()
 	out = &filter.Text{}
 	in := "list " + l.name
@@ -112,7 +111,7 @@ func (l *list) put(t *filter.Text, longest int) (out *filter.Text, used bool) {
 				out.WriteFixed(", ", pos)
 			}
 			out.WriteFixed(quote(it.text), pos)
-			if out.Len() > longest {
+			if out.Len() > maxCondition {
 				return out, true
 			}
 		}
@@ -150,13 +149,6 @@ func quote(s string) string {
 // in conditions, if the order of the lists happens to allow it.
 func (c *collector) resolveLists() error {
 	total := 0
-	c.longest = maxCondition
-	for _, l := range c.lists {
-		l.resolved, l.used = nil, false
-		for _, it := range l.items {
-			c.longest += 4 * (len(it.text) + len(", "))
-		}
-	}
 	for _, l := range c.lists {
 		for _, it := range l.items {
 			inner := c.listByName[it.text]

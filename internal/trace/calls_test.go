@@ -331,7 +331,7 @@ func neutral(s, dir string) string {
 		{`(getcwd: res)=[0-9]+`, "$1=R"}, {`((delete_module|finit_module|quotactl): res|bpf: fd)=-[0-9]+\([A-Z0-9]+\)`, "$1=E"},
 		{`argument=\w+`, "argument=A"},
 		{`(fdlimit|pgft_maj|pgft_min|vm_size|vm_rss|vm_swap|uid|gid|loginuid|tty|oldcur|oldmax)=(-?[0-9]+(\([^)]*\))?)`, "$1=N"},
-		{`(cap_\w+)=[0-9A-F]+`, "$1=C"}, {`(exe_ino_[cm]time)=.*? [+-]0[0-9]00`, "$1=T"},
+		{`(cap_\w+)=[0-9A-F]+`, "$1=C"}, {`(exe_ino_[cm]time)=[0-9-]+ [0-9:.]+`, "$1=T"},
 		{`cgroups=.*? env=`, "cgroups=G env="},
 		{`(trusted_exepath)=[^ ]+`, "$1=E"}, {`comm=[^ ]+`, "comm=C"},
 		{`flags=[0-9]+(\(EXE_[A-Z_|]*\))? (cap_inh)`, "flags=EXE $2"},

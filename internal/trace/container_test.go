@@ -8,6 +8,8 @@ import (
 	pathpkg "path"
 	"strings"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/event"
 )
 
 func TestContainerID(t *testing.T) {
@@ -28,7 +30,7 @@ func TestContainerID(t *testing.T) {
 		{"/default/web", "web", "containerd"},
 		{"/lxc.payload.name/init.scope", "name", "lxc"},
 	} {
-		if id, typ := containerID(test.path); id != test.id || typ != test.typ {
+		if id, typ := event.ContainerID(test.path); id != test.id || typ != test.typ {
 			t.Errorf("%s: got %q of %q, want %q of %q", test.path, id, typ, test.id, test.typ)
 		}
 	}

@@ -527,7 +527,7 @@ func (t *tracer) readCgroups(p *process) {
 	p.Cgroups, p.Container = list, t.opts.Here
 	for _, group := range list {
 		_, path, _ := strings.Cut(group, "=")
-		if id, typ := containerID(path); id != "" {
+		if id, typ := event.ContainerID(path); id != "" {
 			p.Container = t.containerByID(id, typ)
 			break
 		}

@@ -4,7 +4,6 @@ package apiserver
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -18,8 +17,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/falcotest/go-falcotest/internal/filelock"
-	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
 //go:embed source
@@ -95,14 +93,11 @@ func Build(ctx context.Context, log io.Writer) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("building the API server: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	unlock, err := lockedfile.MutexAt(filepath.Join(dir, "lock")).Lock()
 	if err != nil {
-		return "", fmt.Errorf("building the API server: %w", err)
+		return "", fmt.Errorf("building the API server: waiting for other builds: %w", err)
 	}
-	defer lock.Close()
-	if err := filelock.Wait(ctx, lock); err != nil {
-		return "", fmt.Errorf("building the API server: waiting for another build: %w", err)
-	}
+	defer unlock()
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
@@ -113,12 +108,11 @@ func Build(ctx context.Context, log io.Writer) (string, error) {
 }
 
 func build(ctx context.Context, program string, log io.Writer) error {
-	work, err := journal.CreatePrivate("", "apiserver-"+rand.Text()[:12])
+	dir, err := os.MkdirTemp("", "falcotest-apiserver-")
 	if err != nil {
 		return err
 	}
-	defer work.Close()
-	dir := work.Path()
+	defer os.RemoveAll(dir)
 	for _, f := range files {
 		b, err := source.ReadFile(path.Join("source", f.name))
 		if err != nil {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux && (amd64 || arm64)
-
-package trace
+package event
 
 import "strings"
 
@@ -25,13 +23,13 @@ var containerLayouts = []struct{ prefix, suffix, typ string }{
 	{":cri-containerd:", "", "containerd"},
 }
 
-// containerID finds the container that the path of a control group names, and
+// ContainerID finds the container that the path of a control group names, and
 // the engine that it belongs to.
 //
 // Like Falco's container plugin (0.6.4) it takes any path of two or more parts
 // that does not end as systemd's do for /NAMESPACE/ID of containerd, whose IDs
 // may be anything.
-func containerID(path string) (id, typ string) {
+func ContainerID(path string) (id, typ string) {
 	for _, l := range containerLayouts {
 		i := strings.LastIndex(path, l.prefix)
 		if i < 0 {
