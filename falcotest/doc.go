@@ -51,6 +51,10 @@
 //	FALCOTEST_MIN_CORRELATION  WithMinCorrelation: the weakest correlation that
 //	                           passes: environment, process, text or time
 //	                           (time)
+//	FALCOTEST_RULE_MATCHING    WithRuleMatching: all: every rule that matches
+//	                           an event alerts; first: the first that was
+//	                           loaded alone, as by Falco's default (all, with a
+//	                           warning of what first would miss)
 //	FALCOTEST_STRICT           WithStrict: 1: a skipped action fails its
 //	                           subtest
 //	FALCOTEST_REPORT           WithReport: write the results to this file:

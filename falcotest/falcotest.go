@@ -133,6 +133,9 @@ func (s *Session) report(results []*Result, messages map[string]string) *report.
 	rep := &report.Report{Judge: s.cluster.describe(s.judgeName), Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed()}
 	unmet := make(map[string]*report.Need)
 	for _, r := range results {
+		if r.Outcome == Detected && r.Shadow != nil {
+			rep.Warnings = append(rep.Warnings, fmt.Sprintf("%s: %s", r.Position, r.shadowLine()))
+		}
 		rep.Rows = append(rep.Rows, report.Row{
 			Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
 			Correlation: r.Correlation, Latency: r.Latency, Reason: r.Reason,

@@ -183,5 +183,9 @@ func round(d time.Duration) time.Duration {
 
 // detectedLine is what a passing subtest logs.
 func (r *Result) detectedLine() string {
-	return fmt.Sprintf("detected: %s %q after %s, correlated by %s", r.Priority, r.Rule, round(r.Latency), r.Correlation)
+	line := fmt.Sprintf("detected: %s %q after %s, correlated by %s", r.Priority, r.Rule, round(r.Latency), r.Correlation)
+	if r.Shadow != nil {
+		line += "\n  warning   " + r.shadowLine()
+	}
+	return line
 }

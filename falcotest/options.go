@@ -5,6 +5,7 @@ package falcotest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/config"
@@ -25,6 +26,7 @@ type settings struct {
 	parallel int
 	strict   bool
 	hermetic bool
+	matching string // of rules: first or all
 	minimum  string // the weakest correlation that passes
 	report   string
 
@@ -165,6 +167,14 @@ func WithMinCorrelation(name string) Option {
 	return func(c *settings) { c.minimum = name }
 }
 
+// WithRuleMatching says how to judge an event that several rules match: "all" as
+// if each of them alerted, or "first" as if only the one that was loaded first
+// did, Falco's default. Default: "all", with a warning of each rule that would
+// not alert with "first", which names the one before it.
+func WithRuleMatching(name string) Option {
+	return func(c *settings) { c.matching = strings.ToLower(name) }
+}
+
 // WithStrict makes a skipped action fail its subtest.
 func WithStrict() Option {
 	return func(c *settings) { c.strict = true }
@@ -257,7 +267,7 @@ func newSettings(opts []Option) (*settings, error) {
 		}
 	}
 	err := errors.Join(config.Timeout.Valid(c.timeout), config.Deadline.Valid(c.deadline), config.Retries.Valid(c.retries),
-		config.Parallel.Valid(c.parallel), config.MinCorrelation.Valid(c.minimum), config.Container.Valid(c.engine), config.MinCoverage.Valid(c.minCoverage))
+		config.Parallel.Valid(c.parallel), config.MinCorrelation.Valid(c.minimum), config.RuleMatching.Valid(c.matching), config.Container.Valid(c.engine), config.MinCoverage.Valid(c.minCoverage))
 	if err != nil {
 		return nil, fmt.Errorf("reading the options: %w", err)
 	}
@@ -270,6 +280,7 @@ func newSettings(opts []Option) (*settings, error) {
 	config.Retries.Override(&c.retries)
 	config.Parallel.Override(&c.parallel)
 	config.MinCorrelation.Override(&c.minimum)
+	config.RuleMatching.Override(&c.matching)
 	config.Strict.Override(&c.strict)
 	config.Report.Override(&c.report)
 	config.Baseline.Override(&c.baseline)

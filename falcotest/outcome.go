@@ -85,6 +85,10 @@ type Result struct {
 	// Attempts counts the times that the action ran.
 	Attempts int `json:"attempts,omitempty"`
 
+	// Shadow is the rule that would keep this one from alerting under
+	// rule_matching: first, Falco's default. Nil: none would.
+	Shadow *Shadow `json:"shadow,omitempty"`
+
 	// Alerts are all alerts attributed to the action, of whatever rule, in the
 	// order of their arrival.
 	Alerts []*Alert `json:"alerts,omitempty"`

@@ -83,7 +83,7 @@ var variable = []struct {
 	{regexp.MustCompile(`\(pid \d+\)`), "(pid N)"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(ms|s|µs)\b`), "TIME"},
 	{regexp.MustCompile(` +TIME`), " TIME"},
-	{regexp.MustCompile(`container_id=.* k8s_ns_name=\S+`), "container_id=…"},
+	{regexp.MustCompile(`container_id=.*( k8s_ns_name=\S+|…)`), "container_id=…"},
 	{regexp.MustCompile(`\d+ actions registered`), "N actions registered"},
 	{regexp.MustCompile(`opens-file-\d+`), "opens-file-N"},
 	{regexp.MustCompile(`falcotest-[0-9a-z]{6,}`), "falcotest-ID"},

@@ -29,7 +29,10 @@ import (
 // Session is a judge with rules under test, ready to judge actions. Its methods
 // are safe for concurrent use.
 type Session struct {
-	cfg       *settings
+	cfg          *settings
+	orderOnce    sync.Once
+	orderOfRules map[string]int // see order
+
 	files     []string
 	set       *rules.Set // nil when no rules files are given
 	chosen    []selected
@@ -364,6 +367,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
 		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: sel.all,
+		Enough: func(alerts []judge.Attributed) bool { return s.shadowOf(sel, alerts) == nil },
 	})
 	p.Started(c.PID())
 	if w == nil {
@@ -408,6 +412,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Rule, r.Priority = v.Expected.Alert.Rule, v.Expected.Alert.Priority.String()
 		r.Correlation = v.Expected.Strength.String()
 		r.Latency = v.Latency
+		if shadow := s.shadowOf(sel, v.Alerts); shadow != nil {
+			s.shadowed(r, shadow)
+		}
 	case judge.Missed:
 		if s.strangerToFalco(sel, r, w) {
 			r.Outcome = Inconclusive

@@ -29,6 +29,9 @@ var (
 	MinCorrelation = oneOf(Setting{Variable: "FALCOTEST_MIN_CORRELATION", Option: "WithMinCorrelation", Unset: "time",
 		Doc: "the weakest correlation that passes: environment, process, text or time"},
 		"environment", "process", "text", "time")
+	RuleMatching = oneOf(Setting{Variable: "FALCOTEST_RULE_MATCHING", Option: "WithRuleMatching", Unset: "all, with a warning of what first would miss",
+		Doc: "all: every rule that matches an event alerts; first: the first that was loaded alone, as by Falco's default"},
+		"all", "first")
 
 	Strict = flag(Setting{Variable: "FALCOTEST_STRICT", Option: "WithStrict",
 		Doc: "1: a skipped action fails its subtest"}, false)

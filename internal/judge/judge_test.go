@@ -120,6 +120,11 @@ func TestVerdict(t *testing.T) {
 			want: Detected, strength: correlate.Environment, alerts: 1,
 		},
 		{
+			name: "an alert that is not enough", sentinel: true, e: Expectation{Enough: func(list []Attributed) bool { return len(list) > 1 }},
+			during: func(r run) { r.src.alert(envAlert(id)) },
+			want:   Detected, strength: correlate.Environment, alerts: 1,
+		},
+		{
 			name: "drops", sentinel: true,
 			during: func(r run) {
 				r.src.alert(&alert.Alert{Rule: "Falco internal: syscall event drop", Output: "12 drops"})

@@ -29,6 +29,9 @@ type Expectation struct {
 	// All waits for all alerts of the action, and not just for the expected
 	// one.
 	All bool
+	// Enough tells, of the alerts that have come, whether an expected one among
+	// them ends the wait before all have. Nil: it does.
+	Enough func(alerts []Attributed) bool
 }
 
 // Outcome is the kind of a [Verdict].
@@ -204,7 +207,8 @@ func (p *Pending) Cancel() {
 // Wait returns the verdict, as soon as it is certain:
 //
 //   - detected, once the action has ended and an alert of an expected rule has
-//     been attributed to it (with Expectation.All, once a miss would be certain);
+//     been attributed to it (with Expectation.All, and where that is not Enough,
+//     once a miss would be certain);
 //   - missed, when the sentinel's alert has come after the action's end and no
 //     expected one; without a sentinel, after Options.Timeout;
 //   - inconclusive in place of missed, when alerts may have been lost meanwhile,
@@ -229,10 +233,8 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 	timeout := time.NewTimer(p.j.opts.Timeout)
 	defer timeout.Stop()
 
-	if !p.e.All {
-		if v, ok := p.detected(); ok {
-			return v, nil
-		}
+	if v, ok := p.detected(); ok && p.enough(v) {
+		return v, nil
 	}
 	var came <-chan struct{}
 	var next, grace <-chan time.Time // when to trigger the sentinel, and when to go without more alerts
@@ -295,10 +297,8 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 		case <-ctx.Done():
 			return Verdict{}, fmt.Errorf("waiting for alerts: %w", ctx.Err())
 		}
-		if !p.e.All {
-			if v, ok := p.detected(); ok {
-				return v, nil
-			}
+		if v, ok := p.detected(); ok && p.enough(v) {
+			return v, nil
 		}
 		p.j.mu.Lock()
 		gone := p.j.gone
@@ -346,6 +346,11 @@ func (p *Pending) unanswered() string {
 func (p *Pending) Expected() bool {
 	_, ok := p.detected()
 	return ok
+}
+
+// enough tells whether a detection ends the wait.
+func (p *Pending) enough(v Verdict) bool {
+	return !p.e.All && (p.e.Enough == nil || p.e.Enough(v.Alerts))
 }
 
 // detected returns the verdict if it is that.
