@@ -42,7 +42,7 @@ func judgeAuditEvents(ctx context.Context, file string, opts []Option) ([]*Alert
 	if err != nil {
 		return nil, err
 	}
-	set, err := rules.Load(ctx, files, rules.Options{Sources: []filter.Source{audit.Source()}})
+	set, err := rules.Load(ctx, files.Names, rules.Options{Sources: []filter.Source{audit.Source()}})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func judgeAuditEvents(ctx context.Context, file string, opts []Option) ([]*Alert
 		return nil, fmt.Errorf("rule %q is not supported by the built-in engine: %s (%s)", u.Rule.Name, u.Reason, u.Rule.Pos)
 	}
 	if len(e.Evaluated(audit.SourceName)) == 0 {
-		return nil, fmt.Errorf("no enabled rule for audit events (source: %s) in %s", audit.SourceName, files)
+		return nil, fmt.Errorf("no enabled rule for audit events (source: %s) in %s", audit.SourceName, files.Names)
 	}
 	f, err := os.Open(file)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *Session) watchAgain(ctx context.Context, sel selected) (*engine.Why, er
 		c.Kill(nil)
 		return nil, err
 	}
-	if err := c.Go(child.Setup{Filter: w.filter(), Exit: w.exit}); err != nil {
+	if err := c.Go(child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}); err != nil {
 		c.Kill(w.exit)
 		return nil, err
 	}

@@ -21,6 +21,7 @@ var (
 	_ = events.RegisterWithName(hangs, "fault.Hangs")
 	_ = events.RegisterWithName(opensNothing, "fault.OpensNothing")
 	_ = events.RegisterWithName(opensFile, "fault.OpensFile")
+	_ = events.RegisterWithName(makesFolder, "fault.MakesFolder")
 )
 
 func killsItself(events.Helper) error {
@@ -65,4 +66,14 @@ func opensFile(h events.Helper) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "etc", "target"), []byte("x"), 0o644)
+}
+
+// makesFolder makes a folder of its own, which is called target.
+func makesFolder(h events.Helper) error {
+	dir, err := os.MkdirTemp("", "makes-folder-")
+	if err != nil {
+		return err
+	}
+	h.Cleanup(func() { os.RemoveAll(dir) })
+	return os.Mkdir(filepath.Join(dir, "target"), 0o755)
 }

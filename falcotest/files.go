@@ -20,14 +20,14 @@ var defaultRules = [][]string{
 
 // rulesFiles expands the patterns of the rules under test. With a Falco that
 // loaded its rules itself, none need be known: the list is then empty.
-func (c *settings) rulesFiles() ([]string, error) {
+func (c *settings) rulesFiles() (*rules.Files, error) {
 	if patterns := c.rulePatterns(); len(patterns) > 0 {
 		return rules.Find(patterns...)
 	}
 	if c.loadsRules() {
 		return nil, errors.New("finding rules: there is neither a folder rules beside the test nor /etc/falco/falco_rules.yaml: name the files by falcotest.WithRules or FALCOTEST_RULES")
 	}
-	return nil, nil
+	return &rules.Files{}, nil
 }
 
 // rulePatterns are those of the rules under test, or the first of the defaults
@@ -43,7 +43,7 @@ func (c *settings) rulePatterns() []string {
 				there = append(there, name)
 			}
 		}
-		if files, err := rules.Find(there...); err == nil && len(files) > 0 {
+		if _, err := rules.Find(there...); err == nil && len(there) > 0 {
 			return there
 		}
 	}

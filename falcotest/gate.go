@@ -71,7 +71,7 @@ func (s *Session) rulesBefore(ctx context.Context, rev *gate.Revision, dir strin
 		}
 		found, err := rules.Find(inside)
 		if err == nil {
-			files = append(files, found...)
+			files = append(files, found.Names...)
 		}
 	}
 	set := &rules.Set{}
@@ -218,12 +218,14 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 			// The worst outcome of its tests is the rule's.
 			if n := slices.Index([]Outcome{Skipped, Detected, Inconclusive, TriggerFailed, Missed}, r.Outcome); n > worst {
 				worst = n
-				e.Outcome, e.Reason = r.Outcome.String(), r.Reason
+				if e.Outcome, e.Reason = r.Outcome.String(), r.Reason; r.Outcome == Missed || r.Outcome == Detected {
+					e.Reason = "" // the subtest says it
+				}
 				e.Here = r.need.Name != "" || r.Outcome == TriggerFailed || r.Outcome == Inconclusive
 			}
 		}
 		if !s.enables(rule) && e.Outcome == gate.Skipped {
-			e.Outcome, e.Here = gate.Disabled, false
+			e.Outcome, e.Reason, e.Here = gate.Disabled, "", false
 		}
 		slices.Sort(e.Tests)
 		list = append(list, e)

@@ -26,6 +26,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // Kubernetes says which cluster the actions on Kubernetes work on. The zero
@@ -348,9 +349,10 @@ type auditedChild struct {
 	id      string
 }
 
-func (a *auditedChild) filter() []byte { return nil }
-func (a *auditedChild) exit() string   { return "" }
-func (a *auditedChild) err() error     { return nil }
+func (a *auditedChild) filter() []byte     { return nil }
+func (a *auditedChild) marks() trace.Marks { return 0 }
+func (a *auditedChild) exit() string       { return "" }
+func (a *auditedChild) err() error         { return nil }
 
 func (a *auditedChild) why(rule string) *engine.Why {
 	why, _ := a.cluster.explain(a.id, rule)

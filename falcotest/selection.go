@@ -99,10 +99,23 @@ func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []
 		}
 		if set != nil {
 			why = append(why, fmt.Sprintf("%d rules under test, %d actions registered", len(set.Rules), len(names)))
+			why = append(why, leftOut(set)...)
 		}
 		return nil, nil, fmt.Errorf("selecting actions: none selected, so nothing would be tested (%s)", strings.Join(why, "; "))
 	}
 	return chosen, uncovered, nil
+}
+
+// leftOut says which rules are not under test because their source is not here.
+func leftOut(set *rules.Set) (lines []string) {
+	count := map[string]int{}
+	for _, r := range set.LeftOut {
+		count[r.Source]++
+	}
+	for _, source := range slices.Sorted(maps.Keys(count)) {
+		lines = append(lines, fmt.Sprintf("%d more of the source %s were left out: no plugin that has it is here", count[source], source))
+	}
+	return lines
 }
 
 // wantedNames resolves the patterns of WithActions; the value tells whether the

@@ -23,7 +23,9 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/limits"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // Session is a judge with rules under test, ready to judge actions. Its methods
@@ -34,6 +36,7 @@ type Session struct {
 	orderOfRules map[string]int // see order
 
 	files     []string
+	notes     []string   // on what was found of the rules files
 	set       *rules.Set // nil when no rules files are given
 	chosen    []selected
 	uncovered []*rules.Rule
@@ -89,6 +92,8 @@ type backend interface {
 type watcher interface {
 	// filter is the system call filter that the child has to install.
 	filter() []byte
+	// marks are those by which the child tells what of its doing is the action's.
+	marks() trace.Marks
 	// exit waits until the child's tree has ended, and tells in words how its
 	// first process did, "" for a normal exit.
 	exit() string
@@ -143,17 +148,24 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err != nil {
 		return err
 	}
-	s.files = files
+	s.files = files.Names
+	if len(files.Left) > 0 {
+		s.notes = append(s.notes, fmt.Sprintf("%s: no rules files, only names in .yaml and .yml are: left out", few(files.Left)))
+	}
 	undone, err := journal.Recover("")
 	for _, line := range undone {
 		t.Log(line)
 	}
+	if err := s.limit(); err != nil { // after the recovery, which may have made room
+		return err
+	}
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)
 	}
-	s.sources = s.cfg.sources(engine.NewSyscall())
-	if len(files) > 0 {
-		s.set, err = rules.Load(ctx, files, rules.Options{Sources: s.sources})
+	opts := s.cfg.loadOptions(engine.NewSyscall())
+	s.sources = opts.Sources
+	if len(s.files) > 0 {
+		s.set, err = rules.Load(ctx, s.files, opts)
 		if err != nil {
 			return err
 		}
@@ -175,18 +187,48 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	return nil
 }
 
-func (c *settings) sources(syscalls *engine.Syscall) []filter.Source {
-	return []filter.Source{syscalls, audit.Source()}
+// loadOptions say what the rules under test are loaded for. Which plugins are
+// there, a real Falco knows best.
+func (c *settings) loadOptions(syscalls *engine.Syscall) rules.Options {
+	opts := rules.Options{Sources: []filter.Source{syscalls, audit.Source()}}
+	if strings.HasPrefix(c.falco, "builtin:") {
+		opts.Plugins = maps.Clone(engine.Plugins)
+		maps.Copy(opts.Plugins, audit.Plugins)
+	}
+	return opts
+}
+
+// few lists names, of many the first few.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// limit has as many actions run at the same time as the limits of this process
+// allow.
+func (s *Session) limit() error {
+	n, err := limits.Check(s.cfg.parallel)
+	if err != nil {
+		return err
+	}
+	if n < s.cfg.parallel {
+		s.logf("running %d actions at a time, not %d, to stay within the limits of files, processes and threads (ulimit -n, ulimit -u)", n, s.cfg.parallel)
+		s.slots = make(chan struct{}, n)
+	}
+	return nil
 }
 
 func (s *Session) elapsed() time.Duration { return time.Since(s.started) }
 
 // warnings are those of the rules files, a line each.
 func (s *Session) warnings() []string {
+	lines := slices.Clone(s.notes)
 	if s.set == nil {
-		return nil
+		return lines
 	}
-	var lines []string
 	for _, w := range slices.Concat(s.set.Warnings, s.set.Remarks) {
 		lines = append(lines, w.String())
 	}
@@ -363,7 +405,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 	}
 	var setup child.Setup
 	if w != nil && !isKubernetes(sel.action) {
-		setup = child.Setup{Filter: w.filter(), Exit: w.exit}
+		setup = child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
 		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: sel.all,

@@ -54,7 +54,7 @@ func newTracing(s *Session) (*tracing, error) {
 // watch attaches to a child at its gate. What the rules make of its system
 // calls goes to emit.
 func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit func(*alert.Alert)) (watcher, error) {
-	w := &tracedChild{program: t.program, evaluator: t.engine.NewEvaluator()}
+	w := &tracedChild{program: t.program, secret: trace.NewMarks(), evaluator: t.engine.NewEvaluator()}
 	if sel.rule != nil {
 		if err := w.evaluator.Explain(sel.rule.Name); err != nil {
 			return nil, fmt.Errorf("preparing to explain the rule: %w", err)
@@ -73,6 +73,7 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 	var err error
 	w.tracer, err = trace.Attach(ctx, c.PID(), trace.Options{
 		Types:     t.types,
+		Marks:     w.secret,
 		Handler:   handler,
 		Container: t.container,
 	})
@@ -93,6 +94,7 @@ func traceHint(err error) string {
 // tracedChild is a child whose system calls are evaluated as they happen.
 type tracedChild struct {
 	program   []byte
+	secret    trace.Marks
 	tracer    *trace.Tracer
 	evaluator *engine.Evaluator
 	events    []any // that are kept
@@ -105,6 +107,8 @@ const maxKept = 2000
 func (t *tracedChild) kept() []any { return t.events }
 
 func (t *tracedChild) filter() []byte { return t.program }
+
+func (t *tracedChild) marks() trace.Marks { return t.secret }
 
 func (t *tracedChild) exit() string {
 	exit, _ := t.tracer.Wait()

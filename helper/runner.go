@@ -22,6 +22,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/container"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/limits"
 )
 
 // Outcome is how an action ended.
@@ -111,6 +112,13 @@ func (r *Runner) Run(ctx context.Context, names ...string) []Result {
 		}
 	}()
 	results := make([]Result, 0, len(names))
+	if _, err := limits.Check(1); err != nil {
+		r.logger().Errorf("running no action: %v", err)
+		for _, name := range names {
+			results = append(results, Result{Action: name, Outcome: Failed, Err: err, Started: time.Now(), Ended: time.Now()})
+		}
+		return results
+	}
 	for _, name := range names {
 		results = append(results, r.run(ctx, &engine, name))
 	}

@@ -12,9 +12,10 @@ import (
 
 var _ = events.Register(ModifyBinaryDirs, events.WithDisabled())
 
-// ModifyBinaryDirs moves a file to where the system's programs are.
+// ModifyBinaryDirs moves a file to where the system's programs are, and away from
+// there.
 //
-// Rule: rename to a path below /usr/bin (bin_dir_rename) by a program that is
+// Rule: rename of a path below /usr/bin (bin_dir_rename) by a program that is
 // no package manager; the attempt counts. Needs: nothing; the kernel refuses it
 // to an ordinary user and across file systems. The file is its own, cannot be
 // executed, and is removed.
@@ -25,5 +26,9 @@ func ModifyBinaryDirs(h events.Helper) error {
 	if err != nil {
 		return err
 	}
-	return moveTo(h, file, filepath.Join("/usr/bin", filepath.Base(filepath.Dir(file))))
+	program := filepath.Join("/usr/bin", filepath.Base(filepath.Dir(file)))
+	if err := moveTo(h, file, program); err != nil {
+		return err
+	}
+	return moveTo(h, program, file)
 }

@@ -32,14 +32,14 @@ func TestParsePriority(t *testing.T) {
 func TestField(t *testing.T) {
 	a := &Alert{Fields: map[string]any{
 		"proc.name": "cat", "proc.pid": json.Number("12"), "fd.num": int64(3), "fd.sip": nil,
-		"fd.name": "<NA>", "proc.tty": "null", "container.image": "",
+		"fd.name": "<NA>", "ka.req.service.type": "null", "container.image": "",
 	}}
 	for name, want := range map[string]struct {
 		text string
 		ok   bool
 	}{
 		"proc.name": {"cat", true}, "proc.pid": {"12", true}, "fd.num": {"3", true}, "container.image": {"", true},
-		"fd.sip": {}, "fd.name": {}, "proc.tty": {}, "user.name": {},
+		"fd.sip": {}, "fd.name": {}, "user.name": {}, "ka.req.service.type": {"null", true},
 	} {
 		if text, ok := a.Field(name); text != want.text || ok != want.ok {
 			t.Errorf("Field(%q) = %q, %v, want %q, %v", name, text, ok, want.text, want.ok)

@@ -24,6 +24,10 @@ type source struct{}
 
 func (source) Name() string { return SourceName }
 
+// Plugins are the plugins whose events and fields this package has, with their
+// versions.
+var Plugins = map[string]string{"k8saudit": "0.18.0", "json": "0.7.4"}
+
 // Field resolves a field. Its rules for arguments are those of
 // userspace/libsinsp/plugin_filtercheck.cpp of libs 0.23.2.
 func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {

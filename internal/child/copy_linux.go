@@ -29,7 +29,7 @@ func copyExecutable(path string) error {
 	if err := copyByBytes(from, path); err != nil {
 		return err
 	}
-	return os.Chmod(path, 0o755) // whatever the umask
+	return openToAll(path)
 }
 
 func cloneFile(to, from *os.File) error {

@@ -47,7 +47,10 @@ func (h *helper) Cleanup(f func(), args ...interface{}) {
 
 func (h *helper) Spawned() bool { return control == controlSpawn }
 
-func (h *helper) InContainer() bool { return incontainer.Here() }
+func (h *helper) InContainer() (here bool) {
+	h.run.marks.Aside(func() { here = incontainer.Here() })
+	return here
+}
 
 // InContainer tells whether this process runs in a container, see
 // [incontainer.Here].
@@ -62,9 +65,13 @@ func (h *helper) ExePath() string {
 }
 
 func (h *helper) ResourceBuilder() *resource.Builder {
-	flags := h.run.configFlags()
-	// Where the settings cannot be read, the builder says so when it is used.
-	namespace, _, _ := flags.ToRawKubeConfigLoader().Namespace()
+	var flags *genericclioptions.ConfigFlags
+	var namespace string
+	h.run.marks.Aside(func() {
+		flags = h.run.configFlags()
+		// Where the settings cannot be read, the builder says so when it is used.
+		namespace, _, _ = flags.ToRawKubeConfigLoader().Namespace()
+	})
 	return resource.NewBuilder(flags).NamespaceParam(namespace).DefaultNamespace()
 }
 

@@ -80,13 +80,27 @@ func Main() {
 		fmt.Fprintln(os.Stderr, "falcotest: taking over the standard streams:", err)
 		os.Exit(2)
 	}
-	newRun(in, out).main()
+	r := newRun(in, out)
+	r.in, r.out = descriptor(in), descriptor(out)
+	r.main()
+}
+
+// descriptor returns a file's number, and leaves the file as it is, which Fd
+// does not. -1 when it has none.
+func descriptor(f *os.File) (num int) {
+	num = -1
+	if c, err := f.SyscallConn(); err == nil {
+		c.Control(func(fd uintptr) { num = int(fd) })
+	}
+	return num
 }
 
 // run is an action's process.
 type run struct {
-	conn *conn
-	id   string
+	conn    *conn
+	in, out int // its descriptors
+	marks   trace.Marks
+	id      string
 
 	action    string
 	depth     int
@@ -159,12 +173,11 @@ func (r *run) main() {
 	if setup.Sleep > 0 {
 		h.Sleep(setup.Sleep)
 	}
-	r.started = time.Now()
 	r.end(r.call(action, h))
 }
 
 func (r *run) setUp(m *goMessage) {
-	r.action, r.depth, r.kubeFlags = m.Action, m.Depth, m.KubeFlags
+	r.action, r.depth, r.kubeFlags, r.marks = m.Action, m.Depth, m.KubeFlags, m.Marks
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
 	logger.SetLevel(logrus.Level(m.LogLevel))
@@ -180,9 +193,10 @@ func (r *run) setUp(m *goMessage) {
 
 // call runs the action and its cleanups, and returns the report.
 func (r *run) call(action events.Action, h events.Helper) (rep *report) {
-	rep = &report{Started: r.started}
+	rep = &report{}
 	returned := false
 	defer func() {
+		r.marks.End()
 		if !returned {
 			rep.Outcome, rep.Stack = Failed, string(debug.Stack())
 			if v := recover(); v != nil {
@@ -196,6 +210,10 @@ func (r *run) call(action events.Action, h events.Helper) (rep *report) {
 		rep.Ended = time.Now()
 		r.cleanUp()
 	}()
+	_, _ = time.Now().Zone() // reads the time zone's file, which log entries need
+	r.started = time.Now()
+	rep.Started = r.started
+	r.marks.Begin(r.in, r.out)
 	err := action(h)
 	returned = true
 	var skip *events.ErrSkipped

@@ -44,6 +44,7 @@ func startLocal(spec Spec) (Transport, error) {
 		Journal:     dir.Add,
 		Done:        dir.Done,
 		Output:      p.tail.String,
+		Exhausted:   p.tail.exhausted,
 		Close: func() ([]string, error) {
 			p.close()
 			undone, err := dir.Close()
@@ -179,6 +180,14 @@ type tail struct {
 	mu   sync.Mutex
 	data []byte
 	sink interface{ Write([]byte) (int, error) }
+	want exhaustion
+}
+
+// exhausted tells what the process died for want of, nil if it did not.
+func (t *tail) exhausted() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.want.err
 }
 
 const tailSize = 8 << 10
@@ -189,6 +198,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	if len(p) > 0 && t.sink != nil {
 		t.sink.Write(p)
 	}
+	t.want.look(p)
 	t.data = append(t.data, p...)
 	if over := len(t.data) - tailSize; over > 0 {
 		t.data = append(t.data[:0], t.data[over:]...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // greeting is how a child's first line starts. What comes before is output of
@@ -58,6 +59,7 @@ type hello struct {
 type goMessage struct {
 	Action    string        `json:"action"`
 	Filter    []byte        `json:"filter,omitempty"`
+	Marks     trace.Marks   `json:"marks,omitempty"`
 	Sleep     time.Duration `json:"sleep,omitempty"`
 	KubeFlags []string      `json:"kubeFlags,omitempty"`
 	Depth     int           `json:"depth"` // how many processes of SpawnAs are above

@@ -3,6 +3,7 @@
 package child
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -27,12 +28,14 @@ type spawned struct {
 	ended chan struct{} // closed when it is gone
 }
 
-func (h *helper) SpawnAs(name string, action string, args ...string) error {
-	return h.run.spawn(name, action, args, false)
+func (h *helper) SpawnAs(name string, action string, args ...string) (err error) {
+	h.run.marks.Spawn(func() { err = h.run.spawn(name, action, args, false) })
+	return err
 }
 
-func (h *helper) SpawnAsWithSymlink(name string, action string, args ...string) error {
-	return h.run.spawn(name, action, args, true)
+func (h *helper) SpawnAsWithSymlink(name string, action string, args ...string) (err error) {
+	h.run.marks.Spawn(func() { err = h.run.spawn(name, action, args, true) })
+	return err
 }
 
 func (r *run) spawn(name, action string, args []string, symlink bool) (err error) {
@@ -56,14 +59,14 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 		return err
 	}
 
-	dir, err := os.MkdirTemp("", "")
-	if err != nil {
+	// Another user, whom the child or its children may become, must be able
+	// to execute it.
+	dir := filepath.Join(os.TempDir(), strings.ToLower(rand.Text()[:10]))
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fmt.Errorf("making a directory for the executable: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	// Another user, whom the child or its children may become, must be able
-	// to execute it.
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if err := openToAll(dir); err != nil {
 		return fmt.Errorf("opening the executable's directory to every user: %w", err)
 	}
 	path := filepath.Join(dir, name)
@@ -105,6 +108,7 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 
 	rep, before, err := s.converse(r, &goMessage{
 		Action:    action,
+		Marks:     r.marks,
 		Sleep:     sleep,
 		KubeFlags: r.kubeFlags,
 		Depth:     r.depth + 1,
@@ -200,6 +204,16 @@ func place(dir, path string, symlink bool) error {
 		return err
 	}
 	return os.Symlink(target, path)
+}
+
+// openToAll lets everyone read and execute a file, whatever the umask was. A
+// real Falco sees it as the action's doing, so it is left out where it can be.
+func openToAll(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&0o555 == 0o555 {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 // copyByBytes is how an executable is copied where there are no links.

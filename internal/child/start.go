@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 const (
@@ -68,6 +69,8 @@ type Setup struct {
 	// Filter is a seccomp filter made by trace.Program; nil for none. A tracer
 	// must have attached.
 	Filter []byte
+	// Marks are those that the tracer knows; zero for none.
+	Marks trace.Marks
 	// Exit must be set when a tracer of this process has attached: the tracer
 	// takes the exit status that Wait would wait for. Exit returns how the
 	// process ended, in words, "" for a normal exit. Wait calls it when the
@@ -96,6 +99,9 @@ type Transport struct {
 	Done    func(id string) error
 	// Output returns the end of what the process wrote.
 	Output func() string
+	// Exhausted tells, when the process is gone, what it died for want of; nil
+	// means nothing.
+	Exhausted func() error
 }
 
 // Child is an action's process. Its methods may be called from any goroutine,
@@ -190,6 +196,9 @@ func Connect(ctx context.Context, spec Spec, t Transport) (*Child, error) {
 		ended := c.complete(&res, err != io.EOF)
 		if ctx.Err() == nil {
 			err = missing(before, res.Output, ended, err)
+			if want := c.exhausted(); want != nil {
+				err = want
+			}
 		}
 		return nil, fmt.Errorf("starting a process for %s: %w", spec.Action, err)
 	}
@@ -276,6 +285,7 @@ func (c *Child) Go(s Setup) error {
 	err := c.conn.send(message{Type: typeGo, Go: &goMessage{
 		Action:    c.spec.Action,
 		Filter:    s.Filter,
+		Marks:     s.Marks,
 		KubeFlags: c.spec.KubeFlags,
 		LogLevel:  uint32(c.spec.LogLevel),
 	}})
@@ -349,6 +359,9 @@ func (c *Child) wait(ctx context.Context) Result {
 			ended = "it exited by itself"
 		}
 		res.Outcome, res.Err = Failed, fmt.Errorf("the action's process ended without a report: %s", ended)
+		if want := c.exhausted(); want != nil {
+			res.Err, res.Output = fmt.Errorf("the action's process ended without a report: %w", want), ""
+		}
 	default:
 		rep.fill(&res)
 	}
@@ -437,6 +450,13 @@ func (c *Child) complete(res *Result, died bool) (ended string) {
 		res.Output = c.t.Output()
 	}
 	return ended
+}
+
+func (c *Child) exhausted() error {
+	if c.t.Exhausted == nil {
+		return nil
+	}
+	return c.t.Exhausted()
 }
 
 func (c *Child) note(level logrus.Level, text string) {

@@ -123,6 +123,10 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 	}
 	labels := map[string]string{labelOwner: e.owner, labelID: spec.ID}
 	maps.Copy(labels, like.Labels)
+	// What SpawnAs executes must not be on the container's overlay, where it
+	// would be a program that the image does not have.
+	host := hostConfig(like, image)
+	host.Tmpfs = map[string]string{temp(spec.ID): "exec,suid,mode=1777"}
 	created, err := e.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: name + "-" + spec.ID,
 		Config: &container.Config{
@@ -139,7 +143,7 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 			OpenStdin:    true,
 			StdinOnce:    true,
 		},
-		HostConfig: hostConfig(like, image),
+		HostConfig: host,
 	})
 	if err != nil {
 		return "", err

@@ -449,7 +449,7 @@ func TestVerdicts(t *testing.T) {
 		_, text, _ := strings.Cut(fmt.Sprint(m["output"]), ": ")
 		fields := map[string]any{}
 		for k, v := range m {
-			if k != timeField && k != "output" {
+			if k != timeOfDay.field && k != "output" {
 				fields[k] = v
 			}
 		}

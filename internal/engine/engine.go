@@ -53,6 +53,11 @@ type Options struct {
 	// ExtraFieldsOf are the same for other sources, by the source's name.
 	ExtraFieldsOf map[string][]string
 
+	// TimeISO8601 makes alerts begin with the date and the time in UTC and have
+	// the field evt.time.iso8601, like Falco's time_format_iso_8601. Otherwise
+	// they begin with the time of the day and have evt.time, Falco's default.
+	TimeISO8601 bool
+
 	// Hostname is put into alerts. Empty means the machine's name.
 	Hostname string
 }
@@ -87,6 +92,7 @@ type Engine struct {
 	opts     Options
 	minimum  alert.Priority
 	hostname string
+	time     timeFormat
 	sources  map[string]*source
 	syscall  *source // sources[SyscallSource], nil when there is none
 	status   map[string]ruleStatus
@@ -138,6 +144,10 @@ func New(set *rules.Set, opts Options) (*Engine, error) {
 	}
 	if opts.MinPriority != nil {
 		e.minimum = *opts.MinPriority
+	}
+	e.time = timeOfDay
+	if opts.TimeISO8601 {
+		e.time = iso8601
 	}
 	if e.hostname == "" {
 		e.hostname = hostname()

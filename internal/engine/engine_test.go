@@ -43,7 +43,7 @@ func names(alerts []*alert.Alert) (list []string) {
 
 // TestAlert holds a whole alert, as Falco's JSON has it, for an upstream rule.
 func TestAlert(t *testing.T) {
-	e := newEngine(t, upstream(t, "falco_rules.yaml"), Options{Hostname: "vm", ExtraFields: []string{"proc.pid", "proc.env[FALCOTEST_ID]"}})
+	e := newEngine(t, upstream(t, "falco_rules.yaml"), Options{Hostname: "vm", TimeISO8601: true, ExtraFields: []string{"proc.pid", "proc.env[FALCOTEST_ID]"}})
 	alerts := evaluate(e, sampleEvent())
 	if len(alerts) != 1 {
 		t.Fatalf("got %v, want one alert", names(alerts))
@@ -129,9 +129,11 @@ func TestMatchingPrioritiesAndStatus(t *testing.T) {
 	if u := e.Unsupported(); len(u) != 1 || !strings.Contains(u[0].Reason, "container.cni.json") {
 		t.Errorf("unsupported: %+v, want the rule with container.cni.json", u)
 	}
-	if a := evaluate(e, sampleEvent())[0]; a.Output != "2026-11-22T23:41:52.906942238+0000: Notice read file=/etc/shadow"+
+	if a := evaluate(e, sampleEvent())[0]; a.Output != a.Time.Local().Format("15:04:05.000000000")+": Notice read file=/etc/shadow"+
 		" container_id=host container_name=host container_image_repository= container_image_tag= k8s_pod_name=<NA> k8s_ns_name=<NA>" {
 		t.Errorf("output %q", a.Output)
+	} else if _, ok := a.Field("evt.time"); !ok {
+		t.Errorf("fields %v lack evt.time", a.Fields)
 	} else if strings.Join(a.Tags, " ") != "a b" {
 		t.Errorf("tags %v are not sorted", a.Tags)
 	}

@@ -115,7 +115,7 @@ func (ev *Evaluator) alert(s *source, c *compiledRule, e any, at time.Time) *ale
 	nanos := at.UnixNano()
 	var text strings.Builder
 	text.Grow(512)
-	prefix(&text, nanos, c.rule.Priority)
+	ev.engine.time.prefix(&text, nanos, c.rule.Priority)
 	c.output.text(&text, e)
 	return &alert.Alert{
 		Time:     at.UTC(),
@@ -123,7 +123,7 @@ func (ev *Evaluator) alert(s *source, c *compiledRule, e any, at time.Time) *ale
 		Priority: c.rule.Priority,
 		Source:   s.name,
 		Output:   text.String(),
-		Fields:   c.output.values(e, nanos),
+		Fields:   c.output.values(e, ev.engine.time.field, nanos),
 		Hostname: ev.engine.hostname,
 		Tags:     slices.Sorted(slices.Values(c.rule.Tags)), // Falco sorts them
 	}

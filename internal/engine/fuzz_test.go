@@ -44,9 +44,9 @@ func FuzzOutput(f *testing.F) {
 		}
 		for _, e := range events {
 			var text strings.Builder
-			prefix(&text, e.Time, alert.Notice)
+			iso8601.prefix(&text, e.Time, alert.Notice)
 			o.text(&text, e)
-			if _, err := json.Marshal(o.values(e, e.Time)); err != nil {
+			if _, err := json.Marshal(o.values(e, iso8601.field, e.Time)); err != nil {
 				t.Errorf("%q: output fields: %v", format, err)
 			}
 		}
@@ -91,8 +91,8 @@ func TestOutput(t *testing.T) {
 		if text.String() != tt.text {
 			t.Errorf("%q: %q, want %q", tt.format, text.String(), tt.text)
 		}
-		fields := o.values(e, e.Time)
-		delete(fields, timeField)
+		fields := o.values(e, iso8601.field, e.Time)
+		delete(fields, iso8601.field)
 		if b, err := json.Marshal(fields); err != nil || string(b) != tt.fields {
 			t.Errorf("%q: fields %s (%v), want %s", tt.format, b, err, tt.fields)
 		}

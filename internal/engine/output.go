@@ -24,10 +24,19 @@ var suggestedOutput = map[string]string{
 }
 
 // missing is what outputs print for a value that an event does not have.
-const missing = "<NA>"
+const missing = alert.Missing
 
-// timeField is in the output fields of every alert, as in Falco's JSON.
-const timeField = "evt.time.iso8601"
+// timeFormat is how alerts show their time: the field that is in the output
+// fields of every alert, as in Falco's JSON, and the text before the output.
+type timeFormat struct {
+	field, layout string
+	utc           bool
+}
+
+var (
+	timeOfDay = timeFormat{field: "evt.time", layout: "15:04:05.000000000"}
+	iso8601   = timeFormat{field: "evt.time.iso8601", layout: "2006-01-02T15:04:05.000000000-0700", utc: true}
+)
 
 // output makes the text and the fields of a rule's alerts.
 type output struct {
@@ -122,7 +131,7 @@ func printed(p *filter.FormatPart, ev any, v *filter.Value, t filter.Type, list 
 }
 
 // values are the output fields with the types that they have in Falco's JSON.
-func (o *output) values(ev any, nanos int64) map[string]any {
+func (o *output) values(ev any, timeField string, nanos int64) map[string]any {
 	m := make(map[string]any, len(o.fields)+1)
 	for _, f := range o.fields {
 		m[f.name] = jsonValue(f.field, ev)
@@ -174,9 +183,13 @@ func plainJSON(f *filter.Field, ev any, v *filter.Value) any {
 }
 
 // prefix is what Falco puts before an output: time and priority.
-func prefix(b *strings.Builder, nanos int64, p alert.Priority) {
+func (f *timeFormat) prefix(b *strings.Builder, nanos int64, p alert.Priority) {
 	var buf [40]byte
-	b.Write(time.Unix(0, nanos).UTC().AppendFormat(buf[:0], "2006-01-02T15:04:05.000000000-0700"))
+	at := time.Unix(0, nanos)
+	if f.utc {
+		at = at.UTC()
+	}
+	b.Write(at.AppendFormat(buf[:0], f.layout))
 	b.WriteString(": ")
 	b.WriteString(p.String())
 	b.WriteByte(' ')

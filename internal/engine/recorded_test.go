@@ -40,7 +40,7 @@ func recordBuild(t testing.TB) (events []*event.Event) {
 // of a build. Those for which a rule alerts are left out, so that the figure is
 // that of evaluation.
 func BenchmarkRecorded(b *testing.B) {
-	e := newEngine(b, upstream(b), Options{Enable: enableAll, Matching: All})
+	e := newEngine(b, upstream(b), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	ev := e.NewEvaluator()
 	var events []*event.Event
 	for _, call := range recordBuild(b) {
@@ -69,7 +69,7 @@ func BenchmarkRecorded(b *testing.B) {
 // TestRecordedDoesNotAllocate evaluates real calls twice; the second time no
 // text has to be made any more.
 func TestRecordedDoesNotAllocate(t *testing.T) {
-	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All})
+	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	ev := e.NewEvaluator()
 	var quiet []*event.Event
 	for _, call := range recordBuild(t) {
@@ -94,7 +94,7 @@ func TestRecordedDoesNotAllocate(t *testing.T) {
 // type is worked out with the whole ones, for real calls.
 func TestFoldedRulesEqualWholeRules(t *testing.T) {
 	set := upstream(t)
-	e := newEngine(t, set, Options{Enable: enableAll, Matching: All})
+	e := newEngine(t, set, Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	whole, ev := set.Program(SyscallSource).NewMachine(), e.NewEvaluator()
 	for i, call := range append(recordBuild(t), sampleEvent()) {
 		want, got := map[string]bool{}, map[string]bool{}

@@ -15,6 +15,10 @@ import (
 	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
+// Plugins are the plugins that the built-in engine stands in for, with the
+// versions whose fields it has: what Falco 0.43 is built with.
+var Plugins = map[string]string{"container": "0.6.4"}
+
 // SyscallSource is the name of the source of system call events.
 const SyscallSource = "syscall"
 

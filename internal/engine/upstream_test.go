@@ -66,7 +66,7 @@ func describedRules(t testing.TB) []described {
 }
 
 func TestUpstreamRulesAreSupported(t *testing.T) {
-	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All})
+	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	if n := len(e.Evaluated(SyscallSource)); n != 93 {
 		t.Errorf("%d rules are evaluated, want 93", n)
 	}
@@ -81,7 +81,7 @@ func TestUpstreamRulesAreSupported(t *testing.T) {
 // TestOutputsEqualFalco compares the compiled outputs of the upstream rules
 // with what Falco says they are.
 func TestOutputsEqualFalco(t *testing.T) {
-	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All})
+	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	got, want := map[string]string{}, map[string]string{}
 	for _, c := range e.syscall.all {
 		got[c.rule.Name] = c.output.compiled
@@ -96,7 +96,7 @@ func TestOutputsEqualFalco(t *testing.T) {
 
 // TestEventsEqualFalco compares the event types that each rule listens to.
 func TestEventsEqualFalco(t *testing.T) {
-	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All})
+	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	got, want := map[string][]string{}, map[string][]string{}
 	for typ, list := range e.syscall.byType {
 		for _, c := range list {
@@ -149,7 +149,7 @@ func recordedAlerts(t testing.TB) []recorded {
 // event and compares everything that does not depend on the event: priority,
 // source, tags, the text between the fields, and the fields' names and types.
 func TestRecordedAlertsLookLikeOurs(t *testing.T) {
-	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All})
+	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	ev := e.NewEvaluator()
 	sample := sampleEvent()
 	for _, want := range recordedAlerts(t) {

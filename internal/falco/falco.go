@@ -137,7 +137,7 @@ func Start(ctx context.Context, opts Options) (*Falco, error) {
 	if f.ver, err = Version(ctx, f.path); err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
-	if f.journal, err = journal.CreatePrivate("", rand.Text()[:12]); err != nil {
+	if f.journal, err = journal.CreateForSocket(rand.Text()[:12], socketName); err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
 	f.dir = f.journal.Path()
@@ -148,6 +148,9 @@ func Start(ctx context.Context, opts Options) (*Falco, error) {
 	return f, nil
 }
 
+// socketName is the file name of its gRPC socket.
+const socketName = "falco.sock"
+
 func (f *Falco) start(ctx context.Context) error {
 	c := config{options: f.opts, plugins: f.opts.Plugins}
 	for _, p := range DefaultPlugins(f.path) {
@@ -155,7 +158,7 @@ func (f *Falco) start(ctx context.Context) error {
 			c.plugins = append([]Plugin{p}, c.plugins...)
 		}
 	}
-	socket := filepath.Join(f.dir, "falco.sock")
+	socket := filepath.Join(f.dir, socketName)
 	if hasGRPC(f.ver) && !f.opts.http {
 		c.socket = socket
 	} else {

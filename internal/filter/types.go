@@ -5,6 +5,7 @@ package filter
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 var typeNames = [...]string{
@@ -57,14 +58,16 @@ func isNumber(t Type) bool { return t >= Int8 && t <= RelTime }
 // Text renders a value of a type as Falco prints it in outputs.
 func (v *Value) Text(t Type, list bool) string {
 	if list {
-		s := "("
+		var b strings.Builder
+		b.WriteByte('(')
 		for i := range v.List {
 			if i > 0 {
-				s += ","
+				b.WriteByte(',')
 			}
-			s += v.List[i].Text(t, false)
+			b.WriteString(v.List[i].Text(t, false))
 		}
-		return s + ")"
+		b.WriteByte(')')
+		return b.String()
 	}
 	switch {
 	case isString(t):

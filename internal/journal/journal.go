@@ -8,28 +8,39 @@
 // lock on the journal; the lock goes with the process, however it ends. What a
 // dead owner left is found by [Recover], undone and removed.
 //
-// The package imports nothing of this module. Operations enter from the
-// process that is about to change something, and leave to the disk.
+// A directory has a private name while it is made and while it is removed: under
+// its own name it always has a journal, which is locked from its first moment
+// on, and which goes last. Directories are worked in by descriptors, never by
+// paths that another user may turn into links.
+//
+// The package imports internal/filelock alone. Operations enter from the process
+// that is about to change something, and leave to the disk.
 package journal
 
 import (
-	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/filelock"
 )
 
 const (
 	prefix   = "falcotest-" // of directories, before the id of the action
+	private  = "~"          // is in their names while they are made and removed
 	fileName = "journal"
 	tempName = "tmp"
 )
+
+// patience is how long removing a directory may take: others may still write to
+// it, or may have left more than a run can wait for.
+var patience = 10 * time.Second
 
 // Dir is the directory of one action and its journal. It is safe for
 // concurrent use.
@@ -37,7 +48,9 @@ type Dir struct {
 	path string
 
 	mu   sync.Mutex
+	root *os.Root // the directory, whatever its name
 	file *os.File
+	torn bool // the file ends in a part of a line
 	todo []Op // that are not undone yet, in the order of the changes
 }
 
@@ -60,50 +73,93 @@ func newDir(parent, id string, shared bool) (*Dir, error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
-	path := filepath.Join(parent, prefix+id)
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return nil, fmt.Errorf("making a directory: %w", err)
+	d := &Dir{path: filepath.Join(parent, prefix+id)}
+	for {
+		err := d.make(shared)
+		if err == nil {
+			return d, nil
+		}
+		if !errors.Is(err, errTaken) {
+			return nil, err
+		}
 	}
-	d := &Dir{path: path}
-	var err error
-	if shared {
-		err = d.share()
+}
+
+// errTaken says that another process met the directory before its journal was
+// locked, took it for a dead run's, and removes it.
+var errTaken = errors.New("the directory was taken for a dead run's")
+
+// privateName returns a name beside path that no one else has.
+func privateName(path string) string { return path + private + rand.Text()[:8] }
+
+func (d *Dir) make(shared bool) (err error) {
+	at := d.path
+	if renames {
+		at = privateName(d.path)
 	}
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			d.letGo()
+		}
+		if err != nil && err != errTaken {
+			os.RemoveAll(at)
+		}
+	}()
+	d.root, err = openDir(at)
 	if err == nil {
-		err = d.open()
+		d.file, err = d.root.OpenFile(fileName, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return errTaken
 	}
 	if err != nil {
-		os.RemoveAll(path)
-		return nil, err
+		return fmt.Errorf("making a journal: %w", err)
 	}
-	return d, nil
+	locked, err := filelock.Try(d.file)
+	if err != nil {
+		return err
+	}
+	if !locked || !d.hasJournal() {
+		return errTaken
+	}
+	if shared {
+		if err := d.share(); err != nil {
+			return err
+		}
+	}
+	if at != d.path {
+		if err := os.Rename(at, d.path); err != nil {
+			return fmt.Errorf("making a directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// hasJournal tells whether the open journal is the directory's, still.
+func (d *Dir) hasJournal() bool {
+	is, err := d.file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := d.root.Lstat(fileName)
+	return err == nil && os.SameFile(is, named)
 }
 
 // share lets every user in: an action may become another.
 func (d *Dir) share() error {
 	// Not by Mkdir, whose mode the caller's umask cuts.
-	if err := os.Chmod(d.path, 0o755); err != nil {
+	if err := d.root.Chmod(".", 0o755); err != nil {
 		return fmt.Errorf("opening the action's directory to every user: %w", err)
 	}
-	if err := os.Mkdir(d.Temp(), 0o777); err != nil {
+	if err := d.root.Mkdir(tempName, 0o777); err != nil {
 		return fmt.Errorf("making the action's temporary directory: %w", err)
 	}
-	if err := os.Chmod(d.Temp(), 0o777|os.ModeSticky); err != nil {
+	if err := d.root.Chmod(tempName, 0o777|os.ModeSticky); err != nil {
 		return fmt.Errorf("opening the action's temporary directory to every user: %w", err)
 	}
-	return nil
-}
-
-func (d *Dir) open() error {
-	f, err := os.OpenFile(filepath.Join(d.path, fileName), os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("making a journal: %w", err)
-	}
-	if _, err := lock(f); err != nil {
-		f.Close()
-		return fmt.Errorf("locking %s: %w", f.Name(), err)
-	}
-	d.file = f
 	return nil
 }
 
@@ -153,7 +209,12 @@ func (d *Dir) append(l line) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", d.file.Name(), err)
 	}
-	if _, err := d.file.Write(append(data, '\n')); err != nil {
+	if d.torn { // by an earlier write that failed, as where the disk is full
+		data = append([]byte{'\n'}, data...)
+	}
+	n, err := d.file.Write(append(data, '\n'))
+	d.torn = err != nil && (n > 0 || d.torn)
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", d.file.Name(), err)
 	}
 	return nil
@@ -161,8 +222,8 @@ func (d *Dir) append(l line) error {
 
 // Close undoes what is not undone yet, the last change first, and removes the
 // directory with all that it holds. It returns what it undid. The process that
-// made the changes must have ended. When an operation fails, the directory
-// stays for a later [Recover].
+// made the changes must have ended. When an operation fails, or the directory
+// cannot be removed within some seconds, it stays for a later [Recover].
 func (d *Dir) Close() (undone []Op, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -179,119 +240,20 @@ func (d *Dir) Close() (undone []Op, err error) {
 	}
 	d.todo = nil
 	if len(errs) == 0 {
-		errs = append(errs, RemoveAll(d.path))
+		errs = append(errs, d.remove())
 	}
-	errs = append(errs, d.file.Close())
-	d.file = nil
-	return undone, errors.Join(errs...)
+	return undone, errors.Join(append(errs, d.letGo())...)
 }
 
-// RemoveAll is [os.RemoveAll] for a tree whose directories may forbid their
-// owner to write to them.
-func RemoveAll(path string) error {
-	err := os.RemoveAll(path)
-	if err == nil {
-		return nil
-	}
-	filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() {
-			os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	if os.RemoveAll(path) == nil {
-		return nil
-	}
-	return fmt.Errorf("removing temporary files: %w", err)
-}
-
-// Recover undoes what processes of this user left that died before they could,
-// and removes their directories. An empty parent is [os.TempDir]. It returns a
-// line for each operation and directory, for a person to read. Directories
-// whose owner lives are left alone, as are those of other users.
-func Recover(parent string) (report []string, err error) {
-	if parent == "" {
-		parent = os.TempDir()
-	}
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return nil, fmt.Errorf("looking for what earlier runs left: %w", err)
-	}
+// letGo closes the directory and the journal, and so unlocks it.
+func (d *Dir) letGo() error {
 	var errs []error
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), prefix) || !entry.IsDir() {
-			continue
-		}
-		lines, err := recoverDir(filepath.Join(parent, entry.Name()))
-		report = append(report, lines...)
-		errs = append(errs, err)
+	if d.file != nil {
+		errs = append(errs, d.file.Close())
 	}
-	return report, errors.Join(errs...)
-}
-
-func recoverDir(path string) (report []string, err error) {
-	if !own(path) {
-		return nil, nil
+	if d.root != nil {
+		errs = append(errs, d.root.Close())
 	}
-	name := filepath.Join(path, fileName)
-	if !own(name) {
-		return nil, nil // not a directory of ours, or one that is being made
-	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("looking at what an earlier run left: %w", err)
-	}
-	locked, err := lock(f)
-	if err != nil || !locked {
-		f.Close()
-		return nil, err
-	}
-	d := &Dir{path: path, file: f}
-	if d.todo, err = read(f); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	undone, err := d.Close()
-	for _, op := range undone {
-		report = append(report, fmt.Sprintf("undid what an earlier run left: %s", op))
-	}
-	if err != nil {
-		return report, fmt.Errorf("undoing what an earlier run left in %s: %w", path, err)
-	}
-	return append(report, "removed what an earlier run left: "+path), nil
-}
-
-// read returns the operations that are not undone. A last line that is cut
-// short was never acknowledged, so nothing was changed after it.
-func read(r io.Reader) ([]Op, error) {
-	var todo []Op
-	in := bufio.NewReader(r)
-	for {
-		data, err := in.ReadBytes('\n')
-		if err == io.EOF {
-			return todo, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		var l line
-		if err := json.Unmarshal(data, &l); err != nil {
-			return nil, err
-		}
-		if l.Op != nil {
-			if err := l.Op.check(); err != nil {
-				return nil, err
-			}
-			todo = append(todo, *l.Op)
-		}
-		for i := range todo {
-			if l.Done != "" && todo[i].ID == l.Done {
-				todo = append(todo[:i], todo[i+1:]...)
-				break
-			}
-		}
-	}
+	d.file, d.root = nil, nil
+	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,21 +50,39 @@ type File struct {
 const maxContent = 16 << 20
 
 // Save returns the operation that gives the file at path its present content,
-// mode, owner and time of modification again.
+// mode, owner and time of modification again. Links on the way to it are
+// resolved now; none is followed when it is restored.
 func Save(path string) (Op, error) {
-	info, err := os.Lstat(path)
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
 		return Op{}, fmt.Errorf("saving a file before it is changed: %w", err)
 	}
-	if !info.Mode().IsRegular() {
+	path = filepath.Join(dir, filepath.Base(path))
+	named, err := os.Lstat(path)
+	if err != nil {
+		return Op{}, fmt.Errorf("saving a file before it is changed: %w", err)
+	}
+	if !named.Mode().IsRegular() {
 		return Op{}, fmt.Errorf("saving %s before it is changed: it is not a regular file", path)
 	}
-	if info.Size() > maxContent {
-		return Op{}, fmt.Errorf("saving %s before it is changed: it has more than %d bytes", path, maxContent)
-	}
-	content, err := os.ReadFile(path)
+	in, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return Op{}, fmt.Errorf("saving a file before it is changed: %w", err)
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err == nil && !os.SameFile(info, named) {
+		err = errors.New("it was replaced meanwhile")
+	}
+	if err != nil {
+		return Op{}, fmt.Errorf("saving %s before it is changed: %w", path, err)
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxContent+1))
+	if err != nil {
+		return Op{}, fmt.Errorf("saving a file before it is changed: %w", err)
+	}
+	if len(content) > maxContent {
+		return Op{}, fmt.Errorf("saving %s before it is changed: it has more than %d bytes", path, maxContent)
 	}
 	f := &File{Content: content, Mode: info.Mode(), ModTime: info.ModTime(), UID: -1, GID: -1}
 	f.UID, f.GID = owner(info)
@@ -126,7 +145,7 @@ func (op Op) undo() error {
 	case Remove:
 		return unlessGone(os.Remove(op.Path))
 	case RemoveTree:
-		return os.RemoveAll(op.Path)
+		return removeTree(op.Path)
 	case Restore:
 		return op.restore()
 	case Cgroup:
@@ -140,34 +159,6 @@ func unlessGone(err error) error {
 		return nil
 	}
 	return err
-}
-
-func (op Op) restore() error {
-	f := op.File
-	perm := f.Mode.Perm()
-	// The same inode is written where it still exists: others may hold it.
-	if err := os.WriteFile(op.Path, f.Content, perm); err != nil {
-		return err
-	}
-	var errs []error
-	if f.UID >= 0 {
-		errs = append(errs, restoreOwner(op.Path, f.UID, f.GID))
-	}
-	errs = append(errs,
-		os.Chmod(op.Path, f.Mode&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)),
-		os.Chtimes(op.Path, time.Time{}, f.ModTime))
-	return errors.Join(errs...)
-}
-
-func restoreOwner(path string, uid, gid int) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	if u, g := owner(info); u == uid && g == gid {
-		return nil
-	}
-	return os.Lchown(path, uid, gid)
 }
 
 // removeCgroup removes the directories of a control group from below: their

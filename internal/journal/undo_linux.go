@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -28,6 +30,73 @@ func (op Op) undoSystem() error {
 		return kill(op.PID, op.Start)
 	}
 	return errors.ErrUnsupported
+}
+
+// nonblock keeps a pipe from making its opening wait.
+const nonblock = unix.O_NONBLOCK | unix.O_NOFOLLOW
+
+// restore writes the file by its descriptor, and follows no link to it: what was
+// a folder may be one now, to a file that is not to be changed.
+func (op Op) restore() error {
+	dir, err := openNoLinks(filepath.Dir(op.Path))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	name, f := filepath.Base(op.Path), op.File
+	// The same inode is written where it still exists: others may hold it.
+	const flags = unix.O_WRONLY | unix.O_CLOEXEC | nonblock
+	fd, err := unix.Openat(dir, name, flags, 0)
+	if errors.Is(err, unix.ENOENT) {
+		fd, err = unix.Openat(dir, name, flags|unix.O_CREAT|unix.O_EXCL, uint32(f.Mode.Perm()))
+	}
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: op.Path, Err: err}
+	}
+	out := os.NewFile(uintptr(fd), op.Path)
+	defer out.Close()
+	info, err := out.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file any more", op.Path)
+	}
+	if err := out.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := out.Write(f.Content); err != nil {
+		return err
+	}
+	var errs []error
+	if uid, gid := owner(info); f.UID >= 0 && (uid != f.UID || gid != f.GID) {
+		errs = append(errs, out.Chown(f.UID, f.GID))
+	}
+	errs = append(errs, out.Chmod(f.Mode&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)))
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(f.ModTime.UnixNano())}
+	return errors.Join(append(errs, unix.UtimesNanoAt(dir, name, times, unix.AT_SYMLINK_NOFOLLOW))...)
+}
+
+// openNoLinks opens a directory, for the system calls that take one, if no part
+// of its path is a symbolic link.
+func openNoLinks(path string) (int, error) {
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	dir, err := unix.Open("/", flags, 0)
+	for part := range strings.SplitSeq(filepath.Clean(path), "/") {
+		if err != nil {
+			break
+		}
+		if part == "" {
+			continue
+		}
+		up := dir
+		dir, err = unix.Openat(up, part, flags, 0)
+		unix.Close(up)
+	}
+	if err != nil {
+		return -1, &fs.PathError{Op: "open without following links", Path: path, Err: err}
+	}
+	return dir, nil
 }
 
 // StartOf returns when a process started, in clock ticks since boot: with its

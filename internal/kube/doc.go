@@ -4,8 +4,8 @@
 // real kube-apiserver on loopback, with RBAC, that send their audit events to
 // a function of the caller's, or to a given Falco's k8saudit plugin.
 //
-// It may import internal/audit, which receives the events, and
-// internal/kube/apiserver, which builds the program. Events leave through
+// It may import internal/audit, which receives the events, internal/journal for
+// its directory and internal/kube/apiserver, which builds the program. Events leave through
 // [Options].Handle; clients reach the cluster through [Cluster.Kubeconfig].
 //
 // There are no other parts of Kubernetes: nothing is scheduled, no container

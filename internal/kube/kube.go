@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // Options say how a cluster is started. One of Handle and WebhookURL is needed
@@ -56,6 +57,7 @@ type Cluster struct {
 	kubeconfig string
 	config     *rest.Config
 	endpoint   *audit.Server
+	journal    *journal.Dir // its directory, which a later run removes if this one is killed
 	dir        string
 	processes  []*process // in the order of starting
 	stopping   chan struct{}
@@ -91,9 +93,10 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context, opts Options) (err error) {
-	if c.dir, err = os.MkdirTemp("", "falcotest-kube-"); err != nil {
+	if c.journal, err = journal.CreatePrivate("", "kube-"+rand.Text()[:12]); err != nil {
 		return err
 	}
+	c.dir = c.journal.Path()
 	ca, err := newAuthority()
 	if err != nil {
 		return fmt.Errorf("making certificates: %w", err)
@@ -226,6 +229,9 @@ func (c *Cluster) startCombined(ctx context.Context, flags []string, log io.Writ
 		return "", err
 	}
 	c.processes = append(c.processes, p)
+	if err := c.killLater(p); err != nil {
+		return "", err
+	}
 	line := make(chan string, 1)
 	go func() {
 		s, _ := bufio.NewReader(r).ReadString('\n')
@@ -241,6 +247,17 @@ func (c *Cluster) startCombined(ctx context.Context, flags []string, log io.Writ
 	case <-ctx.Done():
 		return "", fmt.Errorf("%w; it said:\n%s", context.Cause(ctx), p.said)
 	}
+}
+
+// killLater has a later run kill a process that outlives this one, though it is
+// told to end.
+func (c *Cluster) killLater(p *process) error {
+	pid := p.cmd.Process.Pid
+	start, err := journal.StartOf(pid)
+	if err != nil {
+		return nil // it has ended, or processes cannot be named here
+	}
+	return c.journal.Add(journal.Op{ID: "process", Kind: journal.Kill, PID: pid, Start: start})
 }
 
 // startSeparate starts etcd and the API server, and returns its URL. They
@@ -426,8 +443,9 @@ func (c *Cluster) Close() error {
 			defer cancel()
 			errs = append(errs, c.endpoint.Close(ctx))
 		}
-		if c.dir != "" {
-			errs = append(errs, os.RemoveAll(c.dir))
+		if c.journal != nil {
+			_, err := c.journal.Close()
+			errs = append(errs, err)
 		}
 		if err := errors.Join(errs...); err != nil {
 			c.stopErr = fmt.Errorf("stopping the Kubernetes API server: %w", err)

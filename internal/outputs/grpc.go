@@ -455,7 +455,7 @@ func (s *grpcSource) probeLater(ctx context.Context) bool {
 }
 
 // FromResponse reads an alert of the gRPC outputs API. Values of fields are
-// strings, as the API carries them.
+// strings, as the API carries them, or nil.
 func FromResponse(res *outputs.Response) *alert.Alert {
 	a := &alert.Alert{
 		Rule:     res.GetRule(),
@@ -470,7 +470,7 @@ func FromResponse(res *outputs.Response) *alert.Alert {
 		a.Time = t.AsTime()
 	}
 	for k, v := range res.GetOutputFields() {
-		a.Fields[k] = v
+		a.Fields[k] = alert.Value(v)
 	}
 	return a
 }

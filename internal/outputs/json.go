@@ -65,6 +65,9 @@ func ParseJSON(b []byte) (*alert.Alert, error) {
 		Hostname: j.Hostname,
 		Tags:     j.Tags,
 	}
+	for name, v := range a.Fields {
+		a.Fields[name] = alert.Value(v)
+	}
 	var name string
 	if json.Unmarshal(j.Priority, &name) == nil {
 		if p, err := alert.ParsePriority(name); err == nil {

@@ -23,6 +23,7 @@ type collector struct {
 	lists      []*list
 	listByName map[string]*list
 	round      int // counts the conditions into which lists were put
+	longest    int // how long a condition may grow by them
 
 	macros      []*macro
 	macroByName map[string]*macro
@@ -32,6 +33,10 @@ type collector struct {
 
 	engine  version
 	plugins []pluginRequirement
+
+	// changed are the lists and macros that were defined or changed since the
+	// rules were compiled last.
+	changed map[string]bool
 }
 
 type list struct {
@@ -54,6 +59,16 @@ type macro struct {
 	index, visibility int
 	used              bool
 	pos               filter.Pos
+	condition
+}
+
+// condition is what is known of a condition since it was compiled.
+type condition struct {
+	compiled          bool
+	words             []string // those that could be names of lists or macros
+	lists             []*list  // that it names
+	macros            []*macro
+	warnings, remarks []*Problem
 }
 
 type rule struct {
@@ -72,6 +87,8 @@ type rule struct {
 	exceptions        []*exception
 	unknownSource     bool
 	pos               filter.Pos
+	condition
+	out *Rule // once compiled; nil when it is left out
 }
 
 // entry is a value of an exception: a scalar, or a list of entries.
@@ -96,10 +113,10 @@ type pluginRequirement struct {
 	pos          filter.Pos
 }
 
-var errTooLong = errors.New("lists make the condition longer than 1 MiB: do they name each other?")
+var errTooLong = errors.New("lists make the condition longer than all that they hold: do they name each other?")
 
 func newCollector() *collector {
-	return &collector{listByName: map[string]*list{}, macroByName: map[string]*macro{}, ruleByName: map[string]*rule{}}
+	return &collector{listByName: map[string]*list{}, macroByName: map[string]*macro{}, ruleByName: map[string]*rule{}, changed: map[string]bool{}}
 }
 
 func (c *collector) number() int {
@@ -108,6 +125,7 @@ func (c *collector) number() int {
 }
 
 func (c *collector) defineList(l *list) {
+	c.changed[l.name] = true
 	n := c.number()
 	l.index, l.visibility = n, n
 	if prev := c.listByName[l.name]; prev != nil {
@@ -120,6 +138,7 @@ func (c *collector) defineList(l *list) {
 }
 
 func (c *collector) defineMacro(m *macro) {
+	c.changed[m.name] = true
 	n := c.number()
 	m.index, m.visibility = n, n
 	if prev := c.macroByName[m.name]; prev != nil {
@@ -142,7 +161,10 @@ func (c *collector) defineRule(r *rule) {
 }
 
 // changeRule notes that a rule was changed.
-func (c *collector) changeRule(*rule) { c.number() }
+func (c *collector) changeRule(u *rule) {
+	c.number()
+	u.condition = condition{}
+}
 
 // appendText adds more to a condition, after a blank.
 func appendText(t, more *filter.Text, pos filter.Pos) *filter.Text {

@@ -3,7 +3,6 @@
 package rules
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,67 +19,10 @@ const maxNodesOfCondition = 100_000
 
 var errNoField = errors.New("it is not a field")
 
-// compile turns what was collected into a set. It returns an error only when
-// the context ends; what is wrong with the rules goes to l.errs.
-func (l *loader) compile(ctx context.Context, set *Set) error {
-	if err := l.resolveLists(); err != nil {
-		l.errs = append(l.errs, &Problem{Code: ErrValidate, Msg: err.Error()})
-		return nil
-	}
-	// Macros with errors stay without a tree; what names them says nothing
-	// more about them.
-	for _, m := range l.macros {
-		m.expr, m.size = l.parse(m.cond, itemName("macro", m.name))
-	}
-	for _, m := range l.macros {
-		if m.expr == nil {
-			continue
-		}
-		rs := resolver{loader: l, item: itemName("macro", m.name), visibility: m.visibility}
-		m.expr, m.size = rs.resolve(m.expr, nil)
-		m.resolved = m.expr != nil
-	}
-	compilers := map[string]*filter.Compiler{}
-	for _, u := range l.rules {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if u.unknownSource {
-			continue
-		}
-		c := compilers[u.source]
-		if c == nil {
-			c = filter.NewCompiler(l.sources[u.source])
-			compilers[u.source] = c
-			set.programs[u.source] = c.Program()
-		}
-		if r := l.compileRule(u, c); r != nil {
-			set.Rules = append(set.Rules, r)
-		}
-	}
-	for _, m := range l.macros {
-		if !m.used && len(l.errs) == 0 { // what does not load uses nothing
-			l.warnings = append(l.warnings, l.problem(UnusedMacro, m.pos, itemName("macro", m.name), "macro not referred to by any other rule or macro"))
-		}
-		set.Macros = append(set.Macros, &Macro{Name: m.name, Condition: m.cond.String(), Expr: m.expr, Used: m.used, Pos: m.pos})
-	}
-	for _, ls := range l.lists {
-		if !ls.used && len(l.errs) == 0 {
-			l.warnings = append(l.warnings, l.problem(UnusedList, ls.pos, itemName("list", ls.name), "list not referred to by any other rule, macro or list"))
-		}
-		p := &List{Name: ls.name, Used: ls.used, Pos: ls.pos}
-		for _, it := range ls.resolved {
-			p.Items = append(p.Items, it.text)
-		}
-		set.Lists = append(set.Lists, p)
-	}
-	return nil
-}
-
 // parse puts lists into a condition and parses it. It returns nil when that
 // fails, after noting why.
-func (l *loader) parse(cond *filter.Text, item string) (*filter.Expr, int) {
-	text, err := l.putLists(cond)
+func (l *loader) parse(cond *filter.Text, item string, c *condition) (*filter.Expr, int) {
+	text, err := l.putLists(cond, c)
 	if err != nil {
 		l.errs = append(l.errs, l.problem(ErrCompileCondition, cond.Pos(0), item, err.Error()))
 		return nil, 0
@@ -130,6 +72,7 @@ type resolver struct {
 	*loader
 	item       string
 	visibility int
+	cond       *condition
 	failed     bool
 }
 
@@ -148,7 +91,7 @@ func (rs *resolver) resolve(e *filter.Expr, path []*macro) (*filter.Expr, int) {
 func (rs *resolver) fail(e *filter.Expr, hint, format string, args ...any) (*filter.Expr, int) {
 	if !rs.failed { // one error for each condition, as Falco
 		p := rs.problem(ErrValidate, e.Pos(), rs.item, fmt.Sprintf(format, args...))
-		p.Hint = hint
+		p.Hint, p.macro = hint, e.Name
 		rs.errs = append(rs.errs, p)
 	}
 	rs.failed = true
@@ -184,7 +127,9 @@ func (rs *resolver) macro(e *filter.Expr, path []*macro) (*filter.Expr, int) {
 			names = append(names, m.name)
 		}
 		hint := "define it before it is used"
-		if near := spelling.Nearest(e.Name, names); near != "" {
+		if file := upstreamMacros[e.Name]; file != "" {
+			hint = file + " of the upstream rules (falcosecurity/rules) defines it: load that file before this one"
+		} else if near := spelling.Nearest(e.Name, names); near != "" {
 			hint = "did you mean " + near + "?"
 		} else if rs.listByName[e.Name] != nil {
 			hint = "it is a list"
@@ -202,7 +147,7 @@ func (rs *resolver) macro(e *filter.Expr, path []*macro) (*filter.Expr, int) {
 		rs.failed = true
 		return e, 0
 	}
-	m.used = true
+	rs.cond.macros = append(rs.cond.macros, m)
 	body, size := m.expr, m.size
 	if !m.resolved {
 		body, size = rs.node(m.expr, append(path, m))
@@ -240,12 +185,12 @@ func (l *loader) compileRule(u *rule, c *filter.Compiler) *Rule {
 	if !l.compileOutput(u, r, src, item) {
 		return nil
 	}
-	e, _ := l.parse(text, item)
+	e, _ := l.parse(text, item, &u.condition)
 	if e == nil {
 		return nil
 	}
 	l.direct(u, e, r)
-	rs := resolver{loader: l, item: item, visibility: allVisible}
+	rs := resolver{loader: l, item: item, visibility: allVisible, cond: &u.condition}
 	if r.Expr, _ = rs.resolve(e, nil); r.Expr == nil {
 		return nil
 	}

@@ -214,7 +214,7 @@ func (u *rule) withExceptions() (*filter.Text, error) {
 			out.WriteFixed(" and not ", ex.pos)
 			out.WriteText(t, 0, t.Len())
 		}
-		if out.Len() > maxCondition {
+		if out.Len() > maxFile {
 			return nil, errTooLong
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
-// maxCondition bounds how long a condition may grow by its lists: lists that
-// name lists that name lists can double with each step.
+// maxCondition bounds how long a condition may grow by its lists, beyond a few
+// times the length of all that lists hold as written: lists that name lists that
+// name lists can double with each step.
 const maxCondition = 1 << 20
 
 // listItem is an item of a list, with where it was written.
@@ -27,21 +28,21 @@ const (
 // on the text, before it is parsed, as Falco does: a name counts wherever
 // blanks, parentheses, commas or equals signs stand around it, and the lists
 // take their turns in the order of their definition.
-func (c *collector) putLists(t *filter.Text) (*filter.Text, error) {
+func (c *collector) putLists(t *filter.Text, cond *condition) (*filter.Text, error) {
 	c.round++
 	c.want(t.String())
 	for _, l := range c.lists {
 		if l.round != c.round && !(l.oddName && strings.Contains(t.String(), l.name)) {
 			continue
 		}
-		u, used := l.put(t)
+		u, used := l.put(t, c.longest)
 		if !used {
 			continue
 		}
-		if u.Len() > maxCondition {
+		if u.Len() > c.longest {
 			return nil, errTooLong
 		}
-		l.used = true
+		cond.lists = append(cond.lists, l)
 		t = u
 		for _, it := range l.resolved {
 			c.want(it.text)
@@ -67,7 +68,7 @@ func (c *collector) want(s string) {
 }
 
 // put returns t with the list's items in place of its name.
-func (l *list) put(t *filter.Text) (out *filter.Text, used bool) {
+func (l *list) put(t *filter.Text, longest int) (out *filter.Text, used bool) {
 	s := t.String()
 	out = &filter.Text{}
 	in := "list " + l.name
@@ -111,7 +112,7 @@ func (l *list) put(t *filter.Text) (out *filter.Text, used bool) {
 				out.WriteFixed(", ", pos)
 			}
 			out.WriteFixed(quote(it.text), pos)
-			if out.Len() > maxCondition {
+			if out.Len() > longest {
 				return out, true
 			}
 		}
@@ -149,6 +150,13 @@ func quote(s string) string {
 // in conditions, if the order of the lists happens to allow it.
 func (c *collector) resolveLists() error {
 	total := 0
+	c.longest = maxCondition
+	for _, l := range c.lists {
+		l.resolved, l.used = nil, false
+		for _, it := range l.items {
+			c.longest += 4 * (len(it.text) + len(", "))
+		}
+	}
 	for _, l := range c.lists {
 		for _, it := range l.items {
 			inner := c.listByName[it.text]

@@ -3,10 +3,12 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,7 +86,7 @@ func cause(err error) error {
 
 // LoadFiles is like [Load], for files in memory.
 func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
-	l := &loader{collector: newCollector(), sources: map[string]filter.Source{}, files: map[string]*file{}}
+	l := &loader{collector: newCollector(), sources: map[string]filter.Source{}, files: map[string]*file{}, compilers: map[string]*filter.Compiler{}}
 	for _, s := range opts.Sources {
 		l.sources[s.Name()] = s
 	}
@@ -104,27 +106,33 @@ func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
 		wg.Go(read[i].parse)
 	}
 	wg.Wait()
+	whole := len(l.errs) == 0
 	for _, f := range read {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("loading rules: %w", err)
 		}
-		if f != nil {
-			r := &reader{loader: l, file: f}
-			r.read()
+		if f == nil {
+			continue
+		}
+		r := &reader{loader: l, file: f}
+		errs := len(l.errs)
+		r.read()
+		whole = whole && len(l.errs) == errs
+		if whole { // what is missing would only cause more errors
+			if err := l.compile(ctx); err != nil {
+				return nil, fmt.Errorf("loading rules: %w", err)
+			}
 		}
 	}
 	if opts.Plugins != nil {
 		l.checkPlugins(opts.Plugins)
 	}
-	if len(l.errs) == 0 { // what is missing would only cause more errors
-		if err := l.compile(ctx, set); err != nil {
-			return nil, fmt.Errorf("loading rules: %w", err)
-		}
-	}
 	if len(l.errs) > 0 {
+		l.explainLater()
+		l.gather()
 		return nil, &Error{Problems: l.errs, Warnings: l.warnings, Remarks: l.remarks}
 	}
-	set.Warnings, set.Remarks = l.warnings, l.remarks
+	l.assemble(set)
 	if l.engine != (version{}) {
 		set.RequiredEngine = l.engine.String()
 	}
@@ -137,11 +145,12 @@ func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
 // loader is the state of one load.
 type loader struct {
 	*collector
-	sources  map[string]filter.Source
-	files    map[string]*file
-	errs     []*Problem
-	warnings []*Problem
-	remarks  []*Problem
+	sources   map[string]filter.Source
+	compilers map[string]*filter.Compiler // by source
+	files     map[string]*file
+	errs      []*Problem
+	warnings  []*Problem
+	remarks   []*Problem
 }
 
 // problem makes a problem with the line that it is about.
@@ -165,75 +174,153 @@ func (l *loader) sourceNames() string {
 	return strings.Join(names, ", ")
 }
 
+// otherPlugins are the plugins of falcosecurity/plugins that Options.Plugins may
+// lack: their events or fields are not here, which their rules say one by one.
+var otherPlugins = []string{"anomalydetection", "cloudtrail", "collector", "dummy", "dummy_c", "gcpaudit", "github", "json", "k8saudit",
+	"k8saudit-aks", "k8saudit-eks", "k8saudit-gke", "k8saudit-ovh", "k8smeta", "kafka", "krsi", "okta"}
+
+// checkPlugins refuses requirements that the plugins do not satisfy. One that
+// names a well-known plugin, which is not here, is a remark: only rules that use
+// that plugin cannot be judged.
 func (l *loader) checkPlugins(have map[string]string) {
 requirements:
 	for _, req := range l.plugins {
 		var want []string
+		wellKnown := false
 		for _, alt := range req.alternatives {
 			w, _ := parseVersion(alt.Version)
-			if h, ok := parseVersion(have[alt.Name]); ok && h.satisfies(w) {
+			if version, ok := have[alt.Name]; ok {
+				if h, ok := parseVersion(version); ok && h.satisfies(w) {
+					continue requirements
+				}
+				l.errs = append(l.errs, l.problem(ErrValidate, req.pos, "required_plugin_versions",
+					fmt.Sprintf("the rules require the plugin %s in version %s, but its version is %s", alt.Name, alt.Version, version)))
 				continue requirements
 			}
+			wellKnown = wellKnown || slices.Contains(otherPlugins, alt.Name)
 			want = append(want, alt.Name+" (>= "+alt.Version+")")
 		}
-		l.errs = append(l.errs, l.problem(ErrValidate, req.pos, "required_plugin_versions", "plugin requirement not satisfied, one of these must be there: "+strings.Join(want, ", ")))
+		msg := "plugin requirement not satisfied, one of these must be there: " + strings.Join(want, ", ")
+		if wellKnown {
+			l.remark(req.pos, "%s", msg).hint("rules that use it are not judged; a Falco without it refuses the file")
+			continue
+		}
+		l.errs = append(l.errs, l.problem(ErrValidate, req.pos, "required_plugin_versions", msg).
+			hint("the plugins that are here are %s: judge these rules with a Falco that loads the others", strings.Join(slices.Sorted(maps.Keys(have)), ", ")))
 	}
 }
 
+// Files are rules files that were found.
+type Files struct {
+	Names []string
+
+	// Left are the files that a folder or a glob stands for and that are no rules
+	// files, because their names end neither in .yaml nor in .yml.
+	Left []string
+}
+
 // Find expands what a user names as rules files: files, directories, and globs
-// of both, in order. A directory stands for the .yaml and .yml files in it, by
-// name. A file that is named several times counts where it is named first. A
-// pattern that stands for nothing is an error.
-func Find(patterns ...string) ([]string, error) {
-	var files []string
+// of both, in order. A directory stands for the .yaml and .yml files in it, and a
+// glob for those that it matches, by name; a file "x.local.yaml" comes after
+// "x.yaml", as Falco loads its own falco_rules.local.yaml. A file that is named
+// several times counts where it is named first. A pattern that stands for nothing
+// is an error.
+func Find(patterns ...string) (*Files, error) {
+	found := &Files{}
 	seen := map[string]bool{}
-	add := func(name string) {
-		key := name
-		if abs, err := filepath.Abs(name); err == nil {
-			key = abs
+	for _, p := range patterns {
+		names, left, err := expand(p)
+		if err != nil {
+			return nil, fmt.Errorf("finding rules files: %w", err)
 		}
-		if !seen[key] {
-			seen[key] = true
-			files = append(files, name)
+		if len(names) == 0 {
+			err := fmt.Errorf("finding rules files: nothing matches %q (a file, a directory with .yaml files, or a glob)", p)
+			if len(left) > 0 {
+				err = fmt.Errorf("%w: %s: neither .yaml nor .yml", err, strings.Join(left[:min(3, len(left))], ", "))
+			}
+			return nil, err
+		}
+		for _, name := range names {
+			key := name
+			if abs, err := filepath.Abs(name); err == nil {
+				key = abs
+			}
+			if !seen[key] {
+				seen[key] = true
+				found.Names = append(found.Names, name)
+			}
+		}
+		for _, name := range left {
+			if !slices.Contains(found.Left, name) {
+				found.Left = append(found.Left, name)
+			}
 		}
 	}
-	for _, p := range patterns {
-		names := []string{p}
-		if _, err := os.Lstat(p); err != nil {
-			var globErr error
-			if names, globErr = filepath.Glob(p); globErr != nil {
-				return nil, fmt.Errorf("finding rules files %q: %w", p, globErr)
-			}
+	return found, nil
+}
+
+// expand lists the rules files that a pattern stands for, and what else it does.
+func expand(pattern string) (names, left []string, err error) {
+	matches, isGlob := []string{pattern}, false
+	if _, err := os.Lstat(pattern); err != nil {
+		if matches, err = filepath.Glob(pattern); err != nil {
+			return nil, nil, fmt.Errorf("%q: %w", pattern, err)
 		}
-		found := false
-		for _, name := range names {
-			info, err := os.Stat(name)
-			if err != nil {
-				return nil, fmt.Errorf("finding rules files: %w", err)
-			}
-			if !info.IsDir() {
-				add(name)
-				found = true
-				continue
-			}
+		isGlob = true
+	}
+	sortRulesFiles(matches)
+	for _, name := range matches {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case !info.IsDir() && (!isGlob || isRulesFile(name)):
+			names = append(names, name)
+		case !info.IsDir():
+			left = append(left, name)
+		default:
 			entries, err := os.ReadDir(name)
 			if err != nil {
-				return nil, fmt.Errorf("finding rules files: %w", err)
+				return nil, nil, err
 			}
+			var within []string
 			for _, e := range entries {
 				full := filepath.Join(name, e.Name())
-				if ext := filepath.Ext(full); ext != ".yaml" && ext != ".yml" {
-					continue
-				}
-				if info, err := os.Stat(full); err == nil && info.Mode().IsRegular() {
-					add(full)
-					found = true
+				info, err := os.Stat(full)
+				switch {
+				case err != nil || !info.Mode().IsRegular():
+				case isRulesFile(full):
+					within = append(within, full)
+				default:
+					left = append(left, full)
 				}
 			}
-		}
-		if !found {
-			return nil, fmt.Errorf("finding rules files: nothing matches %q (a file, a directory with .yaml files, or a glob)", p)
+			sortRulesFiles(within)
+			names = append(names, within...)
 		}
 	}
-	return files, nil
+	return names, left, nil
+}
+
+func isRulesFile(name string) bool {
+	ext := filepath.Ext(name)
+	return ext == ".yaml" || ext == ".yml"
+}
+
+// sortRulesFiles sorts by name, x.local.yaml as if it were x.yaml and behind it.
+func sortRulesFiles(names []string) {
+	key := func(name string) (string, int) {
+		ext := filepath.Ext(name)
+		base, local := strings.CutSuffix(strings.TrimSuffix(name, ext), ".local")
+		if local {
+			return base + ext, 1
+		}
+		return name, 0
+	}
+	slices.SortStableFunc(names, func(a, b string) int {
+		keyA, localA := key(a)
+		keyB, localB := key(b)
+		return cmp.Or(strings.Compare(keyA, keyB), localA-localB)
+	})
 }

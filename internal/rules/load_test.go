@@ -163,7 +163,8 @@ func TestPlugins(t *testing.T) {
 		{map[string]string{"a": "1.2.0"}, true},
 		{map[string]string{"a": "1.1.9"}, false},
 		{map[string]string{"a": "2.0.0"}, false},
-		{map[string]string{"a": "1.1.0", "b": "0.3.1"}, true},
+		{map[string]string{"a": "1.1.0", "b": "0.3.1"}, false}, // the first that is there decides
+		{map[string]string{"b": "0.3.1"}, true},
 	} {
 		set, err := LoadFiles(context.Background(), []File{file}, Options{Plugins: tt.have})
 		if (err == nil) != tt.ok {
@@ -177,7 +178,7 @@ func TestPlugins(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"b.yaml", "a.yml", "c.txt", "sub/d.yaml", "sub.yaml/x.yaml"} {
+	for _, name := range []string{"b.yaml", "a.yml", "c.txt", "sub/d.yaml", "sub.yaml/x.yaml", "b.local.yaml", "b-more.yaml"} {
 		full := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(full), 0o777); err != nil {
 			t.Fatal(err)
@@ -190,9 +191,11 @@ func TestFind(t *testing.T) {
 	for _, tt := range []struct {
 		patterns, want []string
 	}{
-		{[]string{dir}, []string{"a.yml", "b.yaml"}},
-		{[]string{in("b.yaml"), dir}, []string{"b.yaml", "a.yml"}},
-		{[]string{in("*.yaml")}, []string{"b.yaml", "sub.yaml/x.yaml"}},
+		{[]string{dir}, []string{"a.yml", "b-more.yaml", "b.yaml", "b.local.yaml"}},
+		{[]string{in("b.yaml"), dir}, []string{"b.yaml", "a.yml", "b-more.yaml", "b.local.yaml"}},
+		{[]string{in("*.yaml")}, []string{"b-more.yaml", "b.yaml", "b.local.yaml", "sub.yaml/x.yaml"}},
+		{[]string{in("*")}, []string{"a.yml", "b-more.yaml", "b.yaml", "b.local.yaml", "sub/d.yaml", "sub.yaml/x.yaml"}},
+		{[]string{in("*.txt")}, nil},
 		{[]string{in("sub*")}, []string{"sub/d.yaml", "sub.yaml/x.yaml"}},
 		{[]string{in("c.txt")}, []string{"c.txt"}},
 		{[]string{in("nothing*")}, nil},
@@ -203,12 +206,20 @@ func TestFind(t *testing.T) {
 		if (err != nil) != (tt.want == nil) {
 			t.Errorf("Find(%q): %v", tt.patterns, err)
 		}
+		if got == nil {
+			got = &Files{}
+		}
 		var want []string
 		for _, w := range tt.want {
 			want = append(want, in(w))
 		}
-		if d := cmp.Diff(want, got); d != "" {
+		if d := cmp.Diff(want, got.Names); d != "" {
 			t.Errorf("Find(%q) (-want +got):\n%s", tt.patterns, d)
+		}
+	}
+	for _, pattern := range []string{dir, in("*")} {
+		if got, err := Find(pattern); err != nil || len(got.Left) != 1 || got.Left[0] != in("c.txt") {
+			t.Errorf("Find(%q) left %v, want c.txt: %v", pattern, got.Left, err)
 		}
 	}
 }

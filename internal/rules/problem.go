@@ -56,6 +56,10 @@ type Problem struct {
 	Msg     string     `json:"message"`
 	Hint    string     `json:"hint,omitempty"`    // what to do about it
 	Snippet string     `json:"snippet,omitempty"` // the line at Pos, with a mark under the column
+
+	macro string // that was not there
+	of    *rule  // that it keeps from being compiled, and the file that was at hand
+	file  string
 }
 
 // String is one line: file:line:column: CODE: item: message.

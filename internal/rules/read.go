@@ -440,6 +440,7 @@ func (r *reader) readList(n *falcoyaml.Node) error {
 	}
 	prev.items = append(slices.Clip(prev.items), l.items...)
 	prev.visibility = r.number()
+	r.changed[l.name] = true
 	return nil
 }
 
@@ -468,6 +469,8 @@ func (r *reader) readMacro(n *falcoyaml.Node) error {
 	}
 	prev.cond = appendText(prev.cond, m.cond, m.pos)
 	prev.visibility = r.number()
+	prev.condition = condition{}
+	r.changed[m.name] = true
 	return nil
 }
 

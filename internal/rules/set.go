@@ -20,6 +20,9 @@ type Set struct {
 	// the files, though Falco says nothing of it.
 	Warnings, Remarks []*Problem
 
+	// LeftOut are the rules of sources that are not here, in order.
+	LeftOut []LeftOut
+
 	// Files are the files that were read, in order.
 	Files []string
 
@@ -30,6 +33,17 @@ type Set struct {
 	RequiredPlugins [][]PluginVersion
 
 	programs map[string]*filter.Program
+}
+
+// LeftOut is a rule that was not loaded, because its source is not here.
+type LeftOut struct {
+	Name, Source string
+	Pos          filter.Pos
+}
+
+// leaveOut notes a rule whose source is not here.
+func (s *Set) leaveOut(u *rule) {
+	s.LeftOut = append(s.LeftOut, LeftOut{u.name, u.source, u.pos})
 }
 
 // PluginVersion is a plugin in at least a version.

@@ -15,8 +15,8 @@ import (
 )
 
 // Response is the message that carries the alert over the gRPC API, as Falco
-// fills it: numbers as text, a missing value as "null". Bytes that are no UTF-8
-// are replaced, because a message with them could not be sent.
+// fills it: numbers and lists as outputs print them, a missing value as "<NA>",
+// as Falco 0.43.1 does. Bytes that are no UTF-8 are replaced, because a message with them could not be sent.
 func Response(a *alert.Alert) *outputs.Response {
 	res := &outputs.Response{
 		Priority:     schema.Priority(a.Priority),
@@ -41,7 +41,13 @@ func Response(a *alert.Alert) *outputs.Response {
 func fieldText(v any) string {
 	switch v := v.(type) {
 	case nil:
-		return "null"
+		return alert.Missing
+	case []any:
+		items := make([]string, len(v))
+		for i := range v {
+			items[i] = fieldText(v[i])
+		}
+		return "(" + strings.Join(items, ",") + ")"
 	case string:
 		return v
 	case fmt.Stringer:

@@ -99,13 +99,13 @@ func Start(opts Options) (*Server, error) {
 	}
 	lis := opts.Listener
 	if lis == nil {
-		// Kept short: the path of a unix socket is limited to about 100 bytes.
-		dir, err := journal.CreatePrivate("", rand.Text()[:12])
+		const name = "falco.sock"
+		dir, err := journal.CreateForSocket(rand.Text()[:12], name)
 		if err != nil {
 			return nil, fmt.Errorf("making the directory of the alerts' socket: %w", err)
 		}
 		s.dir = dir
-		lis, err = net.Listen("unix", filepath.Join(dir.Path(), "falco.sock"))
+		lis, err = net.Listen("unix", filepath.Join(dir.Path(), name))
 		if err != nil {
 			dir.Close()
 			return nil, fmt.Errorf("listening for subscribers of alerts: %w", err)

@@ -209,11 +209,11 @@ func TestResponse(t *testing.T) {
 	at := time.Date(2026, 11, 22, 23, 14, 5, 504091328, time.UTC)
 	got := Response(&alert.Alert{
 		Time: at, Rule: "r", Priority: alert.Warning, Source: "syscall", Output: "a\xffb", Hostname: "vm", Tags: []string{"t"},
-		Fields: map[string]any{"s": "x", "n": nil, "f": 1.0, "i": 1795390912906942238, "j": json.Number("12"), "b": true, "u": uint64(7)},
+		Fields: map[string]any{"s": "x", "n": nil, "f": 1.0, "i": 1795390912906942238, "j": json.Number("12"), "b": true, "u": uint64(7), "l": []any{"a", json.Number("1")}},
 	})
 	want := &outputs.Response{
 		Time: timestamppb.New(at), Rule: "r", Priority: 4, Source: "syscall", Output: "a\uFFFDb", Hostname: "vm", Tags: []string{"t"},
-		OutputFields: map[string]string{"s": "x", "n": "null", "f": "1", "i": "1795390912906942238", "j": "12", "b": "true", "u": "7"},
+		OutputFields: map[string]string{"s": "x", "n": "<NA>", "l": "(a,1)", "f": "1", "i": "1795390912906942238", "j": "12", "b": "true", "u": "7"},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

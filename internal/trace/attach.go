@@ -46,6 +46,7 @@ type tracer struct {
 	pid      int
 	wanted   typeSet
 	followed typeSet
+	kept     typeSet // of followed: what is followed also where nothing is judged
 	exit     Exit
 	exited   bool
 
@@ -60,7 +61,9 @@ type tracer struct {
 	outside    map[int64]*process
 	containers map[string]*event.Container
 	overlays   map[uint64]bool
-	interfaces []netip.Prefix // of this machine, once they were needed
+	begun      bool              // a process has marked its begin
+	origins    map[uint64]origin // of calls, by addresses of this program
+	interfaces []netip.Prefix    // of this machine, once they were needed
 
 	boot       int64 // when the system started
 	initStart  int64 // when pid 1 of the tracer's namespace did
@@ -107,12 +110,13 @@ func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
 		processes: make(map[int64]*process), threads: make(map[int]*thread),
 		held: make(map[int]uint64), lost: make(map[int]bool),
 		outside: make(map[int64]*process), containers: make(map[string]*event.Container),
-		overlays: make(map[uint64]bool), strings: make(map[string]string),
+		overlays: make(map[uint64]bool), origins: make(map[uint64]origin), strings: make(map[string]string),
 		world: machine.New(), boot: bootTime(), ways: waysFor(opts), buf: make([]byte, 1<<16), file: make([]byte, 0, 8192),
 	}
 	if t.ways&(PidfdGetfd|ProcNet) == 0 {
 		t.followed[event.SysSocket] = true // see followedSet
 	}
+	t.kept = keptSet(t.followed)
 	tr := &Tracer{done: make(chan struct{})}
 	attached := make(chan error)
 	go onFreshThread(func() {
@@ -177,6 +181,9 @@ func (t *tracer) attach() error {
 	t.setParent(p, t.ancestor(p.PPID))
 	t.setPidnsStart(p)
 	p.allCalls = t.opts.AllCalls
+	if p.judged = t.opts.Marks == 0; !p.judged {
+		p.marks = &marked{private: [2]int64{-1, -1}}
+	}
 	if st := t.status(p.PID); st.seccompFilters > 0 {
 		p.allCalls = true // those filters could hide calls from ours
 	}

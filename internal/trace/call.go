@@ -18,6 +18,7 @@ type call struct {
 	nr     int
 	args   [6]uint64
 	compat bool // of a 32-bit program
+	judged bool
 	ret    int64
 	params []event.Param
 
@@ -74,12 +75,21 @@ func (t *tracer) enter(th *thread, info *syscallInfo) {
 		th.told = false
 		t.keepTraced(th, info.sp)
 	case event.SysPrctl:
+		if t.opts.Marks.in(&c.args) {
+			t.marking(th, &c.args)
+			c.typ, th.inCall = event.None, th.proc.allCalls
+			return
+		}
 		if !t.followed[c.typ] && c.args[0] != unix.PR_SET_SECCOMP {
 			return
 		}
 	}
 	if !t.followed[c.typ] && c.restore == nil && c.typ != event.SysPrctl {
 		return // seen because the process stops at each call
+	}
+	setsFilter := c.typ == event.SysPrctl && c.args[0] == unix.PR_SET_SECCOMP
+	if c.judged = t.judgesCall(th, info); !c.judged && !t.kept[c.typ] && c.restore == nil && !setsFilter {
+		return
 	}
 	th.inCall = true
 	d := &decoders[c.typ]
@@ -198,6 +208,7 @@ func (t *tracer) leave(th *thread, ret int64) {
 	if !t.followed[c.typ] {
 		return
 	}
+	c.judged = c.judged && t.judges(th)
 	d := &decoders[c.typ]
 	for i := range d.params {
 		if d.params[i].exit != nil {
@@ -266,8 +277,11 @@ func aboutParam(typ event.Type, def *event.Def) int {
 	return -1
 }
 
-// report hands an event to the handler.
+// report hands an event to the handler, if it is judged.
 func (t *tracer) report(th *thread, c *call) {
+	if !c.judged || !t.judgesDescriptor(th.proc, c.fdNum) {
+		return
+	}
 	def := c.typ.Def()
 	e := &t.event
 	*e = event.Event{

@@ -285,7 +285,8 @@ func (x *decoding) fillClone(th *thread, ret int64, flags uint64) {
 // reportBirth reports a new thread's own side of the call that made it.
 func (t *tracer) reportBirth(th *thread) {
 	c := &th.call
-	*c = call{typ: th.bornBy, cloneFlags: th.bornWith, fdNum: -1}
+	whole := th.TID == th.proc.PID
+	*c = call{typ: th.bornBy, cloneFlags: th.bornWith, fdNum: -1, judged: t.judgesThread(th, whole)}
 	x := decoding{t, th, c}
 	x.fillClone(th, 0, th.bornWith)
 	t.report(th, c)
@@ -337,7 +338,7 @@ func (t *tracer) reportExec(th *thread) {
 			delete(p.FDs, num)
 		}
 	}
-	if !inCall || !t.wanted[event.SysExecve] {
+	if c.judged = t.markedExec(th); !inCall || !c.judged || !t.wanted[event.SysExecve] {
 		return
 	}
 	c.typ, c.ret, c.fd, c.fdNum = event.SysExecve, 0, nil, -1
@@ -464,7 +465,7 @@ func (b *builder) null()              { b.add(event.Param{Null: true}) }
 // reportExit reports the end of a thread.
 func (t *tracer) reportExit(th *thread, ws unix.WaitStatus) {
 	c := &th.call
-	*c = call{typ: event.EvtProcexit, fdNum: -1, params: c.params}
+	*c = call{typ: event.EvtProcexit, fdNum: -1, params: c.params, judged: t.judgesThread(th, th.proc.alive == 0)}
 	b := builder{c.params[:0]}
 	b.num(int64(uint32(ws)))
 	if ws.Signaled() {
@@ -520,7 +521,7 @@ func (t *tracer) reportSignal(th *thread, sig int) {
 		}
 	}
 	// The thread may be inside a call, whose record must not be lost.
-	c := call{typ: event.EvtSignaldeliver, fdNum: -1}
+	c := call{typ: event.EvtSignaldeliver, fdNum: -1, judged: t.judgesSignal(th, sig, info.pid)}
 	b := builder{}
 	b.add(event.Param{Num: sender, Str: t.commOf(sender)})
 	b.add(event.Param{Num: th.TID, Str: th.proc.Comm})

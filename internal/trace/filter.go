@@ -76,6 +76,21 @@ func followedSet(types []event.Type) typeSet {
 	return set
 }
 
+// keptSet is the set of events to decode where nothing is judged: those that
+// processes, programs and descriptors are known by.
+func keptSet(set typeSet) typeSet {
+	var always typeSet
+	for _, typ := range append(append([]event.Type{
+		event.SysClone, event.SysFork, event.SysVfork, event.SysExecve, event.SysExecveat, event.SysClose,
+	}, stateTypes...), fdTypes...) {
+		always[typ] = true
+	}
+	for typ := range set {
+		set[typ] = set[typ] && (always[typ] || event.Type(typ).Def().Attrs&event.CreatesFD != 0)
+	}
+	return set
+}
+
 // Program returns the seccomp filter that makes exactly those calls stop which
 // a tracer with the same types must see, for [InstallFilter].
 func Program(types []event.Type) ([]byte, error) {
@@ -118,9 +133,10 @@ func filterFor(set *typeSet) []bpf.Instruction {
 	if nrs := event.SysClone.Numbers(goarch); !set[event.SysClone] && len(nrs) > 0 {
 		body = append(body, traceIfArg(nrs[0], bpf.JumpBitsSet, unix.CLONE_UNTRACED)...)
 	}
-	// After prctl(PR_SET_SECCOMP) a filter of the process's own is in force.
+	// After prctl(PR_SET_SECCOMP) a filter of the process's own is in force. And
+	// marks are calls of prctl.
 	if nrs := event.SysPrctl.Numbers(goarch); !set[event.SysPrctl] && len(nrs) > 0 {
-		body = append(body, traceIfArg(nrs[0], bpf.JumpEqual, unix.PR_SET_SECCOMP)...)
+		body = append(body, traceIfArg(nrs[0], bpf.JumpEqual, unix.PR_SET_SECCOMP, markOption)...)
 	}
 	body = append(body, allow)
 
@@ -147,14 +163,17 @@ func filterFor(set *typeSet) []bpf.Instruction {
 	return append(prog, body...)
 }
 
-func traceIfArg(nr int, cond bpf.JumpTest, value uint32) []bpf.Instruction {
-	return []bpf.Instruction{
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(nr), SkipFalse: 4},
+func traceIfArg(nr int, cond bpf.JumpTest, values ...uint32) []bpf.Instruction {
+	prog := []bpf.Instruction{
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(nr), SkipFalse: uint8(2 + 2*len(values))},
 		bpf.LoadAbsolute{Off: dataArg0, Size: 4},
-		bpf.JumpIf{Cond: cond, Val: value, SkipFalse: 1},
-		bpf.RetConstant{Val: unix.SECCOMP_RET_TRACE},
-		bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW},
 	}
+	for _, value := range values {
+		prog = append(prog,
+			bpf.JumpIf{Cond: cond, Val: value, SkipFalse: 1},
+			bpf.RetConstant{Val: unix.SECCOMP_RET_TRACE})
+	}
+	return append(prog, bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW})
 }
 
 func nativeNumbers(set *typeSet) []int {

@@ -23,6 +23,9 @@ type process struct {
 	allCalls     bool  // stop at each call
 	alive        int   // threads known to live
 	heir         int64 // when it has ended: who inherited its children
+
+	judged bool    // what it does is judged
+	marks  *marked // nil unless it makes marks
 }
 
 // thread is a tracee.
@@ -41,6 +44,7 @@ type thread struct {
 	asked     uint64 // the latest notification for which it was interrupted
 	listening bool   // it is stopped, as its process is by a signal
 	told      bool   // a child was told of since it began its call
+	aside     []bool // what it does is not judged; whether its children's execs are
 }
 
 // ancestor returns a process outside the tree, with its ancestors, from /proc.
@@ -153,6 +157,7 @@ func (t *tracer) fork(pid int64, by *thread, flags uint64) *process {
 	if comm := t.readProc(pid, "comm"); len(comm) > 0 {
 		p.Comm = t.intern(comm[:len(comm)-1])
 	}
+	p.inherit(by, p.VPID)
 	t.mu.Lock()
 	t.processes[pid] = p
 	t.mu.Unlock()
@@ -176,6 +181,7 @@ func (t *tracer) adopt(tid int) *thread {
 			t.setPidnsStart(p)
 			p.allCalls = parent.allCalls
 		}
+		p.judged = t.opts.Marks == 0 || t.begun
 		t.mu.Lock()
 		t.processes[st.tgid] = p
 		t.mu.Unlock()

@@ -334,7 +334,8 @@ func TestRootKilled(t *testing.T) {
 		tr := attach(t, context.Background(), trace.Options{
 			Types: types(t, "openat", "open", "execve", "fork", "clone"),
 			Handler: func(e *event.Event) {
-				if n++; n >= after && !killed {
+				// A thread may be born before the gate opens.
+				if n++; n >= after && !killed && pid.Load() > 0 {
 					killed = true
 					syscall.Kill(int(pid.Load()), syscall.SIGKILL)
 				}

@@ -20,6 +20,27 @@
 // The package imports internal/event and internal/machine. Data
 // enters from the kernel and leaves through the handler.
 //
+// # Marks
+//
+// With [Options.Marks], nothing is reported until the attached process calls
+// [Marks.Begin], and nothing that it does itself after [Marks.End]. What it
+// starts in between is reported to its end. Parts of its work it can leave out
+// by [Marks.Aside], and by [Marks.Spawn] when they start processes of its own
+// program, which make marks too. The state of processes is followed always.
+//
+// In a process that makes marks, calls that Go's runtime makes are not reported,
+// whatever made it make them: for memory (mmap, munmap, madvise), threads
+// (clone, futex, sched_yield, nanosleep, exit and the births and ends of
+// threads), signals (rt_sigaction, rt_sigprocmask, rt_sigreturn, sigaltstack,
+// tgkill, and SIGURG to itself) and polling (epoll_create1, epoll_ctl,
+// epoll_pwait, eventfd2). They are told by the address of the instruction. Made
+// by package syscall, the same calls are reported. Where the program is linked
+// with C code, a C library makes its threads: of mmap, munmap, mprotect,
+// madvise, brk, futex, rseq, set_robust_list, set_tid_address, rt_sigprocmask,
+// sigaltstack, sched_getaffinity, sched_yield, prctl, gettid and exit, those
+// that C code makes on another thread than the first are not reported, and on
+// the first thread they are, also when they only make a thread for a goroutine.
+//
 // # What it does
 //
 //   - A process that is a tracee cannot be traced by another: a tracee's own
@@ -43,6 +64,8 @@
 package trace
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"syscall"
 
@@ -76,6 +99,10 @@ type Options struct {
 	// works here, as [Probe] found; of those that are left the best is used.
 	Ways Way
 
+	// Marks are those that the attached process makes: only what lies between
+	// them is reported. Zero reports everything.
+	Marks Marks
+
 	// Container completes what the engine knows of a container, by its full
 	// ID. When nil, or when it returns nil, only the IDs are known.
 	Container func(id string) *event.Container
@@ -103,6 +130,19 @@ const (
 
 	allWays = ProcessVMReadv | ProcMem | PeekData | PidfdGetfd | ProcNet | FollowCalls
 )
+
+// Marks are how the attached process, if it is this same program, tells which
+// part of its life is to be reported; see the package's comment. They are system
+// calls that do nothing, which no one makes who does not know this number. The
+// zero Marks makes none.
+type Marks uint64
+
+// NewMarks returns marks that no other run makes.
+func NewMarks() Marks {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return Marks(binary.NativeEndian.Uint64(b[:]) | 1)
+}
 
 // Exit is how the attached process ended.
 type Exit struct {

@@ -4,6 +4,7 @@ package apiserver
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -17,7 +18,8 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/falcotest/go-falcotest/internal/filelock"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 //go:embed source
@@ -93,11 +95,14 @@ func Build(ctx context.Context, log io.Writer) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("building the API server: %w", err)
 	}
-	unlock, err := lockedfile.MutexAt(filepath.Join(dir, "lock")).Lock()
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return "", fmt.Errorf("building the API server: waiting for other builds: %w", err)
+		return "", fmt.Errorf("building the API server: %w", err)
 	}
-	defer unlock()
+	defer lock.Close()
+	if err := filelock.Wait(ctx, lock); err != nil {
+		return "", fmt.Errorf("building the API server: waiting for another build: %w", err)
+	}
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
@@ -108,11 +113,12 @@ func Build(ctx context.Context, log io.Writer) (string, error) {
 }
 
 func build(ctx context.Context, program string, log io.Writer) error {
-	dir, err := os.MkdirTemp("", "falcotest-apiserver-")
+	work, err := journal.CreatePrivate("", "apiserver-"+rand.Text()[:12])
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer work.Close()
+	dir := work.Path()
 	for _, f := range files {
 		b, err := source.ReadFile(path.Join("source", f.name))
 		if err != nil {

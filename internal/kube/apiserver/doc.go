@@ -8,5 +8,5 @@
 // rather than left to the go command to find, because a module's archive does
 // not hold the modules inside it; that is also why its go.mod has another name.
 //
-// The package imports nothing of this module.
+// The package imports internal/filelock and internal/journal.
 package apiserver

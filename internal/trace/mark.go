@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && (amd64 || arm64)
+
+package trace
+
+import (
+	"math"
+	"reflect"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// markOption is an option of prctl(2) that no kernel knows: it fails with
+// EINVAL and does nothing. The second argument is the run's secret, the third
+// the kind of mark, and for the first kind what it tells.
+const markOption = 0x66746d6b
+
+// The kinds of marks.
+const (
+	markBegin = 1 + iota
+	markEnd
+	markAside
+	markSpawn
+	markBack
+)
+
+// mark makes a mark.
+func (m Marks) mark(kind, a, b uintptr) {
+	if m != 0 {
+		unix.RawSyscall6(unix.SYS_PRCTL, markOption, uintptr(m), kind, a, b, 0)
+	}
+}
+
+// Begin says that the judged part of this process begins. What is done with the
+// two descriptors, which are numbers below 65536, is never part of it.
+func (m Marks) Begin(in, out int) {
+	m.mark(markBegin|uintptr(in&math.MaxUint16)<<16|uintptr(out&math.MaxUint16)<<32, anchor(), runtimeAnchor())
+}
+
+// End says that it has ended. What this process has started until then is
+// judged further on.
+func (m Marks) End() { m.mark(markEnd, 0, 0) }
+
+// Aside runs f, which is no part of what is judged, on one thread.
+func (m Marks) Aside(f func()) { m.aside(markAside, f) }
+
+// Spawn runs f, which is no part of what is judged but for one thing: that the
+// processes which it starts execute a program. These are programs of this
+// package's user, which make marks of their own.
+func (m Marks) Spawn(f func()) { m.aside(markSpawn, f) }
+
+func (m Marks) aside(kind uintptr, f func()) {
+	if m == 0 {
+		f()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	m.mark(kind, 0, 0)
+	defer m.mark(markBack, 0, 0)
+	f()
+}
+
+// anchor and runtimeAnchor are addresses by which the tracer, which is the same
+// program, finds out where the program was loaded.
+func anchor() uintptr        { return reflect.ValueOf(onFreshThread).Pointer() }
+func runtimeAnchor() uintptr { return reflect.ValueOf(runtime.GC).Pointer() }
+
+// marked is what the tracer knows of a process that makes marks, until it
+// executes another program.
+type marked struct {
+	private  [2]int64       // descriptors that are not judged
+	slide    uint64         // from the tracer's addresses to the tracee's
+	sameCode bool           // the slide is known
+	execs    bool           // its next exec is judged, though it is made aside
+	children map[int64]bool // by its own numbers: those that were made aside
+}
+
+// marking handles a mark.
+func (t *tracer) marking(th *thread, args *[6]uint64) {
+	p := th.proc
+	if p.marks == nil {
+		return // an action may have found out the secret
+	}
+	switch kind := args[2]; kind & math.MaxUint16 {
+	case markBegin:
+		p.judged, t.begun = true, true
+		p.marks.private = [2]int64{int64(kind >> 16 & math.MaxUint16), int64(kind >> 32 & math.MaxUint16)}
+		p.marks.slide = args[3] - uint64(anchor())
+		p.marks.sameCode = args[4]-uint64(runtimeAnchor()) == p.marks.slide
+	case markEnd:
+		p.judged = false
+	case markAside, markSpawn:
+		th.aside = append(th.aside, kind&math.MaxUint16 == markSpawn)
+	case markBack:
+		if n := len(th.aside); n > 0 {
+			th.aside = th.aside[:n-1]
+		}
+	}
+}
+
+// inherit passes on to a new process what marks have told of its maker.
+func (p *process) inherit(by *thread, vpid int64) {
+	maker := by.proc
+	p.judged = maker.judged && len(by.aside) == 0
+	if maker.marks == nil {
+		return
+	}
+	m := *maker.marks
+	m.children = nil
+	m.execs = maker.judged && len(by.aside) > 0 && by.aside[len(by.aside)-1]
+	p.marks = &m
+	if len(by.aside) > 0 {
+		if maker.marks.children == nil {
+			maker.marks.children = make(map[int64]bool)
+		}
+		maker.marks.children[vpid] = true
+	}
+}
+
+// markedExec brings marks up to date when a process has executed a program, and
+// tells whether that is judged.
+func (t *tracer) markedExec(th *thread) (judged bool) {
+	p := th.proc
+	th.aside = nil
+	switch {
+	case p.marks == nil:
+		return p.judged
+	case p.marks.execs:
+		// Another process of the same kind, which has not begun.
+		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false
+		return true
+	}
+	p.marks = nil
+	return p.judged
+}
+
+// judges tells whether what a thread does now is judged, as far as marks tell.
+func (t *tracer) judges(th *thread) bool { return th.proc.judged && len(th.aside) == 0 }
+
+// judgesCall tells whether a call that begins is judged.
+func (t *tracer) judgesCall(th *thread, info *syscallInfo) bool {
+	if !t.judges(th) {
+		return false
+	}
+	if th.proc.marks == nil || !t.wanted[th.call.typ] {
+		return true
+	}
+	if c := &th.call; (c.typ == event.SysClone || c.typ == event.SysClone3) && c.cloneFlags&unix.CLONE_THREAD != 0 {
+		return false
+	}
+	switch t.origin(th, info) {
+	case originRuntime:
+		return false
+	case originGo:
+		return true
+	}
+	return !clockTypes[th.call.typ] && (th.TID == th.proc.PID || !threadTypes[th.call.typ])
+}
+
+// judgesDescriptor tells whether what is done with a descriptor is judged.
+func (t *tracer) judgesDescriptor(p *process, num int64) bool {
+	return p.marks == nil || num < 0 || num != p.marks.private[0] && num != p.marks.private[1]
+}
+
+// judgesThread tells whether the birth or the end of a thread is judged: those
+// of a Go program come and go as its runtime likes.
+func (t *tracer) judgesThread(th *thread, whole bool) bool {
+	return t.judges(th) && (th.proc.marks == nil || whole)
+}
+
+// judgesSignal tells whether a signal is judged. Go's runtime interrupts its own
+// threads with SIGURG.
+func (t *tracer) judgesSignal(th *thread, sig int, sender int32) bool {
+	m := th.proc.marks
+	if !t.judges(th) || m == nil {
+		return t.judges(th)
+	}
+	switch unix.Signal(sig) {
+	case unix.SIGURG:
+		return int64(sender) != th.proc.VPID
+	case unix.SIGCHLD:
+		return !m.children[int64(sender)]
+	}
+	return true
+}
+
+// origin is what kind of code makes a call.
+type origin uint8
+
+const (
+	originForeign origin = iota // no Go code, or it is not known
+	originGo
+	originRuntime
+	originShared // Go's runtime and package syscall both call it
+)
+
+// origin tells which code of a Go program makes a call.
+func (t *tracer) origin(th *thread, info *syscallInfo) origin {
+	m := th.proc.marks
+	if !m.sameCode {
+		return originForeign
+	}
+	// The address is that of the next instruction.
+	o := t.codeAt(info.ip - 1 - m.slide)
+	if o != originShared {
+		return o
+	}
+	if goarch != "amd64" { // there the caller's address is in a register
+		if runtimeTypes[th.call.typ] {
+			return originRuntime
+		}
+		return originGo
+	}
+	caller, ok := t.u64(th.tid, info.sp)
+	if !ok {
+		return originGo
+	}
+	if t.codeAt(caller-1-m.slide) == originRuntime {
+		return originRuntime
+	}
+	return originGo
+}
+
+// codeAt tells of which kind the code at an address of this program is.
+func (t *tracer) codeAt(pc uint64) origin {
+	o, ok := t.origins[pc]
+	if !ok {
+		o = originOf(runtime.FuncForPC(uintptr(pc)))
+		if len(t.origins) < 8192 {
+			t.origins[pc] = o
+		}
+	}
+	return o
+}
+
+func originOf(f *runtime.Func) origin {
+	if f == nil {
+		return originForeign
+	}
+	switch name := f.Name(); {
+	case strings.HasPrefix(name, "internal/runtime/syscall") && strings.HasSuffix(name, ".Syscall6"):
+		return originShared
+	case strings.HasPrefix(name, "runtime."), strings.HasPrefix(name, "runtime/"), strings.HasPrefix(name, "internal/runtime/"):
+		return originRuntime
+	}
+	return originGo
+}
+
+// typesNamed is a set of types by their names.
+func typesNamed(names ...string) (set typeSet) {
+	for _, name := range names {
+		if typ, ok := event.ByName(name); ok {
+			set[typ] = true
+		}
+	}
+	return set
+}
+
+var (
+	// threadTypes are what a C library calls to make and to end a thread.
+	threadTypes = typesNamed("mmap", "munmap", "mprotect", "madvise", "brk", "futex", "rseq", "set_robust_list", "set_tid_address",
+		"rt_sigprocmask", "sigaltstack", "sched_getaffinity", "sched_yield", "prctl", "gettid", "exit")
+	// clockTypes are called by the code that the kernel puts into each process,
+	// where its clock cannot be read without.
+	clockTypes = typesNamed("clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu")
+	// runtimeTypes are what Go's runtime calls in the way package syscall does.
+	runtimeTypes = typesNamed("epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2")
+)
+
+// in tells whether a call of prctl(2) with these arguments is one of the marks.
+func (m Marks) in(args *[6]uint64) bool {
+	return m != 0 && uint32(args[0]) == markOption && args[1] == uint64(m)
+}
