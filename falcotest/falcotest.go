@@ -100,16 +100,24 @@ func (s *Session) conclude(t testing.TB, r *Result) string {
 		return ""
 	case Skipped:
 		text := s.tellOnce(r).message("")
-		if !s.cfg.strict {
+		if !s.cfg.strict && !r.required {
 			t.Skip(text)
 		}
-		text += "\n  strict    FALCOTEST_STRICT=1 makes a skip a failure"
+		text += s.failedSkip(r)
 		t.Error(text)
 		return text
 	}
 	text := r.message(t.Name())
 	t.Error(text)
 	return text
+}
+
+// failedSkip says why a skip is a failure.
+func (s *Session) failedSkip(r *Result) string {
+	if s.cfg.strict {
+		return "\n  strict    FALCOTEST_STRICT=1 makes a skip a failure"
+	}
+	return fmt.Sprintf("\n  strict    CI is set, where a skip for want of %s is a failure", r.need.Name)
 }
 
 // tellOnce returns the result as it is to be told: what is to be done about a

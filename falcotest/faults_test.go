@@ -19,6 +19,8 @@ var (
 	_ = events.RegisterWithName(fails, "fault.Fails")
 	_ = events.RegisterWithName(skips, "fault.Skips")
 	_ = events.RegisterWithName(hangs, "fault.Hangs")
+	_ = events.RegisterWithName(fails, "k8saudit.AsksOnce") // without a cluster, they do not run
+	_ = events.RegisterWithName(fails, "k8saudit.AsksTwice")
 	_ = events.RegisterWithName(opensNothing, "fault.OpensNothing")
 	_ = events.RegisterWithName(opensFile, "fault.OpensFile")
 	_ = events.RegisterWithName(makesFolder, "fault.MakesFolder")

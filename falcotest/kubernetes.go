@@ -26,6 +26,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/kube/apiserver"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -515,11 +516,21 @@ func (c *cluster) close() error {
 	return errors.Join(errs...)
 }
 
-// clusterNeed says why an action cannot have a cluster, if that is for want of
-// programs to start one; ok tells whether it is. With CI set, there must be.
-func clusterNeed(err error) (need events.Need, ok bool) {
-	if !errors.Is(err, kube.ErrNoBinaries) || os.Getenv("CI") != "" {
-		return events.Need{}, false
+// needServer is the need of the programs of an API server to start.
+var needServer = events.Need{
+	Name: "kube-apiserver",
+	Hint: "build one by `" + apiserver.Command + "` (some minutes, once), or set KUBEBUILDER_ASSETS to the folder of a kube-apiserver and an etcd",
+}
+
+// withoutCluster says in a result why its action cannot have a cluster. Where
+// there are no programs to start one it is skipped, which is a failure where CI
+// is set: a job that was to have them would not notice otherwise.
+func (r *Result) withoutCluster(err error) {
+	r.Outcome, r.Reason = TriggerFailed, err.Error()
+	r.Hint = "mend what keeps the cluster from being used; the action itself was not run"
+	if !errors.Is(err, kube.ErrNoBinaries) {
+		return
 	}
-	return events.Need{Name: "kube-apiserver", Hint: kube.ErrNoBinaries.Error()}, true
+	r.Outcome, r.Reason, r.Hint, r.need = Skipped, "there is no kube-apiserver to start", needServer.Hint, needServer
+	r.required = os.Getenv("CI") != ""
 }

@@ -15,7 +15,8 @@ import (
 type Outcome int
 
 // The outcomes. Missed, TriggerFailed and Inconclusive fail a subtest, each in
-// its own words; Skipped fails it only with FALCOTEST_STRICT=1.
+// its own words; Skipped fails it only with FALCOTEST_STRICT=1 and, where CI is set,
+// for want of an API server to start.
 const (
 	// Detected: an alert of the expected rule was attributed to the action.
 	Detected Outcome = iota + 1
@@ -102,4 +103,6 @@ type Result struct {
 	pid  int
 	kept []any       // the events that its rule can be true for, where they are judged again
 	need events.Need // the unmet one that made it skip
+	// required tells that the need must be met here, so that the skip fails.
+	required bool
 }

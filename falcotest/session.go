@@ -244,10 +244,10 @@ func (s *Session) Trigger(t testing.TB, action string) []*Alert {
 	r := s.Do(t.Context(), action)
 	switch r.Outcome {
 	case Skipped:
-		if !s.cfg.strict {
+		if !s.cfg.strict && !r.required {
 			t.Skip(r.message(""))
 		}
-		t.Fatal(r.message(""))
+		t.Fatal(r.message("") + s.failedSkip(r))
 	case TriggerFailed, Inconclusive:
 		t.Fatal(r.message(t.Name()))
 	}
@@ -324,10 +324,7 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 	}
 	if isKubernetes(sel.action) {
 		if err := s.cluster.start(ctx); err != nil {
-			base.Outcome, base.Reason = TriggerFailed, err.Error()
-			if need, ok := clusterNeed(err); ok {
-				base.Outcome, base.Hint, base.need = Skipped, need.Hint, need
-			}
+			base.withoutCluster(err)
 			return &base
 		}
 		base.Judge = s.cluster.describe(s.judgeName)
