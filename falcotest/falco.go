@@ -4,6 +4,7 @@ package falcotest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,8 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := beforeTimeout(ctx, t)
+	defer cancel()
 	sub, err := outputs.Open(ctx, s.cfg.falco, outputs.Options{Logf: t.Logf, Who: who(t)})
 	if err != nil {
 		return nil, fmt.Errorf("reaching the Falco that judges: %w", err)
@@ -191,6 +194,21 @@ func absolute(paths []string) ([]string, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// beforeTimeout ends the context before go test's -timeout ends the process, so
+// that there is time to say what was waited for.
+func beforeTimeout(ctx context.Context, t testing.TB) (context.Context, context.CancelFunc) {
+	d, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return ctx, func() {}
+	}
+	end, ok := d.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	left := time.Until(end)
+	return context.WithDeadlineCause(ctx, end.Add(-min(left/10, 10*time.Second)), errors.New("go test's -timeout is near"))
 }
 
 // who names this test to others that wait for the same Falco: its binary, which

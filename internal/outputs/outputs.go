@@ -18,7 +18,9 @@ package outputs
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,7 +220,11 @@ func (h *hub) open(ctx context.Context, u *url.URL) {
 	defer close(h.opening)
 	h.err = func() error {
 		if !h.opts.Private {
-			turn, err := turns.Take(ctx, endpoint(u), turns.Options{Logf: h.opts.Logf, Who: h.opts.Who})
+			opts := turns.Options{Logf: h.opts.Logf, Who: h.opts.Who}
+			if u.Scheme == "unix" { // a file can be read by many
+				opts.Folder = folder(u)
+			}
+			turn, err := turns.Take(ctx, endpoint(u), opts)
 			if err != nil {
 				return err
 			}
@@ -399,7 +405,27 @@ func parse(rawURL string) (*url.URL, error) {
 }
 
 // endpoint is what distinguishes the alerts that processes could take from each
-// other: the place, without the caller's certificates.
+// other: the place, without the caller's certificates, and by one name, however
+// it is spelled.
 func endpoint(u *url.URL) string {
-	return u.Scheme + "://" + u.Host + u.Path
+	if u.Host == "" {
+		return u.Scheme + "://" + filepath.Join(folder(u), filepath.Base(u.Path))
+	}
+	host := strings.ToLower(u.Hostname())
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		host = "127.0.0.1"
+	}
+	return u.Scheme + "://" + net.JoinHostPort(host, u.Port())
+}
+
+// folder is where the endpoint is, if it is in one.
+func folder(u *url.URL) string {
+	if u.Host != "" {
+		return ""
+	}
+	dir := filepath.Dir(u.Path)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
 }
