@@ -119,9 +119,9 @@ var socketProtocols = map[string]struct {
 	"PACKET":      {socketInfo{domain: unix.AF_PACKET, typ: unix.SOCK_RAW}, ""},
 }
 
-// findSocket finds a socket by its inode in the tables below /proc/PID/net,
+// findSocket finds a socket by its inode in the tables below /proc/TID/net,
 // which list all that are bound or connected. They are those of the network
-// namespace that the process is in now.
+// namespace that the thread is in now, which need not be its process's.
 func (t *tracer) findSocket(th *thread, num int64) (info socketInfo, err error) {
 	link := t.fdPath(th.TID, num)
 	var st unix.Stat_t
@@ -144,7 +144,7 @@ func (t *tracer) findSocket(th *thread, num int64) (info socketInfo, err error) 
 	if p.table == "" {
 		return info, nil
 	}
-	table, err := t.readFile(string(t.procPath(th.proc.PID, "net/"+p.table)))
+	table, err := t.readFile(string(t.procPath(th.TID, "net/"+p.table)))
 	if err != nil {
 		return info, unix.EOPNOTSUPP
 	}
