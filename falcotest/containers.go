@@ -5,6 +5,8 @@ package falcotest
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/container"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/incontainer"
 )
 
 // needContainer is the need of actions that declare a container, where there is
@@ -66,6 +69,37 @@ func (c *containers) lookup(id string) *event.Container {
 		return nil
 	}
 	return engine.Container(id)
+}
+
+// here is the container that this process itself runs in, nil on a host. What its
+// engine knows of it is known where the engine's socket is there inside too.
+func (c *containers) here(ctx context.Context) *event.Container {
+	if !child.InContainer() {
+		return nil
+	}
+	id, engine := incontainer.Identity()
+	if id != "" {
+		if e, err := c.reach(ctx, func(string, ...any) {}); err == nil {
+			if known, err := e.Inspect(ctx, id); err == nil {
+				known.Own = true
+				return known
+			}
+		}
+	}
+	if id == "" {
+		id = event.UnknownText // it is not the host, at any rate
+	}
+	here := &event.Container{
+		ID: id[:min(12, len(id))], FullID: id, Type: engine, Own: true, Unknown: event.UnknownEngine,
+		// As of the containers that are made for actions.
+		Name: "falcotest", Image: "falcotest/action:latest", Repository: "falcotest/action", Tag: "latest",
+	}
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		here.PodUnknown = event.UnknownEngine
+		namespace, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+		here.PodNamespace = strings.TrimSpace(string(namespace))
+	}
+	return here
 }
 
 func (c *containers) close() error {

@@ -23,9 +23,9 @@ func (r *Result) message(test string) string {
 	}
 	if r.Outcome == Missed {
 		m.add("note", r.WhyNote)
-		if r.Why != nil {
-			m.add("why", strings.Split(strings.TrimRight(r.Why.String(), "\n"), "\n")...)
-		}
+	}
+	if r.Why != nil {
+		m.add("why", strings.Split(strings.TrimRight(r.Why.String(), "\n"), "\n")...)
 	}
 	if r.Outcome != Missed && r.Outcome != Detected && len(r.Log) > 0 {
 		m.add("log", tail(r.Log, 10)...)
@@ -47,6 +47,10 @@ func (m *message) headline(r *Result) {
 		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: the action did not do its work\n", rule)
 	case Inconclusive:
 		fmt.Fprintf(&m.b, "inconclusive: %s\n", oneLine(r.Reason))
+		if r.Why != nil {
+			fmt.Fprintf(&m.b, "  this says nothing of the rule %q: its condition hangs on what is not known\n", rule)
+			break
+		}
 		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: its alert may have been lost\n", rule)
 	case Skipped:
 		fmt.Fprintf(&m.b, "skipped: %s\n", oneLine(r.Reason))
@@ -124,6 +128,8 @@ func (r *Result) nextLines(test string) []string {
 		lines = append(lines, fmt.Sprintf("mend the condition at %s, or the action if it no longer does what the rule is for", r.Position))
 	case r.Outcome == TriggerFailed:
 		lines = append(lines, "mend the action, or what it needs of this machine")
+	case r.Outcome == Inconclusive && r.Why != nil:
+		lines = append(lines, "run it again, and if it is so every time, where more can be known")
 	case r.Outcome == Inconclusive:
 		lines = append(lines, "see that the judge keeps up and stays alive, then run again")
 	}
@@ -184,6 +190,9 @@ func round(d time.Duration) time.Duration {
 // detectedLine is what a passing subtest logs.
 func (r *Result) detectedLine() string {
 	line := fmt.Sprintf("detected: %s %q after %s, correlated by %s", r.Priority, r.Rule, round(r.Latency), r.Correlation)
+	if r.Note != "" {
+		line += "; " + r.Note
+	}
 	if r.Shadow != nil {
 		line += "\n  warning   " + r.shadowLine()
 	}

@@ -97,6 +97,8 @@ type Result struct {
 	Why *engine.Why `json:"why,omitempty"`
 	// WhyNote says how that was found when a real Falco judged.
 	WhyNote string `json:"why_note,omitempty"`
+	// Note says what a detection rests on, where that could not be known.
+	Note string `json:"note,omitempty"`
 	// Log is what the action logged.
 	Log []string `json:"log,omitempty"`
 

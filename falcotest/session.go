@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -398,7 +399,11 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 	w, err := s.backend.watch(ctx, c, sel)
 	if err != nil {
 		c.Kill(nil)
-		return none(err)
+		none(err)
+		if errors.Is(err, fs.ErrPermission) { // it is not the action's fault
+			r.Outcome = Skipped
+		}
+		return nil, judge.Verdict{}, nil
 	}
 	var setup child.Setup
 	if w != nil && !isKubernetes(sel.action) {
@@ -451,6 +456,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Rule, r.Priority = v.Expected.Alert.Rule, v.Expected.Alert.Priority.String()
 		r.Correlation = v.Expected.Strength.String()
 		r.Latency = v.Latency
+		if w != nil && sel.rule != nil {
+			r.Note = w.why(sel.rule.Name).Assumption()
+		}
 		if shadow := s.shadowOf(sel, v.Alerts); shadow != nil {
 			s.shadowed(r, shadow)
 		}
@@ -459,6 +467,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 			r.Outcome = Inconclusive
 			r.Reason = "Falco did not know the action's container yet: its alerts say <NA> for container.name"
 			r.Hint = "see that Falco's container plugin may reach the engine's socket"
+			break
+		}
+		if s.doubted(r, sel, w) {
 			break
 		}
 		r.Outcome, r.Reason = Missed, v.Reason
@@ -473,6 +484,28 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Outcome, r.Reason = Inconclusive, v.Reason
 		r.Hint = s.backend.advice()
 	}
+}
+
+// doubted tells whether it hangs on what the watching engine cannot know whether
+// the rule fired: then nothing was missed. It is in vain to run the action again
+// where that can never be known.
+func (s *Session) doubted(r *Result, sel selected, w watcher) bool {
+	if w == nil || sel.rule == nil {
+		return false
+	}
+	why := w.why(sel.rule.Name)
+	if why == nil {
+		return false
+	}
+	unknown, passing := why.Unknown()
+	if unknown == "" {
+		return false
+	}
+	r.Outcome, r.Reason, r.Why = Skipped, unknown, why
+	if passing {
+		r.Outcome = Inconclusive
+	}
+	return true
 }
 
 // explain says why a rule did not fire: as the built-in engine saw it when it

@@ -30,6 +30,8 @@ type tracing struct {
 	container func(id string) *event.Container
 	// keep says that events are kept for being judged again.
 	keep bool
+	// here is the container that this process runs in, nil on a host.
+	here *event.Container
 }
 
 // newTracing makes an engine of the rules under test.
@@ -44,7 +46,9 @@ func newTracing(s *Session) (*tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tracing{engine: eng, types: eng.EventTypes(), container: s.containers.lookup, keep: s.cfg.keepsEvents()}
+	t := &tracing{
+		engine: eng, types: eng.EventTypes(), container: s.containers.lookup, keep: s.cfg.keepsEvents(), here: s.containers.here(s.life),
+	}
 	if t.program, err = trace.Program(t.types); err != nil {
 		return nil, err
 	}
@@ -60,14 +64,15 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 			return nil, fmt.Errorf("preparing to explain the rule: %w", err)
 		}
 	}
-	handler := func(e *event.Event) { w.evaluator.EvaluateCall(e, emit) }
+	mine := func(a *alert.Alert) { emit(belonging(a, c.ID())) }
+	handler := func(e *event.Event) { w.evaluator.EvaluateCall(e, mine) }
 	if t.keep && sel.rule != nil {
 		types := sel.rule.EventTypes
 		handler = func(e *event.Event) {
 			if len(w.events) < maxKept && types.Has(e.Type.String()) {
 				w.events = append(w.events, e.Clone())
 			}
-			w.evaluator.EvaluateCall(e, emit)
+			w.evaluator.EvaluateCall(e, mine)
 		}
 	}
 	var err error
@@ -76,19 +81,23 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 		Marks:     w.secret,
 		Handler:   handler,
 		Container: t.container,
+		Here:      t.here,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("tracing the action: %w%s", err, traceHint(err))
+		return nil, fmt.Errorf("tracing the action: %w", err)
 	}
 	return w, nil
 }
 
-// traceHint says what to do where tracing is forbidden.
-func traceHint(err error) string {
-	if strings.Contains(err.Error(), "not permitted") {
-		return " (in a container, allow it by --cap-add SYS_PTRACE; on a host, see /proc/sys/kernel/yama/ptrace_scope)"
+// belonging names the action in an alert of a process whose environment cannot be
+// read, which would name it: it is traced as one of the action's.
+func belonging(a *alert.Alert, id string) *alert.Alert {
+	for _, field := range correlate.ExtraFields() {
+		if strings.HasSuffix(field, "["+correlate.EnvID+"]") && a.Fields[field] == event.UnknownText {
+			a.Fields[field] = id
+		}
 	}
-	return ""
+	return a
 }
 
 // tracedChild is a child whose system calls are evaluated as they happen.

@@ -22,6 +22,7 @@ func (testWorld) User(_ *event.Process, uid uint32) (*event.User, bool) {
 	return map[uint32]*event.User{0: {Name: "root", Home: "/root", Shell: "/bin/sh"}, 1000: {Name: "alice", Home: "/home/alice", Shell: "/bin/zsh"}}[uid], uid == 0 || uid == 1000
 }
 
+func (testWorld) AccountsUnknown(*event.Process) event.Unknown      { return event.Known }
 func (testWorld) Group(_ *event.Process, gid uint32) (string, bool) { return "wheel", gid == 10 }
 
 const testTime = 1795390912906942238

@@ -141,6 +141,9 @@ func (w *world) User(p *event.Process, uid uint32) (*event.User, bool) {
 	return u, u != nil
 }
 
+// AccountsUnknown: what a recording does not name, Falco does not know either.
+func (w *world) AccountsUnknown(*event.Process) event.Unknown { return event.Known }
+
 func (w *world) Group(p *event.Process, gid uint32) (string, bool) {
 	g, ok := w.nGroups[w.container(p)][gid]
 	return g, ok

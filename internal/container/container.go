@@ -257,6 +257,15 @@ func (e *Engine) Recover(ctx context.Context) (report []string, err error) {
 	return report, errors.Join(errs...)
 }
 
+// Inspect returns what Falco says of any container of this engine, by its ID.
+func (e *Engine) Inspect(ctx context.Context, id string) (*event.Container, error) {
+	c, err := e.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for the container %.12s: %w", e.name, id, err)
+	}
+	return e.describe(c.Container, events.Container{}), nil
+}
+
 // describe returns what Falco says of the container.
 func (e *Engine) describe(c container.InspectResponse, like events.Container) *event.Container {
 	repository, tag := c.Config.Image, ""

@@ -23,6 +23,7 @@ type Evaluator struct {
 
 	watches []*watch        // rules to explain
 	alerted []*compiledRule // for the event at hand, when rules are watched
+	assumed []*compiledRule // of those, with values that stand in for unknown ones
 }
 
 // sourceOf returns the source that a rule is evaluated for, nil when there is none.
@@ -74,11 +75,20 @@ func (ev *Evaluator) Evaluate(source string, e any, emit func(*alert.Alert)) {
 // evaluate tries rules in their order.
 func (ev *Evaluator) evaluate(s *source, m *filter.Machine, list []typedRule, e any, at time.Time, emit func(*alert.Alert)) {
 	m.Reset(e)
-	ev.alerted = ev.alerted[:0]
+	ev.alerted, ev.assumed = ev.alerted[:0], ev.assumed[:0]
 	for i := range list {
 		c := &list[i]
-		if !c.cond.Always && !m.Eval(c.cond.Cond) {
-			continue
+		if is := c.truth(m); is != filter.True {
+			if is == filter.Unknown {
+				is = m.Assume(c.cond.Cond)
+			}
+			if is == filter.Unknown && ev.engine.opts.Matching == First {
+				break // it may have been the first that matched
+			}
+			if is != filter.True {
+				continue
+			}
+			ev.assumed = append(ev.assumed, c.compiledRule)
 		}
 		if ev.watches != nil {
 			ev.alerted = append(ev.alerted, c.compiledRule)
@@ -91,6 +101,14 @@ func (ev *Evaluator) evaluate(s *source, m *filter.Machine, list []typedRule, e 
 	if ev.watches != nil {
 		ev.observe(s, m, list, e, ev.alerted)
 	}
+}
+
+// truth is what the rule's condition is for the event at hand.
+func (r *typedRule) truth(m *filter.Machine) filter.Truth {
+	if r.cond.Always {
+		return filter.True
+	}
+	return m.Truth(r.cond.Cond)
 }
 
 // EvaluateCall is Evaluate for a system call event. It allocates nothing when no

@@ -26,6 +26,15 @@ type Why struct {
 	Shadowed int      `json:"shadowed,omitempty"`
 	By       []string `json:"by,omitempty"`
 
+	// Doubtful counts the events for which its condition was true, but with
+	// rule_matching first another rule may have alerted in its place: that is
+	// not known.
+	Doubtful int `json:"doubtful,omitempty"`
+
+	// Assumed counts the alerts of events for which its condition was true when
+	// values that are not known are taken to be others, which stand in for them.
+	Assumed int `json:"assumed,omitempty"`
+
 	// Condition tells how near the events came to its condition.
 	Condition *filter.Explanation `json:"condition,omitempty"`
 
@@ -89,7 +98,7 @@ func (ev *Evaluator) Why(rule string) *Why {
 func (ev *Evaluator) observe(s *source, m *filter.Machine, list []typedRule, e any, alerted []*compiledRule) {
 	matches := func(r *compiledRule) bool {
 		i := slices.IndexFunc(list, func(c typedRule) bool { return c.compiledRule == r })
-		return i >= 0 && (list[i].cond.Always || m.Eval(list[i].cond.Cond))
+		return i >= 0 && list[i].truth(m) == filter.True
 	}
 	for _, w := range ev.watches {
 		if w.rule == nil || w.rule.rule.Source != s.name {
@@ -99,13 +108,42 @@ func (ev *Evaluator) observe(s *source, m *filter.Machine, list []typedRule, e a
 		switch {
 		case slices.Contains(alerted, w.rule):
 			w.why.Alerts++
+			if slices.Contains(ev.assumed, w.rule) {
+				w.why.Assumed++
+			}
 		case len(alerted) > 0 && matches(w.rule):
 			w.why.Shadowed++
 			if by := alerted[0].rule.Name; !slices.Contains(w.why.By, by) {
 				w.why.By = append(w.why.By, by)
 			}
+		case len(alerted) == 0 && matches(w.rule):
+			w.why.Doubtful++
 		}
 	}
+}
+
+// Unknown says in one line what of the events is not known, on which it hangs
+// whether the rule alerted; it is empty when that is known. Passing tells that
+// another run may know.
+func (w *Why) Unknown() (text string, passing bool) {
+	switch {
+	case w.Alerts > w.Assumed:
+		return "", false
+	case w.Condition != nil && w.Condition.Unknown > 0:
+		return w.Condition.Doubt.String(), w.Condition.Doubt.Passing
+	case w.Doubtful > 0:
+		return "its condition was true, but another rule that comes first may have been so too, which cannot be known here", false
+	}
+	return "", false
+}
+
+// Assumption says what was taken for known, when all alerts of the rule rest on
+// that; else it is empty.
+func (w *Why) Assumption() string {
+	if w == nil || w.Assumed == 0 || w.Alerts > w.Assumed || w.Condition == nil || w.Condition.Doubt == nil {
+		return ""
+	}
+	return w.Condition.Doubt.String() + "; it was taken for none that the rule names"
 }
 
 // String says in plain text why the rule did not alert. It has no line end at
@@ -133,6 +171,8 @@ func (w *Why) String() string {
 		}
 		return fmt.Sprintf("the condition of rule %q was true %s, but rule %s matched first: with rule_matching first, only the first rule that was loaded alerts",
 			w.Rule, times, strings.Join(by, ", "))
+	case w.Doubtful > 0:
+		return fmt.Sprintf("the condition of rule %q was true, but with rule_matching first, an earlier rule may have alerted in its place: that cannot be known here", w.Rule)
 	case w.Condition != nil:
 		return w.Condition.String()
 	}

@@ -127,6 +127,93 @@ func boolean(f func(*event.Event) bool) getter {
 // never is the getter of fields that no event of this source has.
 func never(*Syscall, *event.Event, *filter.Value) bool { return false }
 
+// reasons say why values are not known, by the tracer's word for it.
+var reasons, standIns = reasonsOf(false), reasonsOf(true)
+
+func reasonsOf(standIn bool) (list []*filter.Reason) {
+	for u := event.Known; u <= event.UnknownGone; u++ {
+		list = append(list, &filter.Reason{Text: u.String(), Passing: u.Passing(), StandIn: standIn})
+	}
+	return list
+}
+
+// unknown tells that an event's value is not known. Like getters of values that
+// are not there, it returns false.
+func unknown(v *filter.Value, why event.Unknown) bool {
+	v.Unknown = reasons[why]
+	return false
+}
+
+// ifKnown is the getter of a field that hangs on what may not be known of the
+// process.
+func ifKnown(member func(*event.Process) event.Unknown, get getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if p := proc(e); p != nil {
+			if why := member(p); why != event.Known {
+				return unknown(v, why)
+			}
+		}
+		return get(s, e, v)
+	}
+}
+
+// What fields hang on.
+func exeUnknown(p *event.Process) event.Unknown { return p.Unknown.Exe }
+func envUnknown(p *event.Process) event.Unknown { return p.Unknown.Env }
+func cwdUnknown(p *event.Process) event.Unknown { return p.Unknown.Cwd }
+func fdsUnknown(p *event.Process) event.Unknown { return p.Unknown.FDs }
+func isKnown(*event.Process) event.Unknown      { return event.Known }
+
+func layerUnknown(p *event.Process) event.Unknown {
+	if p.Unknown.Exe != event.Known {
+		return p.Unknown.Exe
+	}
+	return p.Unknown.ExeLayer
+}
+
+// lineUnknown tells whether the line of ancestors is not known to its end.
+func lineUnknown(p *event.Process) event.Unknown {
+	for p.Parent != nil {
+		p = p.Parent
+	}
+	return p.Unknown.Parent
+}
+
+// ancestor is the nth ancestor. Without one, it notes in v whether that is not
+// known.
+func ancestor(e *event.Event, n int, v *filter.Value) *event.Process {
+	p := proc(e)
+	for ; n > 0 && p != nil; n-- {
+		if p.Parent == nil && p.Unknown.Parent != event.Known {
+			unknown(v, p.Unknown.Parent)
+			return nil
+		}
+		p = p.Parent
+	}
+	return p
+}
+
+// eachAncestor puts a value for each ancestor into v.List, an unknown one where
+// the member that it is made of is not known, or the ancestor itself.
+func eachAncestor(e *event.Event, v *filter.Value, member func(*event.Process) event.Unknown, value func(*event.Process) filter.Value) bool {
+	p := proc(e)
+	if p == nil {
+		return false
+	}
+	v.List = v.List[:0]
+	for ; p.Parent != nil; p = p.Parent {
+		if why := member(p.Parent); why != event.Known {
+			v.List = append(v.List, filter.Value{Unknown: reasons[why]})
+			continue
+		}
+		v.List = append(v.List, value(p.Parent))
+	}
+	if p.Unknown.Parent != event.Known {
+		v.List = append(v.List, filter.Value{Unknown: reasons[p.Unknown.Parent]})
+	}
+	return len(v.List) > 0
+}
+
 // proc returns the event's process, nil when it is unknown.
 func proc(e *event.Event) *event.Process {
 	if e.Thread == nil {

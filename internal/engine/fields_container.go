@@ -28,9 +28,9 @@ var containerFields = []field{
 		return c.ID, true
 	})},
 	{name: "container.full_id", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.FullID })},
-	{name: "container.name", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.Name })},
-	{name: "container.image", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.Image })},
-	{name: "container.image.id", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.ImageID })},
+	{name: "container.name", typ: filter.CharBuf, get: containerName(func(c *event.Container) string { return c.Name })},
+	{name: "container.image", typ: filter.CharBuf, get: containerName(func(c *event.Container) string { return c.Image })},
+	{name: "container.image.id", typ: filter.CharBuf, get: containerName(func(c *event.Container) string { return c.ImageID })},
 	{name: "container.type", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.Type })},
 	{name: "container.privileged", typ: filter.Bool, get: containerBool(func(c *event.Container) bool { return c.Privileged })},
 	{name: "container.mounts", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string {
@@ -49,9 +49,9 @@ var containerFields = []field{
 	mountField("container.mount.mode", func(m *event.Mount) string { return m.Mode }),
 	mountField("container.mount.rdwr", func(m *event.Mount) string { return strconv.FormatBool(m.RW) }),
 	mountField("container.mount.propagation", func(m *event.Mount) string { return m.Propagation }),
-	{name: "container.image.repository", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.Repository })},
-	{name: "container.image.tag", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.Tag })},
-	{name: "container.image.digest", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.Digest })},
+	{name: "container.image.repository", typ: filter.CharBuf, get: containerName(func(c *event.Container) string { return c.Repository })},
+	{name: "container.image.tag", typ: filter.CharBuf, get: containerName(func(c *event.Container) string { return c.Tag })},
+	{name: "container.image.digest", typ: filter.CharBuf, get: containerName(func(c *event.Container) string { return c.Digest })},
 	{name: "container.healthcheck", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return orNone(c.Healthcheck) })},
 	{name: "container.liveness_probe", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return orNone(c.Liveness) })},
 	{name: "container.readiness_probe", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return orNone(c.Readiness) })},
@@ -77,10 +77,10 @@ var containerFields = []field{
 	{name: "k8s.ns.name", typ: filter.CharBuf, get: podStr(func(c *event.Container) string { return c.PodNamespace }, "io.kubernetes.pod.namespace")},
 	{name: "k8s.pod.id", typ: filter.CharBuf, get: podStr(func(c *event.Container) string { return c.PodUID }, "io.kubernetes.pod.uid")},
 	{name: "k8s.pod.uid", typ: filter.CharBuf, get: podStr(func(c *event.Container) string { return c.PodUID }, "io.kubernetes.pod.uid")},
-	{name: "k8s.pod.sandbox_id", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.PodSandboxID[:min(12, len(c.PodSandboxID))] })},
-	{name: "k8s.pod.full_sandbox_id", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return c.PodSandboxID })},
+	{name: "k8s.pod.sandbox_id", typ: filter.CharBuf, get: podKnown(containerStr(func(c *event.Container) string { return c.PodSandboxID[:min(12, len(c.PodSandboxID))] }))},
+	{name: "k8s.pod.full_sandbox_id", typ: filter.CharBuf, get: podKnown(containerStr(func(c *event.Container) string { return c.PodSandboxID }))},
 	{name: "k8s.pod.label", typ: filter.CharBuf, arg: reqDotKey, with: labelOf("k8s.pod.label", func(c *event.Container) map[string]string { return c.PodLabels })},
-	{name: "k8s.pod.labels", typ: filter.CharBuf, get: containerStr(func(c *event.Container) string { return labelsText(c.PodLabels) })},
+	{name: "k8s.pod.labels", typ: filter.CharBuf, get: podKnown(containerStr(func(c *event.Container) string { return labelsText(c.PodLabels) }))},
 	{name: "k8s.pod.ip", typ: filter.CharBuf, unsupported: needsCRI},
 	{name: "k8s.pod.cni.json", typ: filter.CharBuf, unsupported: needsCRI},
 	// Falco 0.43 knows these names and has no value for them; its k8smeta plugin
@@ -118,50 +118,94 @@ func container(e *event.Event) *event.Container {
 	return p.Container
 }
 
-// complete is the container, where the runtime told more than its id.
-func complete(e *event.Event) *event.Container {
-	if c := container(e); c != nil && c.Complete {
-		return c
+// complete is the getter of what the runtime told of the container besides its
+// id. Where it told nothing, there is no value, or it is not known.
+func complete(f func(*event.Container, *filter.Value) bool) getter {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		c := container(e)
+		switch {
+		case c == nil:
+			return false
+		case c.Complete:
+			return f(c, v)
+		case c.Unknown != event.Known:
+			return unknown(v, c.Unknown)
+		}
+		return false
 	}
-	return nil
 }
 
 func containerStr(f func(*event.Container) string) getter {
-	return str(func(e *event.Event) (string, bool) {
-		c := complete(e)
-		if c == nil {
-			return "", false
-		}
-		return f(c), true
+	return complete(func(c *event.Container, v *filter.Value) bool {
+		v.Str = f(c)
+		return true
 	})
 }
 
+// containerName is containerStr for what another value may stand in for, where the
+// engine cannot be asked: which name and image the container has seldom matters,
+// but for rules that make exceptions for some.
+func containerName(f func(*event.Container) string) getter {
+	known := containerStr(f)
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if known(s, e, v) {
+			return true
+		}
+		if c := container(e); v.Unknown != nil && f(c) != "" {
+			v.Str, v.Unknown = f(c), standIns[c.Unknown]
+		}
+		return false
+	}
+}
+
 func containerBool(f func(*event.Container) bool) getter {
-	return num(func(e *event.Event) (int64, bool) {
-		c := complete(e)
-		if c == nil {
-			return 0, false
-		}
+	return complete(func(c *event.Container, v *filter.Value) bool {
+		v.Num = 0
 		if f(c) {
-			return 1, true
+			v.Num = 1
 		}
-		return 0, true
+		return true
 	})
+}
+
+// podKnown is the getter of what no container outside of Kubernetes has, which is
+// known where the engine cannot be asked.
+func podKnown(get getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if get(s, e, v) {
+			return true
+		}
+		if c := container(e); c != nil && c.PodUnknown == event.Known {
+			v.Unknown = nil
+		}
+		return false
+	}
 }
 
 // podStr is text that a container outside of Kubernetes does not have.
 func podStr(f func(*event.Container) string, label string) getter {
-	return str(func(e *event.Event) (string, bool) {
-		c := complete(e)
-		if c == nil {
-			return "", false
+	get := func(c *event.Container, v *filter.Value) (ok bool) {
+		if v.Str = f(c); v.Str != "" {
+			return true
 		}
-		if s := f(c); s != "" {
-			return s, true
+		v.Str, ok = c.Labels[label]
+		return ok
+	}
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		c := container(e)
+		switch {
+		case c == nil:
+			return false
+		case get(c, v):
+			return true
+		case c.Complete || c.Unknown == event.Known:
+			return false
 		}
-		s, ok := c.Labels[label]
-		return s, ok
-	})
+		if c.PodUnknown != event.Known {
+			return unknown(v, c.PodUnknown)
+		}
+		return false
+	}
 }
 
 func orNone(s string) string {
@@ -212,16 +256,13 @@ func mountField(name string, f func(*event.Mount) string) field {
 }
 
 func mountStr(find func(*event.Container) *event.Mount, f func(*event.Mount) string) getter {
-	return str(func(e *event.Event) (string, bool) {
-		c := complete(e)
-		if c == nil {
-			return "", false
-		}
+	return complete(func(c *event.Container, v *filter.Value) bool {
 		m := find(c)
 		if m == nil {
-			return "", false
+			return false
 		}
-		return f(m), true
+		v.Str = f(m)
+		return true
 	})
 }
 
@@ -230,13 +271,9 @@ func labelOf(name string, labels func(*event.Container) map[string]string) func(
 		if arg.text == "" {
 			return nil, fmt.Errorf("%s: want the name of a label: %s[app]", name, name)
 		}
-		return str(func(e *event.Event) (string, bool) {
-			c := complete(e)
-			if c == nil {
-				return "", false
-			}
-			s, ok := labels(c)[arg.text]
-			return s, ok
+		return complete(func(c *event.Container, v *filter.Value) (ok bool) {
+			v.Str, ok = labels(c)[arg.text]
+			return ok
 		}), nil
 	}
 }
@@ -263,7 +300,7 @@ func labelsText(labels map[string]string) string {
 // probe tells whether the process, or an ancestor in the same container, runs
 // the command of a health probe.
 func probe(command func(*event.Container) string) getter {
-	return num(func(e *event.Event) (int64, bool) {
+	return ifKnown(engineUnknown, num(func(e *event.Event) (int64, bool) {
 		p := proc(e)
 		if p == nil {
 			return 0, false
@@ -278,5 +315,14 @@ func probe(command func(*event.Container) string) getter {
 			}
 		}
 		return 0, true
-	})
+	}))
+}
+
+// engineUnknown is why it is not known what the engine knows of the process's
+// container.
+func engineUnknown(p *event.Process) event.Unknown {
+	if c := p.Container; c != nil && !c.Complete {
+		return c.Unknown
+	}
+	return event.Known
 }

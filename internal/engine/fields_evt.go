@@ -53,13 +53,13 @@ var evtFields = []field{
 	{class: "evt", name: "syscall.type", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
 		return typeName(e), e.Def().IsSyscall()
 	})},
-	{class: "evt", name: "evt.category", typ: filter.CharBuf, get: str(category)},
+	{class: "evt", name: "evt.category", typ: filter.CharBuf, get: fdTypeKnown(isIO, str(category))},
 	{class: "evt", name: "evt.cpu", typ: filter.Int16, get: num(func(e *event.Event) (int64, bool) { return int64(e.CPU), true })},
 	{class: "evt", name: "evt.args", typ: filter.CharBuf, get: args},
 	{class: "evt", name: "evt.arg", typ: filter.CharBuf, arg: reqIndexName, with: argText},
 	{class: "evt", name: "evt.rawarg", typ: filter.Dynamic, arg: reqName, with: rawArg, noRight: true, noTran: true},
 	{class: "evt", name: "evt.info", typ: filter.CharBuf, get: args, single: never},
-	{class: "evt", name: "evt.buffer", typ: filter.ByteBuf, get: str(buffer), single: str(bufferText)},
+	{class: "evt", name: "evt.buffer", typ: filter.ByteBuf, get: buffer, single: bufferText},
 	{class: "evt", name: "evt.buflen", typ: filter.Uint64, get: num(func(e *event.Event) (int64, bool) {
 		return e.Ret, isIO(e) && currentFD(e) != nil && hasReturn(e) && e.Ret >= 0
 	})},
@@ -80,47 +80,47 @@ var evtFields = []field{
 		return "", false
 	})},
 	{class: "evt", name: "evt.is_wait", typ: filter.Bool, get: boolean(func(e *event.Event) bool { return attrs(e)&event.Waits != 0 })},
-	{class: "evt", name: "evt.is_syslog", typ: filter.Bool, get: boolean(func(e *event.Event) bool {
+	{class: "evt", name: "evt.is_syslog", typ: filter.Bool, get: fdNameKnown(boolean(func(e *event.Event) bool {
 		fd := e.FD
 		return attrs(e)&event.WritesFD != 0 && fd != nil && strings.Contains(fd.Name, "/dev/log")
-	})},
+	}))},
 	{class: "evt", name: "evt.count", typ: filter.Uint32, get: num(func(*event.Event) (int64, bool) { return 1, true })},
 	{class: "evt", name: "evt.count.error", typ: filter.Uint32, get: num(errorCount)},
-	{class: "evt", name: "evt.count.error.file", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) {
+	{class: "evt", name: "evt.count.error.file", typ: filter.Uint32, get: fdTypeKnown(anyEvent, num(func(e *event.Event) (int64, bool) {
 		if e.FD != nil && !isFileFD(e.FD) || e.FD == nil && !opensFile(e) {
 			return 0, false
 		}
 		return errorCount(e)
-	})},
-	{class: "evt", name: "evt.count.error.net", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) {
+	}))},
+	{class: "evt", name: "evt.count.error.net", typ: filter.Uint32, get: fdTypeKnown(anyEvent, num(func(e *event.Event) (int64, bool) {
 		if e.FD != nil && !isNetFD(e.FD) || e.FD == nil && !opensSocket(e) {
 			return 0, false
 		}
 		return errorCount(e)
-	})},
+	}))},
 	{class: "evt", name: "evt.count.error.memory", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) {
 		if e.Def().Category != event.CatMemory {
 			return 0, false
 		}
 		return errorCount(e)
 	})},
-	{class: "evt", name: "evt.count.error.other", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) {
+	{class: "evt", name: "evt.count.error.other", typ: filter.Uint32, get: fdTypeKnown(anyEvent, num(func(e *event.Event) (int64, bool) {
 		if e.FD != nil && (isFileFD(e.FD) || isNetFD(e.FD)) ||
 			e.FD == nil && (opensFile(e) || opensSocket(e) || e.Def().Category == event.CatMemory) {
 			return 0, false
 		}
 		return errorCount(e)
-	})},
+	}))},
 	{class: "evt", name: "evt.count.exit", typ: filter.Uint32, get: num(func(e *event.Event) (int64, bool) { return 1, e.Def().IsSyscall() })},
 	{class: "evt", name: "evt.around", typ: filter.Uint64, arg: reqNumber, with: around, noRight: true, noTran: true},
 	{class: "evt", name: "evt.abspath", typ: filter.CharBuf, arg: optSrcDst, with: absPath},
-	{class: "evt", name: "evt.is_open_read", typ: filter.Bool, get: boolean(func(e *event.Event) bool { return openFlags(e)&event.ORdonly != 0 })},
-	{class: "evt", name: "evt.is_open_write", typ: filter.Bool, get: boolean(func(e *event.Event) bool { return openFlags(e)&event.OWronly != 0 })},
-	{class: "evt", name: "evt.is_open_exec", typ: filter.Bool, get: boolean(isOpenExec)},
-	{class: "evt", name: "evt.is_open_create", typ: filter.Bool, get: boolean(func(e *event.Event) bool {
+	{class: "evt", name: "evt.is_open_read", typ: filter.Bool, get: openKnown(openFlagsParam, boolean(func(e *event.Event) bool { return openFlags(e)&event.ORdonly != 0 }))},
+	{class: "evt", name: "evt.is_open_write", typ: filter.Bool, get: openKnown(openFlagsParam, boolean(func(e *event.Event) bool { return openFlags(e)&event.OWronly != 0 }))},
+	{class: "evt", name: "evt.is_open_exec", typ: filter.Bool, get: openKnown(openModeParam, openKnown(openFlagsParam, boolean(isOpenExec)))},
+	{class: "evt", name: "evt.is_open_create", typ: filter.Bool, get: openKnown(openFlagsParam, boolean(func(e *event.Event) bool {
 		f := openFlags(e)
 		return f&event.OFCreated != 0 || f&event.OTmpfile != 0 && e.Ret >= 0
-	})},
+	}))},
 
 	// Deprecated, and constant since Falco has no enter events.
 	{class: "evt", name: "evt.dir", typ: filter.CharBuf, hidden: true, get: str(func(e *event.Event) (string, bool) {
@@ -222,7 +222,34 @@ func category(e *event.Event) (string, bool) {
 	return "unknown", true
 }
 
+func anyEvent(*event.Event) bool { return true }
+
+// fdTypeKnown is the getter of what hangs, for some events, on the type of the
+// event's descriptor.
+func fdTypeKnown(hangs func(*event.Event) bool, get getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if e.FD != nil && e.FD.Unknown.Type != event.Known && hangs(e) {
+			return unknown(v, e.FD.Unknown.Type)
+		}
+		return get(s, e, v)
+	}
+}
+
+func fdNameKnown(get getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if e.FD != nil && e.FD.Unknown.Name != event.Known && attrs(e)&event.WritesFD != 0 {
+			return unknown(v, e.FD.Unknown.Name)
+		}
+		return get(s, e, v)
+	}
+}
+
 func args(s *Syscall, e *event.Event, v *filter.Value) bool {
+	for i := range e.Params {
+		if why := e.ParamUnknown(i); why != event.Known {
+			return unknown(v, why)
+		}
+	}
 	v.Str = e.Args()
 	return true
 }
@@ -238,8 +265,7 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 			if int(n) >= len(e.Def().Params) || int(n) >= len(e.Params) {
 				return false
 			}
-			v.Str = paramText(e, int(n))
-			return true
+			return argValue(e, int(n), v)
 		}, nil
 	}
 	if arg.brackets {
@@ -254,9 +280,16 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		if i < 0 || i >= len(e.Params) {
 			return false
 		}
-		v.Str = paramText(e, i)
-		return true
+		return argValue(e, i, v)
 	}, nil
+}
+
+func argValue(e *event.Event, i int, v *filter.Value) bool {
+	if why := e.ParamUnknown(i); why != event.Known {
+		return unknown(v, why)
+	}
+	v.Str = paramText(e, i)
+	return true
 }
 
 // paramIndexes are the indexes of the parameter of a name, by event type.
@@ -343,6 +376,9 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 			return false
 		}
 		d, p := &e.Def().Params[i], &e.Params[i]
+		if p.Unknown != event.Known {
+			return unknown(v, p.Unknown)
+		}
 		t := rawType(d.Type)
 		if text != (t == filter.CharBuf || t == filter.ByteBuf) {
 			return false // another kind of value than the condition was checked for
@@ -412,22 +448,30 @@ func rawType(t event.ParamType) filter.Type {
 	return filter.Int64
 }
 
-func buffer(e *event.Event) (string, bool) {
+func buffer(_ *Syscall, e *event.Event, v *filter.Value) bool {
 	i := e.Def().Param("data")
-	if i < 0 || i >= len(e.Params) || e.Params[i].Null {
-		return "", false
+	if i < 0 || i >= len(e.Params) {
+		return false
 	}
-	return e.Params[i].Str, true
+	if why := e.Params[i].Unknown; why != event.Known {
+		return unknown(v, why)
+	}
+	v.Str = e.Params[i].Str
+	return !e.Params[i].Null
 }
 
 // bufferText is what outputs print: Falco has a text for buffers that are not
 // there.
-func bufferText(e *event.Event) (string, bool) {
+func bufferText(_ *Syscall, e *event.Event, v *filter.Value) bool {
 	i := e.Def().Param("data")
 	if i < 0 || i >= len(e.Params) {
-		return "", false
+		return false
 	}
-	return e.ParamValue(i), true
+	if why := e.Params[i].Unknown; why != event.Known {
+		return unknown(v, why)
+	}
+	v.Str = e.ParamValue(i)
+	return true
 }
 
 // hasReturn: system calls with parameters of their own return a value.
@@ -502,7 +546,7 @@ func absPath(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		return nil, fmt.Errorf("evt.abspath.%s: want evt.abspath, evt.abspath.src or evt.abspath.dst", arg.text)
 	}
 	dst := arg.text == "dst"
-	return str(func(e *event.Event) (string, bool) {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		name := ""
 		switch e.Type {
 		case event.SysRenameat, event.SysRenameat2, event.SysLinkat:
@@ -521,18 +565,25 @@ func absPath(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 			name = "pathname"
 		case event.SysOpenByHandleAt:
 			if e.Ret <= 0 {
-				return "", false
+				return false
 			}
 			name = "path"
 		default:
-			return "", false
+			return false
 		}
 		i := e.Def().Param(name)
-		if i < 0 || i >= len(e.Params) || e.Params[i].Null || e.Params[i].Str == "" {
-			return "", false
+		if i < 0 || i >= len(e.Params) {
+			return false
 		}
-		return absParam(e, i), true
-	}), nil
+		if why := e.Params[i].Unknown; why != event.Known {
+			return unknown(v, why)
+		}
+		if e.Params[i].Null || e.Params[i].Str == "" {
+			return false
+		}
+		v.Str = absParam(e, i)
+		return true
+	}, nil
 }
 
 // absParam is a path parameter, absolute and cleaned.
@@ -549,29 +600,49 @@ func absParam(e *event.Event, i int) string {
 
 // openFlags are the flags of a call that opens a file, none for other calls.
 func openFlags(e *event.Event) int64 {
-	i := 0
-	switch e.Type {
-	case event.SysOpen, event.SysOpenByHandleAt:
-		i = 2
-	case event.SysOpenat, event.SysOpenat2:
-		i = 3
-	}
+	i := openFlagsParam(e)
 	if i == 0 || i >= len(e.Params) || e.Params[i].Null {
 		return 0
 	}
 	return e.Params[i].Num
 }
 
-func isOpenExec(e *event.Event) bool {
-	mode := 0
+// openFlagsParam and openModeParam are the numbers of the parameters of a call
+// that opens a file, 0 where it has none.
+func openFlagsParam(e *event.Event) int {
+	switch e.Type {
+	case event.SysOpen, event.SysOpenByHandleAt:
+		return 2
+	case event.SysOpenat, event.SysOpenat2:
+		return 3
+	}
+	return 0
+}
+
+func openModeParam(e *event.Event) int {
 	switch e.Type {
 	case event.SysCreat:
-		mode = 2
+		return 2
 	case event.SysOpen:
-		mode = 3
+		return 3
 	case event.SysOpenat, event.SysOpenat2:
-		mode = 4
+		return 4
 	}
+	return 0
+}
+
+// openKnown is the getter of what hangs on such a parameter.
+func openKnown(param func(*event.Event) int, get getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if i := param(e); i > 0 && i < len(e.Params) && e.Params[i].Unknown != event.Known {
+			return unknown(v, e.Params[i].Unknown)
+		}
+		return get(s, e, v)
+	}
+}
+
+func isOpenExec(e *event.Event) bool {
+	mode := openModeParam(e)
 	if mode == 0 || mode >= len(e.Params) || e.Params[mode].Null {
 		return false
 	}

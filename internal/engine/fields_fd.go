@@ -14,19 +14,23 @@ import (
 
 var fdFields = []field{
 	{name: "fd.num", typ: filter.Int64, get: num(func(e *event.Event) (int64, bool) { return e.FDNum, aboutFD(e) })},
-	{name: "fd.type", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) { return fd.Type.String(), true })},
-	{name: "fd.typechar", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
+	{name: "fd.type", typ: filter.CharBuf, get: fdStr(typeUnknown, func(fd *event.FD) (string, bool) { return fd.Type.String(), true })},
+	{name: "fd.typechar", typ: filter.CharBuf, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		if !aboutFD(e) {
-			return "", false
+			return false
 		}
+		v.Str = typeCharOf(e.Type)
 		if fd := currentFD(e); fd != nil {
-			return fd.Type.TypeChar(), true
+			if fd.Unknown.Type != event.Known {
+				return unknown(v, fd.Unknown.Type)
+			}
+			v.Str = fd.Type.TypeChar()
 		}
-		return typeCharOf(e.Type), true
-	})},
-	{name: "fd.name", typ: filter.CharBuf, get: str(fdName)},
-	{name: "fd.directory", typ: filter.CharBuf, get: str(fdDirectory)},
-	{name: "fd.filename", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
+		return true
+	}},
+	{name: "fd.name", typ: filter.CharBuf, get: fdName},
+	{name: "fd.directory", typ: filter.CharBuf, get: fdDirectory},
+	{name: "fd.filename", typ: filter.CharBuf, get: fdStr(nameUnknown, func(fd *event.FD) (string, bool) {
 		if fd.Type != event.FDFile {
 			return "", false
 		}
@@ -40,16 +44,16 @@ var fdFields = []field{
 		return fd.Name, true
 	})},
 	{name: "fd.ip", typ: filter.IPAddr, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothIPs},
-	{name: "fd.cip", typ: filter.IPAddr, get: addr(clientIP)},
-	{name: "fd.sip", typ: filter.IPAddr, get: addr(serverIP)},
+	{name: "fd.cip", typ: filter.IPAddr, get: addr(clientUnknown, clientIP)},
+	{name: "fd.sip", typ: filter.IPAddr, get: addr(serverUnknown, serverIP)},
 	{name: "fd.lip", typ: filter.IPAddr, get: endAddr(true)},
 	{name: "fd.rip", typ: filter.IPAddr, get: endAddr(false)},
 	{name: "fd.port", typ: filter.Port, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothPorts},
-	{name: "fd.cport", typ: filter.Port, get: fdNum(clientPort)},
-	{name: "fd.sport", typ: filter.Port, get: fdNum(serverPort)},
+	{name: "fd.cport", typ: filter.Port, get: fdNum(clientUnknown, clientPort)},
+	{name: "fd.sport", typ: filter.Port, get: fdNum(serverUnknown, serverPort)},
 	{name: "fd.lport", typ: filter.Port, get: endPort(true)},
 	{name: "fd.rport", typ: filter.Port, get: endPort(false)},
-	{name: "fd.l4proto", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
+	{name: "fd.l4proto", typ: filter.CharBuf, get: fdStr(typeUnknown, func(fd *event.FD) (string, bool) {
 		switch fd.Protocol() {
 		case event.ProtoTCP:
 			return "tcp", true
@@ -62,7 +66,7 @@ var fdFields = []field{
 		}
 		return "<NA>", true
 	})},
-	{name: "fd.sockfamily", typ: filter.CharBuf, get: fdStr(func(fd *event.FD) (string, bool) {
+	{name: "fd.sockfamily", typ: filter.CharBuf, get: fdStr(typeUnknown, func(fd *event.FD) (string, bool) {
 		switch {
 		case fd.Type.IsIP():
 			return "ip", true
@@ -75,6 +79,9 @@ var fdFields = []field{
 		fd := currentFD(e)
 		if !aboutFD(e) || fd == nil {
 			return false
+		}
+		if why := serverUnknown(fd); why != event.Known {
+			return unknown(v, why)
 		}
 		v.Num = 0
 		switch fd.Type {
@@ -96,14 +103,14 @@ var fdFields = []field{
 	{name: "fd.containername", typ: filter.CharBuf, get: inContainer(fdName)},
 	{name: "fd.containerdirectory", typ: filter.CharBuf, get: inContainer(fdDirectory)},
 	{name: "fd.proto", typ: filter.Port, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothPorts},
-	{name: "fd.cproto", typ: filter.CharBuf, get: fdPortText(func(fd *event.FD) (int64, bool) {
+	{name: "fd.cproto", typ: filter.CharBuf, get: fdPortText(clientUnknown, func(fd *event.FD) (int64, bool) {
 		switch fd.Type {
 		case event.FDUnix, event.FDIPv4Server, event.FDIPv6Server:
 			return -1, fd.Server || fd.Client || fd.Connected // empty, not absent
 		}
 		return clientPort(fd)
 	})},
-	{name: "fd.sproto", typ: filter.CharBuf, get: fdPortText(func(fd *event.FD) (int64, bool) {
+	{name: "fd.sproto", typ: filter.CharBuf, get: fdPortText(serverUnknown, func(fd *event.FD) (int64, bool) {
 		if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
 			return -1, true
 		}
@@ -112,15 +119,18 @@ var fdFields = []field{
 	{name: "fd.lproto", typ: filter.CharBuf, get: portText(endPort(true))},
 	{name: "fd.rproto", typ: filter.CharBuf, get: portText(endPort(false))},
 	{name: "fd.net", typ: filter.IPNet, filterOnly: true, any: true, notEqualAll: true, noRight: true, noTran: true, get: bothIPs},
-	{name: "fd.cnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: addr(clientIP)},
-	{name: "fd.snet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: addr(serverIP)},
+	{name: "fd.cnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: addr(clientUnknown, clientIP)},
+	{name: "fd.snet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: addr(serverUnknown, serverIP)},
 	{name: "fd.lnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(true)},
 	{name: "fd.rnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(false)},
-	{name: "fd.connected", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.Connected })},
+	{name: "fd.connected", typ: filter.Bool, get: fdBool(typeUnknown, func(fd *event.FD) bool { return fd.Connected })},
 	{name: "fd.name_changed", typ: filter.Bool, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		fd := currentFD(e)
 		if !aboutFD(e) || fd == nil {
 			return false
+		}
+		if why := nameUnknown(fd); why != event.Known {
+			return unknown(v, why)
 		}
 		v.Num = 0
 		// A descriptor that the call made had no name before; a copy has that of
@@ -131,20 +141,20 @@ var fdFields = []field{
 		}
 		return true
 	}},
-	hostField("fd.cip.name", addr(clientIP)),
-	hostField("fd.sip.name", addr(serverIP)),
+	hostField("fd.cip.name", addr(clientUnknown, clientIP)),
+	hostField("fd.sip.name", addr(serverUnknown, serverIP)),
 	hostField("fd.lip.name", endAddr(true)),
 	hostField("fd.rip.name", endAddr(false)),
-	{name: "fd.dev", typ: filter.Int32, print: printHex, get: fdNum(func(fd *event.FD) (int64, bool) { return int64(int32(fd.Dev)), true })},
-	{name: "fd.dev.major", typ: filter.Int32, get: fdNum(func(fd *event.FD) (int64, bool) { return int64(fd.Dev & 0xfff00 >> 8), true })},
-	{name: "fd.dev.minor", typ: filter.Int32, get: fdNum(func(fd *event.FD) (int64, bool) {
+	{name: "fd.dev", typ: filter.Int32, print: printHex, get: fdNum(fileUnknown, func(fd *event.FD) (int64, bool) { return int64(int32(fd.Dev)), true })},
+	{name: "fd.dev.major", typ: filter.Int32, get: fdNum(fileUnknown, func(fd *event.FD) (int64, bool) { return int64(fd.Dev & 0xfff00 >> 8), true })},
+	{name: "fd.dev.minor", typ: filter.Int32, get: fdNum(fileUnknown, func(fd *event.FD) (int64, bool) {
 		return int64(fd.Dev&0xff | fd.Dev>>12&0xfff00), true
 	})},
-	{name: "fd.ino", typ: filter.Int64, get: fdNum(func(fd *event.FD) (int64, bool) { return int64(fd.Ino), true })},
-	{name: "fd.nameraw", typ: filter.CharBuf, get: str(fdNameRaw)},
+	{name: "fd.ino", typ: filter.Int64, get: fdNum(fileUnknown, func(fd *event.FD) (int64, bool) { return int64(fd.Ino), true })},
+	{name: "fd.nameraw", typ: filter.CharBuf, get: fdNameRaw},
 	{name: "fd.types", typ: filter.CharBuf, arg: optNumber, list: true, noRight: true, with: fdTypes},
-	{name: "fd.is_upper_layer", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.UpperLayer })},
-	{name: "fd.is_lower_layer", typ: filter.Bool, get: fdBool(func(fd *event.FD) bool { return fd.LowerLayer })},
+	{name: "fd.is_upper_layer", typ: filter.Bool, get: fdBool(fdLayerUnknown, func(fd *event.FD) bool { return fd.UpperLayer })},
+	{name: "fd.is_lower_layer", typ: filter.Bool, get: fdBool(fdLayerUnknown, func(fd *event.FD) bool { return fd.LowerLayer })},
 }
 
 var fdListFields = []field{
@@ -198,28 +208,64 @@ func currentFD(e *event.Event) *event.FD {
 	return nil
 }
 
-func fdStr(f func(*event.FD) (string, bool)) getter {
-	return str(func(e *event.Event) (string, bool) {
+// What fd.* fields hang on.
+
+func typeUnknown(fd *event.FD) event.Unknown    { return fd.Unknown.Type }
+func fileUnknown(fd *event.FD) event.Unknown    { return fd.Unknown.File }
+func fdLayerUnknown(fd *event.FD) event.Unknown { return fd.Unknown.Layer }
+
+func nameUnknown(fd *event.FD) event.Unknown {
+	if fd.Unknown.Name != event.Known {
+		return fd.Unknown.Name
+	}
+	return fd.Unknown.Type
+}
+
+// clientUnknown and serverUnknown are for the ends of a connection, of which
+// this end may not be known. What listens is a server.
+func clientUnknown(fd *event.FD) event.Unknown {
+	if fd.Unknown.Type != event.Known || fd.Server {
+		return fd.Unknown.Type
+	}
+	return fd.Unknown.Local
+}
+
+func serverUnknown(fd *event.FD) event.Unknown {
+	if fd.Unknown.Type != event.Known || !fd.Server {
+		return fd.Unknown.Type
+	}
+	return fd.Unknown.Local
+}
+
+func fdGet(hangsOn func(*event.FD) event.Unknown, f func(*event.FD, *filter.Value) bool) getter {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		fd := currentFD(e)
 		if !aboutFD(e) || fd == nil {
-			return "", false
+			return false
 		}
-		return f(fd)
+		if why := hangsOn(fd); why != event.Known {
+			return unknown(v, why)
+		}
+		return f(fd, v)
+	}
+}
+
+func fdStr(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) (string, bool)) getter {
+	return fdGet(hangsOn, func(fd *event.FD, v *filter.Value) (ok bool) {
+		v.Str, ok = f(fd)
+		return ok
 	})
 }
 
-func fdNum(f func(*event.FD) (int64, bool)) getter {
-	return num(func(e *event.Event) (int64, bool) {
-		fd := currentFD(e)
-		if !aboutFD(e) || fd == nil {
-			return 0, false
-		}
-		return f(fd)
+func fdNum(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) (int64, bool)) getter {
+	return fdGet(hangsOn, func(fd *event.FD, v *filter.Value) (ok bool) {
+		v.Num, ok = f(fd)
+		return ok
 	})
 }
 
-func fdBool(f func(*event.FD) bool) getter {
-	return fdNum(func(fd *event.FD) (int64, bool) {
+func fdBool(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) bool) getter {
+	return fdNum(hangsOn, func(fd *event.FD) (int64, bool) {
 		if f(fd) {
 			return 1, true
 		}
@@ -249,17 +295,22 @@ func typeCharOf(t event.Type) string {
 }
 
 // fdName is the descriptor's name, or what the call asked for when it failed.
-func fdName(e *event.Event) (string, bool) {
+func fdName(_ *Syscall, e *event.Event, v *filter.Value) bool {
 	if !aboutFD(e) {
-		return "", false
+		return false
 	}
-	if fd := currentFD(e); fd != nil {
-		return fd.Name, true
+	fd := currentFD(e)
+	if fd == nil {
+		return nameFromEvent(e, v, false)
 	}
-	return nameFromEvent(e, false)
+	v.Str = fd.Name
+	if fd.Unknown.Name != event.Known {
+		return unknown(v, fd.Unknown.Name)
+	}
+	return true
 }
 
-func nameFromEvent(e *event.Event, raw bool) (string, bool) {
+func nameFromEvent(e *event.Event, v *filter.Value, raw bool) bool {
 	i := 0
 	switch e.Type {
 	case event.SysOpen, event.SysCreat, event.SysAccept, event.SysAccept4, event.SysConnect:
@@ -271,85 +322,87 @@ func nameFromEvent(e *event.Event, raw bool) (string, bool) {
 		i = 3
 		raw = true
 	default:
-		return "", true
+		v.Str = ""
+		return true
 	}
 	if i >= len(e.Params) {
-		return "", false
-	}
-	if e.Params[i].Null {
-		switch e.Type {
-		case event.SysOpenat, event.SysOpenat2:
-			return "", false // a path that could not be read
-		}
-		return e.Def().Params[i].NullText(), true
+		return false
 	}
 	switch p := &e.Params[i]; {
+	case p.Unknown != event.Known:
+		return unknown(v, p.Unknown)
+	case p.Null:
+		switch e.Type {
+		case event.SysOpenat, event.SysOpenat2:
+			return false // a path that is not there to read
+		}
+		v.Str = e.Def().Params[i].NullText()
 	case raw:
-		return p.Str, true
+		v.Str = p.Str
 	case e.Def().Params[i].Type == event.PSockTuple:
-		return e.ParamValue(i), true
+		v.Str = e.ParamValue(i)
 	default:
-		return absParam(e, i), true
+		v.Str = absParam(e, i)
 	}
+	return true
 }
 
-func fdDirectory(e *event.Event) (string, bool) {
+func fdDirectory(s *Syscall, e *event.Event, v *filter.Value) bool {
 	if !aboutFD(e) {
-		return "", false
+		return false
 	}
 	fd := currentFD(e)
-	name := ""
-	switch {
-	case fd == nil:
-		var ok bool
-		if name, ok = nameFromEvent(e, false); !ok {
-			return "", false
-		}
-	case fd.Type == event.FDDirectory:
-		return fd.Name, true
-	case fd.Type == event.FDFile:
-		name = fd.Name
-	default:
-		return "", false
+	if fd != nil && fd.Unknown.Type != event.Known {
+		return unknown(v, fd.Unknown.Type)
 	}
-	switch i := strings.LastIndexByte(name, '/'); {
+	if fd != nil && !isFileFD(fd) || !fdName(s, e, v) {
+		return false
+	}
+	if fd != nil && fd.Type == event.FDDirectory {
+		return true
+	}
+	switch i := strings.LastIndexByte(v.Str, '/'); {
 	case i <= 0:
-		return "/", true
-	case i < len(name)-1:
-		return name[:i], true
+		v.Str = "/"
+	case i < len(v.Str)-1:
+		v.Str = v.Str[:i]
 	}
-	return name, true
+	return true
 }
 
-func fdNameRaw(e *event.Event) (string, bool) {
+func fdNameRaw(_ *Syscall, e *event.Event, v *filter.Value) bool {
 	if !aboutFD(e) {
-		return "", false
+		return false
 	}
-	name, ok := "", true
+	v.Str = ""
 	switch fd := currentFD(e); {
 	case fd == nil:
-		name, ok = nameFromEvent(e, true)
+		if !nameFromEvent(e, v, true) {
+			return false
+		}
+	case nameUnknown(fd) != event.Known:
+		return unknown(v, nameUnknown(fd))
 	case isFileFD(fd):
-		name = fd.NameRaw
+		v.Str = fd.NameRaw
 	}
-	for strings.Contains(name, "//") {
-		name = strings.ReplaceAll(name, "//", "/")
+	for strings.Contains(v.Str, "//") {
+		v.Str = strings.ReplaceAll(v.Str, "//", "/")
 	}
-	return name, ok
+	return true
 }
 
-func inContainer(f func(*event.Event) (string, bool)) getter {
-	return str(func(e *event.Event) (string, bool) {
-		name, ok := f(e)
-		if !ok {
-			return "", false
+func inContainer(get getter) getter {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		if !get(s, e, v) {
+			return false
 		}
 		id := "host"
 		if p := proc(e); p != nil && p.Container != nil {
 			id = p.Container.ID
 		}
-		return id + ":" + name, true
-	})
+		v.Str = id + ":" + v.Str
+		return true
+	}
 }
 
 func clientIP(fd *event.FD) (netip.Addr, bool) { return fd.Sock.Src.Addr(), fd.HasTuple() }
@@ -377,31 +430,44 @@ func serverPort(fd *event.FD) (int64, bool) {
 	return int64(a.Port()), ok
 }
 
-func addr(f func(*event.FD) (netip.Addr, bool)) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-		fd := currentFD(e)
-		if !aboutFD(e) || fd == nil {
-			return false
-		}
-		var ok bool
+func addr(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) (netip.Addr, bool)) getter {
+	return fdGet(hangsOn, func(fd *event.FD, v *filter.Value) (ok bool) {
 		v.Addr, ok = f(fd)
 		return ok
-	}
+	})
 }
 
 // bothIPs gives both ends of a connection, or the address of a listener.
 func bothIPs(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return bothEnds(e, v, func(fd *event.FD, end netip.AddrPort) filter.Value { return filter.Value{Addr: orZero(fd, end.Addr())} })
+}
+
+func bothEnds(e *event.Event, v *filter.Value, value func(*event.FD, netip.AddrPort) filter.Value) bool {
 	fd := currentFD(e)
-	if !aboutFD(e) || fd == nil || !fd.Type.IsIP() {
+	if !aboutFD(e) || fd == nil {
+		return false
+	}
+	if fd.Unknown.Type != event.Known {
+		return unknown(v, fd.Unknown.Type)
+	}
+	if !fd.Type.IsIP() {
 		return false
 	}
 	v.List = v.List[:0]
+	add := func(end netip.AddrPort, why event.Unknown) {
+		if why != event.Known {
+			v.List = append(v.List, filter.Value{Unknown: reasons[why]})
+			return
+		}
+		v.List = append(v.List, value(fd, end))
+	}
 	if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
 		a, ok := listenOrDst(fd)
-		v.List = append(v.List, filter.Value{Addr: a.Addr()})
+		add(a, serverUnknown(fd))
 		return ok
 	}
-	v.List = append(v.List, filter.Value{Addr: orZero(fd, fd.Sock.Src.Addr())}, filter.Value{Addr: orZero(fd, fd.Sock.Dst.Addr())})
+	add(fd.Sock.Src, clientUnknown(fd))
+	add(fd.Sock.Dst, serverUnknown(fd))
 	return true
 }
 
@@ -417,44 +483,46 @@ func orZero(fd *event.FD, a netip.Addr) netip.Addr {
 }
 
 func bothPorts(_ *Syscall, e *event.Event, v *filter.Value) bool {
-	fd := currentFD(e)
-	if !aboutFD(e) || fd == nil || !fd.Type.IsIP() {
-		return false
-	}
-	v.List = v.List[:0]
-	if fd.Type == event.FDIPv4Server || fd.Type == event.FDIPv6Server {
-		p, ok := serverPort(fd)
-		v.List = append(v.List, filter.Value{Num: p})
-		return ok
-	}
-	v.List = append(v.List, filter.Value{Num: int64(fd.Sock.Src.Port())}, filter.Value{Num: int64(fd.Sock.Dst.Port())})
-	return true
+	return bothEnds(e, v, func(_ *event.FD, end netip.AddrPort) filter.Value { return filter.Value{Num: int64(end.Port())} })
 }
 
 // end is the local or the remote end: the client's is the local one when its
 // address is one of this machine's.
-func end(s *Syscall, e *event.Event, local bool) (netip.AddrPort, bool) {
+func end(e *event.Event, v *filter.Value, local bool) (netip.AddrPort, bool) {
 	fd := currentFD(e)
-	if !aboutFD(e) || fd == nil || !fd.HasTuple() {
+	if !aboutFD(e) || fd == nil {
 		return netip.AddrPort{}, false
 	}
-	if isLocal(e, fd.Sock.Src.Addr()) == local {
+	if fd.Unknown.Type != event.Known {
+		return netip.AddrPort{}, unknown(v, fd.Unknown.Type)
+	}
+	if !fd.HasTuple() {
+		return netip.AddrPort{}, false
+	}
+	isLocal := func() bool { return isLocal(e, fd.Sock.Src.Addr()) }
+	if fd.Unknown.Local != event.Known {
+		if local {
+			return netip.AddrPort{}, unknown(v, fd.Unknown.Local)
+		}
+		isLocal = func() bool { return !fd.Server }
+	}
+	if isLocal() == local {
 		return fd.Sock.Src, true
 	}
 	return fd.Sock.Dst, true
 }
 
 func endAddr(local bool) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
-		a, ok := end(s, e, local)
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		a, ok := end(e, v, local)
 		v.Addr = a.Addr()
 		return ok
 	}
 }
 
 func endPort(local bool) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
-		a, ok := end(s, e, local)
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		a, ok := end(e, v, local)
 		v.Num = int64(a.Port())
 		return ok
 	}
@@ -462,7 +530,9 @@ func endPort(local bool) getter {
 
 // fdPortText and portText: Falco does not look up the names of services unless
 // it is told to, so the protocol fields show the port's number.
-func fdPortText(f func(*event.FD) (int64, bool)) getter { return portText(fdNum(f)) }
+func fdPortText(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) (int64, bool)) getter {
+	return portText(fdNum(hangsOn, f))
+}
 
 func portText(g getter) getter {
 	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
@@ -514,7 +584,13 @@ func fdTypes(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		}
 		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 			p := proc(e)
-			if !aboutFD(e) || p == nil || p.FDs[n] == nil {
+			if !aboutFD(e) || p == nil {
+				return false
+			}
+			if why := numberedUnknown(p, n); why != event.Known {
+				return unknown(v, why)
+			}
+			if p.FDs[n] == nil {
 				return false
 			}
 			v.List = append(v.List[:0], filter.Value{Str: p.FDs[n].Type.String()})
@@ -529,7 +605,14 @@ func fdTypes(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		v.List = v.List[:0]
 		var seen uint32
 		for _, fd := range p.FDs {
+			if fd.Unknown.Type != event.Known {
+				v.List = append(v.List, filter.Value{Unknown: reasons[fd.Unknown.Type]})
+				continue
+			}
 			seen |= 1 << fd.Type
+		}
+		if p.Unknown.FDs != event.Known {
+			v.List = append(v.List, filter.Value{Unknown: reasons[p.Unknown.FDs]})
 		}
 		last := ""
 		for t := event.FDUnknown; t <= event.FDUnsupported; t++ {
@@ -540,6 +623,14 @@ func fdTypes(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		}
 		return true
 	}, nil
+}
+
+// numberedUnknown is why it is not known what a process has under a number.
+func numberedUnknown(p *event.Process, n int64) event.Unknown {
+	if fd := p.FDs[n]; fd != nil {
+		return fd.Unknown.Type
+	}
+	return p.Unknown.FDs
 }
 
 func fdList(f func(n int64, fd *event.FD) (string, bool)) getter {

@@ -83,56 +83,67 @@ var fsPathParams = func() (table [event.NumTypes][3]fsPathParam) {
 // fsPath reads a path of a call that succeeded. For open, Falco compares the
 // descriptor with -1 alone, so that a call which failed has a path too.
 func fsPath(which int, raw bool) getter {
-	return str(func(e *event.Event) (string, bool) {
+	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
 		i := int(fsPathParams[e.Type][which].index)
 		if i == -1 || i >= len(e.Params) {
-			return "", false
+			return false
 		}
 		switch e.Type {
 		case event.SysOpen, event.SysOpenat, event.SysOpenat2:
 			if e.Ret == -1 {
-				return "", false
+				return false
 			}
 		default:
 			if e.Ret != 0 {
-				return "", false
+				return false
 			}
 		}
 		if i == -2 {
-			return fdName(e)
+			return fdName(s, e, v)
 		}
 		p := &e.Params[i]
-		if p.Null {
-			return "<NA>", true
+		if p.Unknown != event.Known {
+			return unknown(v, p.Unknown)
 		}
-		if raw {
-			return p.Str, true
+		var why event.Unknown
+		if v.Str, why = fsPathText(e, i, which, raw); why != event.Known {
+			return unknown(v, why)
 		}
-		if p.Str != "" && p.Str[0] == '/' {
-			return event.JoinPath("", p.Str), true
+		return true
+	}
+}
+
+func fsPathText(e *event.Event, i, which int, raw bool) (string, event.Unknown) {
+	p := &e.Params[i]
+	switch {
+	case p.Null:
+		return "<NA>", event.Known
+	case raw:
+		return p.Str, event.Known
+	case p.Str != "" && p.Str[0] == '/':
+		return event.JoinPath("", p.Str), event.Known
+	}
+	switch e.Type {
+	case event.SysOpenat, event.SysOpenat2:
+		if fd := currentFD(e); fd != nil {
+			return fd.Name, fd.Unknown.Name
 		}
-		switch e.Type {
-		case event.SysOpenat, event.SysOpenat2:
-			if fd := currentFD(e); fd != nil {
-				return fd.Name, true
-			}
-			return unknownPath, true
-		case event.SysFchownat, event.SysFchmodat, event.SysMkdirat, event.SysUnlinkat:
-			return inDir(e, p.Str), true
-		case event.SysSymlinkat:
-			if which == pathSource {
-				return inDir(e, p.Str), true
-			}
-			return event.JoinPath(unknownPath, p.Str), true
-		case event.SysRenameat2:
-			return absParam(e, i), true
+		return unknownPath, event.Known
+	case event.SysFchownat, event.SysFchmodat, event.SysMkdirat, event.SysUnlinkat:
+		return inDir(e, p.Str)
+	case event.SysSymlinkat:
+		if which == pathSource {
+			return inDir(e, p.Str)
 		}
-		dir := ""
-		if p := proc(e); p != nil {
-			dir = p.Cwd
-		}
-		return event.JoinPath(dir, p.Str), true
-	})
+		return event.JoinPath(unknownPath, p.Str), event.Known
+	case event.SysRenameat2:
+		return absParam(e, i), event.Known
+	}
+	dir, why := "", event.Known
+	if p := proc(e); p != nil {
+		dir, why = p.Cwd, p.Unknown.Cwd
+	}
+	return event.JoinPath(dir, p.Str), why
 }
 
 // unknownPath is what Falco puts for a directory that it does not know.
@@ -140,10 +151,13 @@ const unknownPath = "<UNKNOWN>"
 
 // inDir joins a relative path with the directory that the call was given by a
 // descriptor. Falco does not think of AT_FDCWD here and then knows none.
-func inDir(e *event.Event, path string) string {
+func inDir(e *event.Event, path string) (string, event.Unknown) {
 	fd := currentFD(e)
-	if fd == nil || fd.Type != event.FDDirectory {
-		return event.JoinPath(unknownPath, path)
+	switch {
+	case fd != nil && nameUnknown(fd) != event.Known:
+		return "", nameUnknown(fd)
+	case fd == nil || fd.Type != event.FDDirectory:
+		return event.JoinPath(unknownPath, path), event.Known
 	}
-	return event.JoinPath(fd.Name, path)
+	return event.JoinPath(fd.Name, path), event.Known
 }

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,19 +13,19 @@ import (
 
 var procFields = []field{
 	{name: "proc.exe", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return p.Exe })},
-	{name: "proc.pexe", typ: filter.CharBuf, get: parentStr(func(p *event.Process) string { return p.Exe })},
-	ancestors("proc.aexe", func(p *event.Process) string { return p.Exe }),
-	{name: "proc.exepath", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return p.ExePath })},
-	{name: "proc.pexepath", typ: filter.CharBuf, get: parentStr(func(p *event.Process) string { return p.ExePath })},
-	ancestors("proc.aexepath", func(p *event.Process) string { return p.ExePath }),
+	{name: "proc.pexe", typ: filter.CharBuf, get: parentStr(isKnown, func(p *event.Process) string { return p.Exe })},
+	ancestors("proc.aexe", isKnown, func(p *event.Process) string { return p.Exe }),
+	{name: "proc.exepath", typ: filter.CharBuf, get: ifKnown(exeUnknown, procStr(func(p *event.Process) string { return p.ExePath }))},
+	{name: "proc.pexepath", typ: filter.CharBuf, get: parentStr(exeUnknown, func(p *event.Process) string { return p.ExePath })},
+	ancestors("proc.aexepath", exeUnknown, func(p *event.Process) string { return p.ExePath }),
 	{name: "proc.name", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return p.Comm })},
-	{name: "proc.pname", typ: filter.CharBuf, get: parentStr(func(p *event.Process) string { return p.Comm })},
-	ancestors("proc.aname", func(p *event.Process) string { return p.Comm }),
+	{name: "proc.pname", typ: filter.CharBuf, get: parentStr(isKnown, func(p *event.Process) string { return p.Comm })},
+	ancestors("proc.aname", isKnown, func(p *event.Process) string { return p.Comm }),
 	{name: "proc.args", typ: filter.CharBuf, arg: optIndex, with: procArgs},
 	{name: "proc.aargs", typ: filter.CharBuf, arg: optIndex, with: ancestorArgs},
 	{name: "proc.cmdline", typ: filter.CharBuf, get: procStr((*event.Process).Cmdline)},
-	{name: "proc.pcmdline", typ: filter.CharBuf, get: parentStr((*event.Process).Cmdline)},
-	ancestors("proc.acmdline", (*event.Process).Cmdline),
+	{name: "proc.pcmdline", typ: filter.CharBuf, get: parentStr(isKnown, (*event.Process).Cmdline)},
+	ancestors("proc.acmdline", isKnown, (*event.Process).Cmdline),
 	{name: "proc.cmdnargs", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(len(p.Args)) })},
 	{name: "proc.cmdlenargs", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 {
 		n := 0
@@ -37,9 +36,9 @@ var procFields = []field{
 	})},
 	{name: "proc.exeline", typ: filter.CharBuf, get: procStr((*event.Process).ExeLine)},
 	{name: "proc.env", typ: filter.CharBuf, arg: optKey, with: env},
-	{name: "proc.aenv", typ: filter.CharBuf, arg: optKey, with: ancestorEnv, any: true, noRight: true, noTran: true, single: procStr((*event.Process).JoinedEnv)},
-	{name: "proc.cwd", typ: filter.CharBuf, get: procStr((*event.Process).CwdSlash)},
-	{name: "proc.loginshellid", typ: filter.Int64, get: num(func(e *event.Event) (int64, bool) {
+	{name: "proc.aenv", typ: filter.CharBuf, arg: optKey, with: ancestorEnv, any: true, noRight: true, noTran: true, single: ifKnown(envUnknown, procStr((*event.Process).JoinedEnv))},
+	{name: "proc.cwd", typ: filter.CharBuf, get: ifKnown(cwdUnknown, procStr((*event.Process).CwdSlash))},
+	{name: "proc.loginshellid", typ: filter.Int64, get: ifKnown(lineUnknown, num(func(e *event.Event) (int64, bool) {
 		id, ok := int64(0), false
 		for p := proc(e); p != nil; p = p.Parent {
 			if strings.HasSuffix(p.Comm, "sh") {
@@ -47,7 +46,7 @@ var procFields = []field{
 			}
 		}
 		return id, ok
-	})},
+	}))},
 	{name: "proc.tty", typ: filter.Uint32, get: procNum(func(p *event.Process) int64 { return int64(p.TTY) })},
 	{name: "proc.pid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.PID })},
 	{name: "proc.ppid", typ: filter.Int64, get: ancestorNum(1, func(p *event.Process) int64 { return p.PID })},
@@ -70,23 +69,23 @@ var procFields = []field{
 	{name: "proc.ppid.duration", typ: filter.RelTime, get: parentDuration},
 	{name: "proc.pid.ts", typ: filter.RelTime, get: procSet(cloneTime)},
 	{name: "proc.ppid.ts", typ: filter.RelTime, get: creatorNum(cloneTime)},
-	{name: "proc.is_exe_writable", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeWritable })},
-	{name: "proc.is_exe_upper_layer", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeUpperLayer })},
-	{name: "proc.is_exe_lower_layer", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeLowerLayer })},
-	{name: "proc.is_exe_from_memfd", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.ExeFromMemfd })},
+	{name: "proc.is_exe_writable", typ: filter.Bool, get: ifKnown(exeUnknown, procBool(func(p *event.Process) bool { return p.ExeWritable }))},
+	{name: "proc.is_exe_upper_layer", typ: filter.Bool, get: ifKnown(layerUnknown, procBool(func(p *event.Process) bool { return p.ExeUpperLayer }))},
+	{name: "proc.is_exe_lower_layer", typ: filter.Bool, get: ifKnown(layerUnknown, procBool(func(p *event.Process) bool { return p.ExeLowerLayer }))},
+	{name: "proc.is_exe_from_memfd", typ: filter.Bool, get: ifKnown(exeUnknown, procBool(func(p *event.Process) bool { return p.ExeFromMemfd }))},
 	{name: "proc.is_sid_leader", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return sid(p) == p.VPID })},
 	{name: "proc.is_vpgid_leader", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.VPGID == p.VPID })},
 	{name: "proc.is_pgid_leader", typ: filter.Bool, get: procBool(func(p *event.Process) bool { return p.PGID == p.PID })},
-	{name: "proc.exe_ino", typ: filter.Int64, get: procSet(func(p *event.Process) int64 { return int64(p.ExeIno) })},
-	{name: "proc.exe_ino.ctime", typ: filter.AbsTime, get: procSet(func(p *event.Process) int64 { return p.ExeCtime })},
-	{name: "proc.exe_ino.mtime", typ: filter.AbsTime, get: procSet(func(p *event.Process) int64 { return p.ExeMtime })},
-	{name: "proc.exe_ino.ctime_duration_proc_start", typ: filter.AbsTime, get: procSet(ctimeBeforeClone)},
-	{name: "proc.exe_ino.ctime_duration_pidns_start", typ: filter.AbsTime, get: procSet(ctimeAfterPidns)},
+	{name: "proc.exe_ino", typ: filter.Int64, get: ifKnown(exeUnknown, procSet(func(p *event.Process) int64 { return int64(p.ExeIno) }))},
+	{name: "proc.exe_ino.ctime", typ: filter.AbsTime, get: ifKnown(exeUnknown, procSet(func(p *event.Process) int64 { return p.ExeCtime }))},
+	{name: "proc.exe_ino.mtime", typ: filter.AbsTime, get: ifKnown(exeUnknown, procSet(func(p *event.Process) int64 { return p.ExeMtime }))},
+	{name: "proc.exe_ino.ctime_duration_proc_start", typ: filter.AbsTime, get: ifKnown(exeUnknown, procSet(ctimeBeforeClone))},
+	{name: "proc.exe_ino.ctime_duration_pidns_start", typ: filter.AbsTime, get: ifKnown(exeUnknown, procSet(ctimeAfterPidns))},
 	{name: "proc.pidns_init_start_ts", typ: filter.Uint64, get: procSet(func(p *event.Process) int64 { return p.PidnsInitStart })},
 	{name: "thread.cap_permitted", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapPermitted) })},
 	{name: "thread.cap_inheritable", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapInheritable) })},
 	{name: "thread.cap_effective", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapEffective) })},
-	{name: "proc.fdopencount", typ: filter.Uint64, get: procNum(func(p *event.Process) int64 { return int64(len(p.FDs)) })},
+	{name: "proc.fdopencount", typ: filter.Uint64, get: ifKnown(fdsUnknown, procNum(func(p *event.Process) int64 { return int64(len(p.FDs)) }))},
 	{name: "proc.fdlimit", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.FDLimit })},
 	{name: "proc.fdusage", typ: filter.Double, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
@@ -187,7 +186,10 @@ func creatorNum(f func(*event.Process) int64) getter {
 		if p == nil {
 			return false
 		}
-		if p = cmp.Or(p.Creator, p.Parent); p == nil {
+		if p = p.Creator; p == nil {
+			p = ancestor(e, 1, v)
+		}
+		if p == nil {
 			return false
 		}
 		v.Num = f(p)
@@ -206,13 +208,20 @@ func procStr(f func(*event.Process) string) getter {
 	}
 }
 
-func parentStr(f func(*event.Process) string) getter {
+func parentStr(member func(*event.Process) event.Unknown, f func(*event.Process) string) getter {
+	return ancestorStr(1, member, f)
+}
+
+func ancestorStr(n int, member func(*event.Process) event.Unknown, f func(*event.Process) string) getter {
 	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-		p := proc(e)
-		if p == nil || p.Parent == nil {
+		p := ancestor(e, n, v)
+		if p == nil {
 			return false
 		}
-		v.Str = f(p.Parent)
+		if why := member(p); why != event.Known {
+			return unknown(v, why)
+		}
+		v.Str = f(p)
 		return true
 	}
 }
@@ -287,7 +296,7 @@ func mainThread(f func(*event.Process) int64) getter {
 
 func ancestorNum(n int, f func(*event.Process) int64) getter {
 	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-		p := proc(e).Ancestor(n)
+		p := ancestor(e, n, v)
 		if p == nil {
 			return false
 		}
@@ -298,20 +307,12 @@ func ancestorNum(n int, f func(*event.Process) int64) getter {
 
 // ancestors is a field that, with an index, is the text of that ancestor, and
 // without one stands for all ancestors: a check holds when it does for any.
-func ancestors(name string, f func(*event.Process) string) field {
+func ancestors(name string, member func(*event.Process) event.Unknown, f func(*event.Process) string) field {
 	return field{name: name, typ: filter.CharBuf, arg: optIndex, any: true, noRight: true, noTran: true, single: never,
 		with: func(_ *Syscall, arg argument, fd *filter.Field) (getter, error) {
 			if !arg.has {
 				return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-					p := proc(e)
-					if p == nil {
-						return false
-					}
-					v.List = v.List[:0]
-					for p = p.Parent; p != nil; p = p.Parent {
-						v.List = append(v.List, filter.Value{Str: f(p)})
-					}
-					return len(v.List) > 0
+					return eachAncestor(e, v, member, func(p *event.Process) filter.Value { return filter.Value{Str: f(p)} })
 				}, nil
 			}
 			n, err := ancestorIndex(name, arg)
@@ -319,14 +320,7 @@ func ancestors(name string, f func(*event.Process) string) field {
 				return nil, err
 			}
 			fd.Any = false
-			return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-				p := proc(e).Ancestor(n)
-				if p == nil {
-					return false
-				}
-				v.Str = f(p)
-				return true
-			}, nil
+			return ancestorStr(n, member, f), nil
 		}}
 }
 
@@ -341,15 +335,7 @@ func ancestorIndex(name string, arg argument) (int, error) {
 func ancestorPID(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	if !arg.has {
 		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-			p := proc(e)
-			if p == nil {
-				return false
-			}
-			v.List = v.List[:0]
-			for p = p.Parent; p != nil; p = p.Parent {
-				v.List = append(v.List, filter.Value{Num: p.PID})
-			}
-			return len(v.List) > 0
+			return eachAncestor(e, v, isKnown, func(p *event.Process) filter.Value { return filter.Value{Num: p.PID} })
 		}, nil
 	}
 	n, err := ancestorIndex("proc.apid", arg)
@@ -387,14 +373,7 @@ func ancestorArgs(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-		p := proc(e).Ancestor(n)
-		if p == nil {
-			return false
-		}
-		v.Str = p.JoinedArgs()
-		return true
-	}, nil
+	return ancestorStr(n, isKnown, (*event.Process).JoinedArgs), nil
 }
 
 // env is proc.env: the whole environment, or one variable, which is empty when
@@ -404,9 +383,9 @@ func env(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 		return nil, fmt.Errorf("proc.env.%s: write proc.env[%s]", arg.text, arg.text)
 	}
 	if _, number := arg.index(); !arg.has || number || arg.text == "" {
-		return procStr((*event.Process).JoinedEnv), nil
+		return ifKnown(envUnknown, procStr((*event.Process).JoinedEnv)), nil
 	}
-	return procStr(func(p *event.Process) string { return p.Getenv(arg.text) }), nil
+	return ifKnown(envUnknown, procStr(func(p *event.Process) string { return p.Getenv(arg.text) })), nil
 }
 
 // ancestorEnv is proc.aenv: any ancestor's environment, the environment of the
@@ -423,29 +402,30 @@ func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 			f.Output = nthEnv(int(n))
 		}
 		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-			p := proc(e)
-			if p == nil {
-				return false
-			}
-			v.List = v.List[:0]
-			for p = p.Parent; p != nil; p = p.Parent {
-				v.List = append(v.List, filter.Value{Str: p.JoinedEnv()})
-			}
-			return len(v.List) > 0
+			return eachAncestor(e, v, envUnknown, func(p *event.Process) filter.Value { return filter.Value{Str: p.JoinedEnv()} })
 		}, nil
 	}
 	f.Any = false
 	const levels = 20 // as far as Falco looks
-	return procStr(func(p *event.Process) string {
-		p = p.Parent
-		for i := 0; i < levels && p != nil; i++ {
-			if s := p.Getenv(arg.text); s != "" {
-				return s
-			}
-			p = p.Parent
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		p := proc(e)
+		if p == nil {
+			return false
 		}
-		return ""
-	}), nil
+		for i := 0; i < levels && p.Parent != nil; i++ {
+			p = p.Parent
+			if p.Unknown.Env != event.Known {
+				return unknown(v, p.Unknown.Env)
+			}
+			if v.Str = p.Getenv(arg.text); v.Str != "" {
+				return true
+			}
+		}
+		if p.Parent == nil && p.Unknown.Parent != event.Known {
+			return unknown(v, p.Unknown.Parent)
+		}
+		return true
+	}, nil
 }
 
 // nthEnv prints the environment of the nth ancestor.
@@ -546,7 +526,7 @@ func parentDuration(s *Syscall, e *event.Event, v *filter.Value) bool {
 
 func since(n int) getter {
 	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
-		p := proc(e).Ancestor(n)
+		p := ancestor(e, n, v)
 		if p == nil || cloneTime(p) == 0 {
 			return false
 		}
@@ -576,11 +556,17 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 		v.Str = ""
 		want := id(p)
 		if want <= 0 {
+			if why := lineUnknown(p); why != event.Known {
+				return unknown(v, why) // in a PID namespace of its own, and led from outside
+			}
 			return true
 		}
 		if !virtual || p.VPID == p.PID {
 			for q := p; q != nil; q = q.Parent {
 				if q.PID == want {
+					if what == event.TextExePath && q.Unknown.Exe != event.Known {
+						return unknown(v, q.Unknown.Exe)
+					}
 					v.Str = text(q)
 					return true
 				}
@@ -597,31 +583,33 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 	}
 }
 
-func stdFD(e *event.Event, n int64) *event.FD {
-	if p := proc(e); p != nil {
-		return p.FDs[n]
+// std reads a standard descriptor of the process.
+func std(n int64, hangsOn func(*event.FD) event.Unknown, f func(*event.FD) string) getter {
+	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		p := proc(e)
+		if p == nil {
+			return false
+		}
+		fd := p.FDs[n]
+		switch {
+		case fd == nil && p.Unknown.FDs != event.Known:
+			return unknown(v, p.Unknown.FDs)
+		case fd == nil:
+			return false
+		case hangsOn(fd) != event.Known:
+			return unknown(v, hangsOn(fd))
+		}
+		v.Str = f(fd)
+		return true
 	}
-	return nil
 }
 
 func stdType(n int64) getter {
-	return str(func(e *event.Event) (string, bool) {
-		fd := stdFD(e, n)
-		if fd == nil {
-			return "", false
-		}
-		return fd.Type.String(), true
-	})
+	return std(n, typeUnknown, func(fd *event.FD) string { return fd.Type.String() })
 }
 
 func stdName(n int64) getter {
-	return str(func(e *event.Event) (string, bool) {
-		fd := stdFD(e, n)
-		if fd == nil {
-			return "", false
-		}
-		return fd.Name, true
-	})
+	return std(n, nameUnknown, func(fd *event.FD) string { return fd.Name })
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -26,9 +26,11 @@ var userFields = []field{
 			return false
 		}
 		name, ok := e.Machine().Group(p, p.GID)
-		switch {
+		switch why := e.Machine().AccountsUnknown(p); {
 		case ok:
 			v.Str = name
+		case why != event.Known:
+			return unknown(v, why)
 		case p.GID == 0:
 			v.Str = "root"
 		default:
@@ -56,6 +58,8 @@ func userStr(id func(*event.Process) int64, f func(*event.User) string, root str
 		switch u, ok := e.Machine().User(p, uint32(n)); {
 		case ok:
 			v.Str = f(u)
+		case e.Machine().AccountsUnknown(p) != event.Known:
+			return unknown(v, e.Machine().AccountsUnknown(p))
 		case n == 0:
 			v.Str = root
 		}

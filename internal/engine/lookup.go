@@ -11,9 +11,10 @@ import (
 
 // isLocal tells whether an address is one of the machine's, or of the event's
 // container. Of a container whose address is not known, Falco takes none for
-// local, and no IPv6 address of any container.
+// local (but of one that it shares with this process, the addresses are this
+// process's), and no IPv6 address of any container.
 func isLocal(e *event.Event, a netip.Addr) bool {
-	if p := proc(e); p != nil && p.Container != nil {
+	if p := proc(e); p != nil && p.Container != nil && !p.Container.Own {
 		if p.Container.IP == "" || a.Is6() {
 			return false
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
@@ -23,7 +24,8 @@ var suggestedOutput = map[string]string{
 		" k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name",
 }
 
-// missing is what outputs print for a value that an event does not have.
+// missing is what outputs print for a value that an event does not have. For one
+// that is not known they print event.UnknownText.
 const missing = alert.Missing
 
 // timeFormat is how alerts show their time: the field that is in the output
@@ -112,6 +114,8 @@ func (o *output) text(b *strings.Builder, ev any) {
 		s := missing
 		if v, t, list, ok := p.Eval(ev); ok {
 			s = printed(p, ev, &v, t, list)
+		} else if v.Unknown != nil {
+			s = event.UnknownText
 		}
 		if p.Width > 0 { // as many bytes, no more and no less
 			s = s[:min(len(s), p.Width)]
@@ -147,6 +151,9 @@ func jsonValue(f *filter.Field, ev any) any {
 	}
 	var v filter.Value
 	if get == nil || !get(ev, &v) {
+		if v.Unknown != nil {
+			return event.UnknownText
+		}
 		return nil
 	}
 	if f.JSON != nil {

@@ -201,8 +201,12 @@ type Container struct {
 	Healthcheck, Liveness, Readiness            string
 	PodName, PodNamespace, PodUID, PodSandboxID string
 	PodLabels                                   map[string]string
-	Complete                                    bool    // the engine answered; otherwise only ID is known
-	Unknown                                     Unknown // without Complete: why it did not; Known where Falco has no values either
+	Own                                         bool // it is the one that this process runs in itself
+	Complete                                    bool // the engine answered; otherwise only ID is known
+	// Unknown is why it did not, of an engine that would have; what there is of a
+	// name, an image and its parts then stands in for those. PodUnknown is the
+	// same of what Kubernetes knows.
+	Unknown, PodUnknown Unknown
 }
 
 // Mount is one mount of a container.

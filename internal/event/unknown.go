@@ -31,7 +31,7 @@ var unknownTexts = [...]string{
 	UnknownProc:     "/proc/PID of the process may not be read here, since it has changed its user (in a container, --cap-add SYS_PTRACE allows it)",
 	UnknownSocket:   "the socket may not be looked at here, by pidfd_getfd or in /proc/PID/net (in a container, --cap-add SYS_PTRACE allows it)",
 	UnknownAncestor: "its ancestor is outside of this PID namespace, or hidden in /proc",
-	UnknownEngine:   "the tests run in a container themselves, whose engine cannot be asked from inside",
+	UnknownEngine:   "the tests run in a container themselves, whose engine cannot be asked from inside unless its socket is mounted",
 	UnknownAccounts: "the passwd and group files of the process's root may not be read here (in a container, --cap-add SYS_PTRACE allows it)",
 	UnknownLayer:    "the layers of the overlay file system cannot be looked into here, as they can on its host",
 	UnknownGone:     "the process was killed before it could be read",
@@ -52,15 +52,13 @@ func (u Unknown) Passing() bool { return u == UnknownGone }
 
 // ProcessUnknowns says which members of a [Process] are not known.
 type ProcessUnknowns struct {
-	Process   Unknown // anything but the number: all of the others
-	Exe       Unknown // ExePath and all that is known of that file
-	ExeLayer  Unknown // ExeUpperLayer, ExeLowerLayer
-	Env       Unknown
-	Cwd       Unknown
-	Root      Unknown
-	FDs       Unknown // whether a descriptor that FDs does not have is open
-	Parent    Unknown // Parent, where it is nil: there is one
-	Namespace Unknown // PidnsInode, PidnsInitStart
+	Exe      Unknown // ExePath and all that is known of that file
+	ExeLayer Unknown // ExeUpperLayer, ExeLowerLayer
+	Env      Unknown
+	Cwd      Unknown
+	Root     Unknown
+	FDs      Unknown // whether a descriptor that FDs does not have is open
+	Parent   Unknown // Parent, where it is nil: there is one
 }
 
 // FDUnknowns says which members of an [FD] are not known.
@@ -68,5 +66,35 @@ type FDUnknowns struct {
 	Type  Unknown // Type, Proto, Domain and all that depends on them
 	Name  Unknown // Name and NameRaw
 	Local Unknown // of a socket: the address and the port of this end
-	File  Unknown // Dev and Ino, the layers
+	File  Unknown // Dev and Ino
+	Layer Unknown // UpperLayer, LowerLayer
+}
+
+// ParamUnknown tells why the text of parameter i is not known: its value, or the
+// name of what it stands for.
+func (e *Event) ParamUnknown(i int) Unknown {
+	p := &e.Params[i]
+	if p.Unknown != Known {
+		return p.Unknown
+	}
+	switch e.Type.Def().Params[i].Type {
+	case PFD:
+		if fd := e.lookupFD(p.Num); fd != nil {
+			if fd.Unknown.Name != Known {
+				return fd.Unknown.Name
+			}
+			return fd.Unknown.Type
+		}
+	case PFDList:
+		for _, poll := range p.List {
+			if fd := e.lookupFD(poll.FD); fd != nil && fd.Unknown.Type != Known {
+				return fd.Unknown.Type
+			}
+		}
+	case PUID, PGID:
+		if e.Thread != nil && e.Thread.Process != nil && uint32(p.Num) != 1<<32-1 {
+			return e.Machine().AccountsUnknown(e.Thread.Process)
+		}
+	}
+	return Known
 }

@@ -16,6 +16,8 @@ type World interface {
 	// container when it is in one.
 	User(p *Process, uid uint32) (*User, bool)
 	Group(p *Process, gid uint32) (string, bool)
+	// AccountsUnknown tells why they cannot be looked up for a process.
+	AccountsUnknown(p *Process) Unknown
 
 	// Process tells of a process or thread that need not be related to the
 	// event's own.
@@ -52,6 +54,7 @@ type unknownWorld struct{}
 
 func (unknownWorld) User(*Process, uint32) (*User, bool)       { return nil, false }
 func (unknownWorld) Group(*Process, uint32) (string, bool)     { return "", false }
+func (unknownWorld) AccountsUnknown(*Process) Unknown          { return Known }
 func (unknownWorld) Process(int64, ProcessText) (string, bool) { return "", false }
 func (unknownWorld) HasAddr(netip.Addr) bool                   { return false }
 func (unknownWorld) HostNames(*Thread, netip.Addr) []string    { return nil }

@@ -310,11 +310,11 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 	}
 	switch {
 	case len(e.Right.Values) == 0:
-		ck.want = never
+		ck.want, ck.none = never, true
 	case s.any && (ck.op == OpIn || ck.op == OpIntersects) && !isString(s.typ) && s.typ != Port && s.typ != IPNet:
 		// fd.ip and proc.apid: Falco 0.43 compares values of length zero here,
 		// so that the check is never true.
-		ck.want = never
+		ck.want, ck.none = never, true
 		r.Remarks = append(r.Remarks, errorAt(e.Text, e.Off, "Falco 0.43 never finds %s in a list", e.Left).
 			hint("write %s = … for each value, with 'or' between them", e.Left))
 	case s.typ == CharBuf && !s.list && !s.any && (ck.op == OpEq || ck.op == OpNe || ck.op == OpIn || ck.op == OpIntersects):

@@ -32,7 +32,7 @@ type part struct {
 	conj  int // how many parts must be true at once
 
 	gen uint32 // when the rest was worked out
-	ok  bool
+	is  Truth
 	sat float64 // how much of it was true, of conj
 }
 
@@ -41,11 +41,46 @@ type Explanation struct {
 	Events  int      `json:"events"`            // how many there were
 	Wanted  int      `json:"wanted"`            // how many were of a type that the condition can be true for
 	Matched int      `json:"matched,omitempty"` // for how many it was true after all
+	Unknown int      `json:"unknown,omitempty"` // for how many it hung on what is not known
 	Types   []string `json:"types,omitempty"`   // those types; empty when it can be true for any type but ButTypes
 
 	ButTypes []string    `json:"butTypes,omitempty"`
 	Seen     []TypeCount `json:"seen,omitempty"` // the types of the events, most frequent first
 	Nearest  *NearMiss   `json:"nearest,omitempty"`
+	Doubt    *Doubt      `json:"doubt,omitempty"`
+}
+
+// Doubt is an event for which it cannot be known whether the condition was true.
+type Doubt struct {
+	Event   string   `json:"event,omitempty"` // as in [NearMiss]
+	Number  int      `json:"number"`
+	Clauses []Clause `json:"clauses"` // those that are not known, and decide
+	// Passing tells that another run may know.
+	Passing bool `json:"passing,omitempty"`
+}
+
+// String says in one line what is not known, and why.
+func (d *Doubt) String() string {
+	var reasons []string
+	fields := map[string][]string{} // by reason
+	for _, c := range d.Clauses {
+		for _, a := range c.Actual {
+			if a.Unknown == "" {
+				continue
+			}
+			if fields[a.Unknown] == nil {
+				reasons = append(reasons, a.Unknown)
+			}
+			if name := "`" + a.Field + "`"; !slices.Contains(fields[a.Unknown], name) {
+				fields[a.Unknown] = append(fields[a.Unknown], name)
+			}
+		}
+	}
+	var parts []string
+	for _, why := range reasons {
+		parts = append(parts, strings.Join(fields[why], " and ")+" cannot be known here: "+why)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // TypeCount is how many events of a type there were.
@@ -77,11 +112,13 @@ type NearMiss struct {
 
 // Clause is a check that decided.
 type Clause struct {
-	Text   string        `json:"text"`         // fd.name startswith /etc/
-	Pos    Pos           `json:"pos"`          // where it stands
-	In     []Ref         `json:"in,omitempty"` // what it is part of, from outside in
-	True   bool          `json:"true"`
-	Actual []ActualValue `json:"actual"` // what its fields were
+	Text string `json:"text"`         // fd.name startswith /etc/
+	Pos  Pos    `json:"pos"`          // where it stands
+	In   []Ref  `json:"in,omitempty"` // what it is part of, from outside in
+	True bool   `json:"true"`
+	// Unknown tells that it is neither true nor false.
+	Unknown bool          `json:"unknown,omitempty"`
+	Actual  []ActualValue `json:"actual"` // what its fields were
 }
 
 // Ref is a macro, an exception or a negation on the way to a clause.
@@ -96,7 +133,8 @@ type ActualValue struct {
 	Field   string `json:"field"`
 	Value   string `json:"value,omitempty"` // strings in quotes
 	Missing bool   `json:"missing,omitempty"`
-	Why     string `json:"why,omitempty"` // why it is missing, when it always is
+	Why     string `json:"why,omitempty"`     // why it is missing, when it always is
+	Unknown string `json:"unknown,omitempty"` // why it is not known
 }
 
 // NewExplainer returns an explainer for a condition whose macros have been
@@ -161,7 +199,7 @@ func (x *Explainer) Observe(ev any) {
 	x.m.Reset(ev)
 	typ := ""
 	if x.evtType >= 0 {
-		if v, ok := x.m.value(x.evtType); ok {
+		if v, has := x.m.value(x.evtType); has == True {
 			typ = v.Str
 			if n, ok := x.seen[typ]; ok {
 				x.seen[typ] = n + 1
@@ -175,16 +213,21 @@ func (x *Explainer) Observe(ev any) {
 	}
 	x.res.Wanted++
 	x.eval(x.root)
-	if x.root.ok {
+	if s, ok := ev.(fmt.Stringer); ok && x.evtType < 0 && x.root.is != True {
+		typ = s.String()
+	}
+	switch x.root.is {
+	case True:
 		x.res.Matched++
+		return
+	case Unknown:
+		x.res.Unknown++
+		x.doubt(typ)
 		return
 	}
 	// Of equals the last counts: what an action is about comes at its end.
 	if x.root.sat < x.best {
 		return
-	}
-	if s, ok := ev.(fmt.Stringer); ok && x.evtType < 0 {
-		typ = s.String()
 	}
 	x.best = x.root.sat
 	near := &NearMiss{Event: strings.Clone(typ), Number: x.res.Wanted, Parts: x.root.conj, True: min(int(x.root.sat+1e-9), x.root.conj-1)}
@@ -192,6 +235,19 @@ func (x *Explainer) Observe(ev any) {
 	near.MoreFalse = x.countFalse(x.root) - 1
 	d.describe(x.root, true, nil)
 	x.res.Nearest = near
+}
+
+// doubt notes that the condition hangs on what is not known of the event. The
+// first such event is kept, but rather one of which no run would know it.
+func (x *Explainer) doubt(typ string) {
+	if x.res.Doubt != nil && !x.res.Doubt.Passing {
+		return
+	}
+	d := describer{x: x, near: &NearMiss{}, passing: true}
+	d.unknown(x.root, nil)
+	if x.res.Doubt == nil || !d.passing {
+		x.res.Doubt = &Doubt{Event: strings.Clone(typ), Number: x.res.Wanted, Clauses: d.near.Clauses, Passing: d.passing}
+	}
 }
 
 // Result returns what was found so far.
@@ -223,28 +279,32 @@ func (x *Explainer) eval(p *part) {
 	switch p.e.Kind {
 	case Check:
 		c := &x.prog.checks[p.check]
-		p.ok = x.m.check(c)
-		if !p.ok {
+		p.is = x.m.check(c)
+		if p.is == False {
 			p.sat = x.nearness(p.e, c)
 		}
 	case And:
-		p.ok = true
+		p.is = True
 		for _, k := range p.kids {
-			p.ok = p.ok && k.ok
+			if p.is != False && k.is != True {
+				p.is = k.is
+			}
 			p.sat += k.sat
 		}
 	case Or:
-		p.ok = false
+		p.is = False
 		for _, k := range p.kids {
-			p.ok = p.ok || k.ok
+			if p.is != True && k.is != False {
+				p.is = k.is
+			}
 			p.sat = max(p.sat, k.sat/float64(k.conj))
 		}
 	case Not:
-		p.ok = !p.kids[0].ok
+		p.is = p.kids[0].is.not()
 	case Macro:
-		p.ok, p.sat = p.kids[0].ok, p.kids[0].sat
+		p.is, p.sat = p.kids[0].is, p.kids[0].sat
 	}
-	if p.ok {
+	if p.is == True {
 		p.sat = float64(p.conj)
 	}
 }
@@ -252,8 +312,8 @@ func (x *Explainer) eval(p *part) {
 // nearness rates a false check from 0 to below 1, so that of two files that do
 // not lie in /etc/ the one in /tmp/etc/ is the closer.
 func (x *Explainer) nearness(e *Expr, c *check) float64 {
-	v, ok := x.m.value(c.left)
-	if !ok || e.Right == nil || !e.Right.Const || !isString(c.typ) || c.list || c.any || c.all {
+	v, has := x.m.value(c.left)
+	if has != True || e.Right == nil || !e.Right.Const || !isString(c.typ) || c.list || c.any || c.all {
 		return 0
 	}
 	best := 0.0
@@ -282,7 +342,7 @@ func (x *Explainer) nearness(e *Expr, c *check) float64 {
 	return best
 }
 
-// countFalse is how many of the parts that must be true at once are not.
+// countFalse is how many of the parts that must be true at once are false.
 func (x *Explainer) countFalse(p *part) int {
 	switch p.e.Kind {
 	case And, Macro:
@@ -292,10 +352,10 @@ func (x *Explainer) countFalse(p *part) int {
 		}
 		return n
 	}
-	if p.ok {
-		return 0
+	if p.is == False {
+		return 1
 	}
-	return 1
+	return 0
 }
 
 // maxClauses is how many clauses of an exclusion are shown.
@@ -303,15 +363,65 @@ const maxClauses = 4
 
 // describer walks from the condition to the clauses that decided.
 type describer struct {
-	x    *Explainer
-	near *NearMiss
+	x       *Explainer
+	near    *NearMiss
+	passing bool // that of what is not known, another run may know all
+}
+
+// unknown finds what leaves it open whether p is true.
+func (d *describer) unknown(p *part, in []Ref) {
+	in = withException(p, in)
+	switch p.e.Kind {
+	case Check:
+		d.clause(p, in)
+		for _, v := range d.x.operands(p) {
+			d.passing = d.passing && v.Passing
+		}
+		return
+	case Macro:
+		in = appendRef(in, Ref{"macro", p.e.Name, p.e.Pos()})
+	case Not:
+		in = appendRef(in, Ref{Kind: "not", Pos: p.e.Pos()})
+	}
+	for _, k := range p.kids {
+		if k.is == Unknown {
+			d.unknown(k, in)
+		}
+	}
+}
+
+// operands are the reasons for which the sides of a check are not known.
+func (x *Explainer) operands(p *part) (reasons []*Reason) {
+	ck := &x.prog.checks[p.check]
+	for _, slot := range []int32{ck.left, ck.right} {
+		if slot < 0 {
+			continue
+		}
+		v, _ := x.m.value(slot)
+		if v.Unknown != nil {
+			reasons = append(reasons, v.Unknown)
+		}
+		for i := range v.List {
+			if v.List[i].Unknown != nil {
+				reasons = append(reasons, v.List[i].Unknown)
+			}
+		}
+	}
+	return reasons
+}
+
+// withException adds the exception that p was made of, if it was.
+func withException(p *part, in []Ref) []Ref {
+	name, ok := strings.CutPrefix(p.e.Pos().In, "exception ")
+	if ok && !slices.ContainsFunc(in, func(r Ref) bool { return r.Kind == "exception" && r.Name == name }) {
+		return appendRef(in, Ref{"exception", name, p.e.Pos()})
+	}
+	return in
 }
 
 // describe finds why p is not what it should have been.
 func (d *describer) describe(p *part, want bool, in []Ref) {
-	if name, ok := strings.CutPrefix(p.e.Pos().In, "exception "); ok && !slices.ContainsFunc(in, func(r Ref) bool { return r.Kind == "exception" && r.Name == name }) {
-		in = appendRef(in, Ref{"exception", name, p.e.Pos()})
-	}
+	in = withException(p, in)
 	switch p.e.Kind {
 	case Check:
 		d.clause(p, in)
@@ -325,7 +435,7 @@ func (d *describer) describe(p *part, want bool, in []Ref) {
 	case And, Or:
 		if (p.e.Kind == And) == want { // one part was not, the first is named
 			for _, k := range p.kids {
-				if k.ok != want {
+				if k.is == truthOf(!want) {
 					d.describe(k, want, in)
 					return
 				}
@@ -353,10 +463,11 @@ func (d *describer) describe(p *part, want bool, in []Ref) {
 func appendRef(in []Ref, r Ref) []Ref { return append(slices.Clip(in), r) }
 
 func (d *describer) clause(p *part, in []Ref) {
-	if len(d.near.Clauses) == maxClauses {
+	same := func(c Clause) bool { return c.Text == p.e.short() && c.Pos == p.e.Pos() }
+	if len(d.near.Clauses) == maxClauses || slices.ContainsFunc(d.near.Clauses, same) {
 		return
 	}
-	c := Clause{Text: p.e.short(), Pos: p.e.Pos(), In: in, True: p.ok}
+	c := Clause{Text: p.e.short(), Pos: p.e.Pos(), In: in, True: p.is == True, Unknown: p.is == Unknown}
 	ck := &d.x.prog.checks[p.check]
 	c.Actual = append(c.Actual, d.x.actual(ck.left))
 	if ck.right >= 0 {
@@ -369,8 +480,17 @@ func (d *describer) clause(p *part, in []Ref) {
 func (x *Explainer) actual(i int32) ActualValue {
 	s := &x.prog.slots[i]
 	a := ActualValue{Field: s.name}
-	v, ok := x.m.value(i)
-	if !ok {
+	v, has := x.m.value(i)
+	if has == Unknown {
+		a.Unknown = v.Unknown.Text
+		return a
+	}
+	for k := range v.List {
+		if v.List[k].Unknown != nil {
+			a.Unknown = v.List[k].Unknown.Text
+		}
+	}
+	if has == False {
 		a.Missing = true
 		f := s.field
 		for j := s.of; f == nil; j = x.prog.slots[j].of {
@@ -403,6 +523,9 @@ func (x *Explainer) actual(i int32) ActualValue {
 const maxActual = 160
 
 func valueText(s *slot, v *Value, ev any) string {
+	if v.Unknown != nil {
+		return "?"
+	}
 	if isString(s.typ) {
 		text := v.Str
 		if len(text) > maxActual {

@@ -18,6 +18,8 @@ func (x *Explanation) String() string {
 	switch {
 	case x.Matched > 0:
 		fmt.Fprintf(&b, "the condition was true for %s", count(x.Matched, "event"))
+	case x.Unknown > 0:
+		x.Doubt.write(&b, x.Unknown)
 	case x.Wanted == 0:
 		fmt.Fprintf(&b, "no event of a needed type was seen: %s", x.typesText())
 		if len(x.Seen) > 0 {
@@ -51,6 +53,30 @@ func (x *Explanation) seenText() string {
 		parts = append(parts, fmt.Sprintf("%d %s", s.Count, s.Type))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func (d *Doubt) write(b *strings.Builder, events int) {
+	what := "event"
+	if d.Event != "" {
+		what = d.Event
+	}
+	fmt.Fprintf(b, "%s: it hangs on what cannot be known here", what)
+	if events > 1 {
+		fmt.Fprintf(b, ", as with %s", count(events-1, "other event"))
+	}
+	last := ""
+	for _, c := range d.Clauses {
+		actual := c.actualText()
+		if actual == last { // of the same field, for the same reason
+			fmt.Fprintf(b, "\n  %s  ?", c.Text)
+		} else {
+			fmt.Fprintf(b, "\n  %s  ?  %s", c.Text, actual)
+		}
+		last = actual
+		if where := c.where(false); len(where) > 0 {
+			b.WriteString("\n      " + strings.Join(where, ", "))
+		}
+	}
 }
 
 func (n *NearMiss) write(b *strings.Builder) {
@@ -138,6 +164,10 @@ func (c *Clause) actualText() string {
 	var parts []string
 	for _, a := range c.Actual {
 		switch {
+		case a.Unknown != "" && a.Value == "":
+			parts = append(parts, fmt.Sprintf("%s is unknown: %s", a.Field, a.Unknown))
+		case a.Unknown != "":
+			parts = append(parts, fmt.Sprintf("%s = %s, where ? is unknown: %s", a.Field, a.Value, a.Unknown))
 		case a.Why != "":
 			parts = append(parts, fmt.Sprintf("%s is not known to the built-in engine: %s", a.Field, a.Why))
 		case a.Missing:

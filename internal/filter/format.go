@@ -163,7 +163,8 @@ func cutText(s string) string {
 }
 
 // Eval reads the operand of a part from an event, for outputs. The text is what
-// Falco prints; it is not ok when the event has no value.
+// Falco prints; it is not ok when the event has no value, or when v.Unknown says
+// why it is not known.
 func (p *FormatPart) Eval(ev any) (v Value, t Type, list, ok bool) {
 	t, list = p.Field.Type, p.Field.List
 	get := p.Field.Get

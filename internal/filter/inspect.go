@@ -12,7 +12,7 @@ type Inspector struct {
 	evtType int32             // slot of evt.type, -1 where events have no types
 	checks  map[*Expr]int32   // the check of each leaf
 	items   map[*Expr][]int32 // of checks with several values, that of each value alone
-	truth   map[*Expr]bool    // for the event at hand
+	truth   map[*Expr]Truth   // for the event at hand
 }
 
 // maxItems bounds the lists whose values are told apart.
@@ -27,7 +27,7 @@ func NewInspector(src Source, e *Expr) (*Inspector, error) {
 	}
 	in := &Inspector{
 		prog: c.prog, types: EventTypes(e), evtType: -1,
-		checks: map[*Expr]int32{}, items: map[*Expr][]int32{}, truth: map[*Expr]bool{},
+		checks: map[*Expr]int32{}, items: map[*Expr][]int32{}, truth: map[*Expr]Truth{},
 	}
 	if _, ok := src.(EventTyper); ok {
 		if slot, err := c.fieldSlot(&Operand{Field: "evt.type", Text: e.Text}, &Result{}); err == nil {
@@ -72,35 +72,41 @@ func (in *Inspector) Inspect(ev any) bool {
 	if in.evtType < 0 {
 		return true
 	}
-	v, ok := in.m.value(in.evtType)
-	return ok && in.types.Has(v.Str)
+	v, has := in.m.value(in.evtType)
+	return has == True && in.types.Has(v.Str)
 }
 
 // True tells whether a part of the condition is true for the event at hand.
-func (in *Inspector) True(e *Expr) bool {
-	if ok, known := in.truth[e]; known {
-		return ok
+func (in *Inspector) True(e *Expr) bool { return in.is(e) == True }
+
+func (in *Inspector) is(e *Expr) Truth {
+	if is, known := in.truth[e]; known {
+		return is
 	}
-	var ok bool
+	var is Truth
 	switch e.Kind {
 	case Check:
-		ok = in.m.check(&in.prog.checks[in.checks[e]])
+		is = in.m.check(&in.prog.checks[in.checks[e]])
 	case Not:
-		ok = !in.True(e.Children[0])
+		is = in.is(e.Children[0]).not()
 	case Macro:
-		ok = in.True(e.Children[0])
+		is = in.is(e.Children[0])
 	case And:
-		ok = true
+		is = True
 		for _, k := range e.Children {
-			ok = ok && in.True(k)
+			if t := in.is(k); is != False && t != True {
+				is = t
+			}
 		}
 	case Or:
 		for _, k := range e.Children {
-			ok = ok || in.True(k)
+			if t := in.is(k); is != True && t != False {
+				is = t
+			}
 		}
 	}
-	in.truth[e] = ok
-	return ok
+	in.truth[e] = is
+	return is
 }
 
 // Matching returns the indexes of the values of a check's list that would make it
@@ -108,7 +114,7 @@ func (in *Inspector) True(e *Expr) bool {
 func (in *Inspector) Matching(e *Expr) []int {
 	var found []int
 	for i, item := range in.items[e] {
-		if item >= 0 && in.m.check(&in.prog.checks[item]) {
+		if item >= 0 && in.m.check(&in.prog.checks[item]) == True {
 			found = append(found, i)
 		}
 	}

@@ -34,6 +34,7 @@ type check struct {
 	list  bool
 	any   bool // any of the values in the list
 	all   bool // all of them
+	none  bool // no value satisfies it
 
 	// words is set instead of want for strings that are compared with whole
 	// strings only: the numbers of those among the slot's words.
@@ -76,15 +77,16 @@ func (p *Program) Source() Source { return p.source }
 // Machine evaluates the conditions of a program for one event at a time. It is
 // not safe for concurrent use: each goroutine has its own.
 type Machine struct {
-	prog *Program
-	ev   any
+	prog   *Program
+	ev     any
+	assume bool // take what stands in for values that are not known
 
 	// A cached value counts when its stamp is that of the event at hand, so
 	// that nothing has to be cleared between events.
 	gen    uint32
 	values []Value
-	have   []uint32 // per slot: generation<<1 | has a value
-	known  []uint32 // per node: generation<<1 | is true
+	have   []uint32 // per slot: generation<<2 | whether it has a value
+	known  []uint32 // per node: generation<<2 | its truth
 	words  []int32  // per slot: the number of its word, -1 for none, where worded
 	worded []uint32 // per slot: generation for which words was looked up
 	bufs   [][]byte // per slot: what its transformer made
@@ -109,7 +111,7 @@ func (p *Program) NewMachine() *Machine {
 func (m *Machine) Reset(ev any) {
 	m.ev = ev
 	m.gen++
-	if m.gen > 1<<31-1 {
+	if m.gen > 1<<30-1 {
 		clear(m.have)
 		clear(m.known)
 		clear(m.worded)
@@ -117,87 +119,122 @@ func (m *Machine) Reset(ev any) {
 	}
 }
 
-// Eval tells whether the condition is true for the event at hand.
-func (m *Machine) Eval(c Cond) bool { return m.eval(int32(c)) }
+// Eval tells whether the condition is true for the event at hand. It is not when
+// that cannot be known; see [Machine.Truth].
+func (m *Machine) Eval(c Cond) bool { return m.eval(int32(c)) == True }
 
-func (m *Machine) eval(i int32) bool {
+// Truth tells what the condition is for the event at hand.
+func (m *Machine) Truth(c Cond) Truth { return m.eval(int32(c)) }
+
+// Assume tells what the condition is when values that are not known are taken to
+// be those that stand in for them, where there are such. It is for conditions
+// that are unknown without.
+func (m *Machine) Assume(c Cond) Truth {
+	m.assume = true
+	m.Reset(m.ev)
+	is := m.eval(int32(c))
+	m.assume = false
+	m.Reset(m.ev)
+	return is
+}
+
+func (m *Machine) eval(i int32) Truth {
 	n := &m.prog.nodes[i]
 	if n.shared {
-		if k := m.known[i]; k>>1 == m.gen {
-			return k&1 != 0
+		if k := m.known[i]; k>>2 == m.gen {
+			return Truth(k & 3)
 		}
 	}
-	var ok bool
+	var is Truth
 	switch n.kind {
 	case Check:
-		ok = m.check(&m.prog.checks[n.check])
+		is = m.check(&m.prog.checks[n.check])
 	case And:
-		ok = true
+		is = True
 		for _, k := range n.kids {
-			if !m.eval(k) {
-				ok = false
-				break
+			if t := m.eval(k); t != True {
+				if is = t; t == False {
+					break
+				}
 			}
 		}
 	case Or:
 		for _, k := range n.kids {
-			if m.eval(k) {
-				ok = true
-				break
+			if t := m.eval(k); t != False {
+				if is = t; t == True {
+					break
+				}
 			}
 		}
 	case Not:
-		ok = !m.eval(n.kids[0])
+		is = m.eval(n.kids[0]).not()
 	}
 	if n.shared {
-		k := m.gen << 1
-		if ok {
-			k |= 1
-		}
-		m.known[i] = k
+		m.known[i] = m.gen<<2 | uint32(is)
 	}
-	return ok
+	return is
 }
 
 // check evaluates one check. A value that the event does not have makes it
-// false, whatever the operator.
-func (m *Machine) check(c *check) bool {
-	v, ok := m.value(c.left)
-	if !ok || c.op == OpExists {
-		return ok
+// false, whatever the operator; one that is not known makes it unknown, unless
+// others decide: of several values any one may do.
+func (m *Machine) check(c *check) Truth {
+	v, has := m.value(c.left)
+	if has != True || c.op == OpExists {
+		if c.none {
+			return False
+		}
+		return has
 	}
 	if c.words != nil {
-		return c.words.has(m.word(c.left, v))
+		return truthOf(c.words.has(m.word(c.left, v)))
 	}
 	if c.right >= 0 {
-		r, ok := m.value(c.right)
-		return ok && matchFields(c.op, c.typ, c.list, v, r)
+		r, has := m.value(c.right)
+		if has != True {
+			return has
+		}
+		return truthOf(matchFields(c.op, c.typ, c.list, v, r))
 	}
 	switch {
+	case c.none:
+		return False
 	case c.any, c.list && c.op == OpIntersects:
-		for i := range v.List {
-			if c.want.match(&v.List[i]) {
-				return true
-			}
-		}
-		return false
+		return anyOf(c.want, v.List)
 	case c.all:
-		for i := range v.List {
-			if !c.want.match(&v.List[i]) {
-				return false
-			}
+		if len(v.List) == 0 {
+			return False
 		}
-		return len(v.List) > 0
+		return allOf(c.want, v.List)
 	case c.list && c.op == OpIn:
 		// All of the event's values must be in the list; none are.
-		for i := range v.List {
-			if !c.want.match(&v.List[i]) {
-				return false
-			}
-		}
-		return true
+		return allOf(c.want, v.List)
 	}
-	return c.want.match(v)
+	return truthOf(c.want.match(v))
+}
+
+func anyOf(want matcher, list []Value) Truth {
+	is := False
+	for i := range list {
+		if list[i].Unknown != nil {
+			is = Unknown
+		} else if want.match(&list[i]) {
+			return True
+		}
+	}
+	return is
+}
+
+func allOf(want matcher, list []Value) Truth {
+	is := True
+	for i := range list {
+		if list[i].Unknown != nil {
+			is = Unknown
+		} else if !want.match(&list[i]) {
+			return False
+		}
+	}
+	return is
 }
 
 // word returns the number of the slot's value among its words.
@@ -217,29 +254,33 @@ func (m *Machine) word(i int32, v *Value) int32 {
 }
 
 // value returns the value in a slot, and whether the event has it.
-func (m *Machine) value(i int32) (*Value, bool) {
+func (m *Machine) value(i int32) (*Value, Truth) {
 	v := &m.values[i]
-	if h := m.have[i]; h>>1 == m.gen {
-		return v, h&1 != 0
+	if h := m.have[i]; h>>2 == m.gen {
+		return v, Truth(h & 3)
 	}
 	s := &m.prog.slots[i]
-	var ok bool
+	var has Truth
 	if s.field != nil {
 		if s.field.Get != nil {
-			v.Str, v.Num, v.List = "", 0, v.List[:0] // the list's memory is used again
-			ok = s.field.Get(m.ev, v)
+			v.Str, v.Num, v.List, v.Unknown = "", 0, v.List[:0], nil // the list's memory is used again
+			if s.field.Get(m.ev, v) {
+				has = True
+			} else if v.Unknown != nil {
+				if has = Unknown; m.assume && v.Unknown.StandIn {
+					has, v.Unknown = True, nil
+				}
+			}
 		}
 	} else {
 		var of *Value
-		if of, ok = m.value(s.of); ok {
+		if of, has = m.value(s.of); has != False {
 			*v = *of
-			ok = transform(s.fn, m.prog.slots[s.of].list, v, &m.bufs[i])
+		}
+		if has == True {
+			has = truthOf(transform(s.fn, m.prog.slots[s.of].list, v, &m.bufs[i]))
 		}
 	}
-	h := m.gen << 1
-	if ok {
-		h |= 1
-	}
-	m.have[i] = h
-	return v, ok
+	m.have[i] = m.gen<<2 | uint32(has)
+	return v, has
 }

@@ -37,7 +37,7 @@ func transform(name string, list bool, v *Value, buf *[]byte) bool {
 		out := make([]Value, len(v.List))
 		for i := range v.List {
 			out[i] = v.List[i]
-			if !transform(name, false, &out[i], new([]byte)) {
+			if out[i].Unknown == nil && !transform(name, false, &out[i], new([]byte)) {
 				return false
 			}
 		}

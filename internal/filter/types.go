@@ -70,6 +70,8 @@ func (v *Value) Text(t Type, list bool) string {
 		return b.String()
 	}
 	switch {
+	case v.Unknown != nil:
+		return "<unknown>"
 	case isString(t):
 		return v.Str
 	case t == Bool:

@@ -32,13 +32,18 @@ const (
 // Value is one value of a field, without allocation: which member counts is
 // told by the field's [Type]. Str holds CharBuf and ByteBuf; Num holds all
 // integers, times and Bool (0 or 1; unsigned ones as their bits); Float holds
-// Double; Addr holds IPAddr and IPNet. List holds the values of a list field.
+// Double; Addr holds IPAddr and IPNet. List holds the values of a list field, of
+// which some may be unknown.
 type Value struct {
 	Str   string
 	Num   int64
 	Float float64
 	Addr  netip.Addr
 	List  []Value
+
+	// Unknown says why the value is not known; nothing else counts then. Nil
+	// means that it is: that it is as it stands, or that there is none.
+	Unknown *Reason
 }
 
 // Field is one field of an event source, resolved for use: its name with its
@@ -49,8 +54,9 @@ type Field struct {
 	List bool // the field has a list of values of Type
 
 	// Get reads the field from an event of the source (for the syscall source
-	// an *event.Event) into v and tells whether the event has a value. It must
-	// not allocate in the common case. It is nil when Unsupported is set.
+	// an *event.Event) into v and tells whether the event has a value. Where that
+	// cannot be known, it says that it has none and sets v.Unknown. It must not
+	// allocate in the common case. It is nil when Unsupported is set.
 	Get func(ev any, v *Value) bool
 
 	// Format renders a value as Falco prints it in an output, where the plain

@@ -48,3 +48,35 @@ func (e evidence) contained() bool {
 // where the PID, UTS, IPC or cgroup namespace is not the machine's first.
 // It is false on other systems than Linux.
 func Here() bool { return gather().contained() }
+
+// Identity tells which container this process runs in, as far as that shows from
+// inside: by its control groups, where the engine lets them be seen, or by the
+// files that it mounted. The id is empty where it does not show, and so is the
+// engine's name.
+func Identity() (id, engine string) { return gather().identity() }
+
+// engineFiles matches where an engine keeps the files that it mounts, whose path
+// has the id of the container.
+var engineFiles = regexp.MustCompile(`/(docker/containers|overlay-containers)/([0-9a-f]{64})/`)
+
+func (e evidence) identity() (id, engine string) {
+	if m := engineFiles.FindStringSubmatch(e.mounts); m != nil {
+		if m[1] == "docker/containers" {
+			return m[2], "docker"
+		}
+		return m[2], "podman"
+	}
+	for line := range strings.Lines(e.cgroups) {
+		line = strings.TrimSpace(line)
+		if m := containerCgroup.FindStringSubmatch(line); m != nil && len(m[2]) == 64 {
+			switch {
+			case strings.Contains(line, "docker"):
+				engine = "docker"
+			case strings.Contains(line, "libpod"):
+				engine = "podman"
+			}
+			return m[2], engine
+		}
+	}
+	return "", ""
+}

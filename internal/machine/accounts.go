@@ -3,7 +3,9 @@
 package machine
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -23,6 +25,7 @@ type accounts struct {
 type accountFiles struct {
 	users   map[uint32]*event.User
 	groups  map[uint32]string
+	unknown event.Unknown // why they could not be read
 	read    time.Time
 	changed [2]time.Time
 }
@@ -45,9 +48,15 @@ func (a *accounts) group(p *event.Process, id uint32) (string, bool) {
 	return g, ok
 }
 
+// unknownFor tells why the accounts of a process's container are not known.
+func (a *accounts) unknownFor(p *event.Process) event.Unknown {
+	return a.get(p, func(*accountFiles) bool { return true }).unknown
+}
+
 func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountFiles {
 	key, root := "", "/"
-	if p.Container != nil {
+	inside := p.Container != nil && !p.Container.Own
+	if inside {
 		key, root = p.Container.ID, "/proc/"+itoa(p.PID)+"/root/"
 	}
 	a.mu.RLock()
@@ -58,9 +67,16 @@ func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountF
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p.Container != nil && !ownMountNamespace(p.PID) {
+	own, err := true, error(nil)
+	if inside {
+		own, err = ownMountNamespace(p.PID)
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		f = &accountFiles{read: time.Now(), unknown: event.UnknownAccounts}
+	case !own:
 		f = &accountFiles{read: time.Now()}
-	} else {
+	default:
 		f = readAccounts(root, a.files[key])
 	}
 	a.files[key] = f
@@ -69,15 +85,15 @@ func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountF
 
 // ownMountNamespace tells whether a process has another root than the host.
 // Falco reads the accounts of containers that do.
-func ownMountNamespace(pid int64) bool {
+func ownMountNamespace(pid int64) (bool, error) {
 	host, err := os.Readlink("/proc/1/ns/mnt")
 	if err != nil { // only root may look at it
 		if host, err = os.Readlink("/proc/self/ns/mnt"); err != nil {
-			return false
+			return false, err
 		}
 	}
 	ns, err := os.Readlink("/proc/" + itoa(pid) + "/ns/mnt")
-	return err == nil && ns != host
+	return err == nil && ns != host, err
 }
 
 func readAccounts(root string, old *accountFiles) *accountFiles {
@@ -92,25 +108,30 @@ func readAccounts(root string, old *accountFiles) *accountFiles {
 		c.read = f.read
 		return &c
 	}
-	eachAccount(root+"etc/passwd", 7, func(id uint32, e []string) {
-		f.users[id] = &event.User{Name: e[0], Home: e[5], Shell: e[6]}
-	})
-	eachAccount(root+"etc/group", 3, func(id uint32, e []string) { f.groups[id] = e[0] })
+	err := errors.Join(
+		eachAccount(root+"etc/passwd", 7, func(id uint32, e []string) {
+			f.users[id] = &event.User{Name: e[0], Home: e[5], Shell: e[6]}
+		}),
+		eachAccount(root+"etc/group", 3, func(id uint32, e []string) { f.groups[id] = e[0] }))
+	if errors.Is(err, fs.ErrPermission) {
+		f.unknown = event.UnknownAccounts
+	}
 	return f
 }
 
 // eachAccount calls f for the lines of a file with at least that many elements,
-// of which the third is the number; the first line of a number counts.
-func eachAccount(path string, elements int, f func(uint32, []string)) {
+// of which the third is the number; the first line of a number counts. Without
+// the file, ids stay without a name.
+func eachAccount(path string, elements int, f func(uint32, []string)) error {
 	const most = 16 << 20
 	file, err := os.Open(path)
 	if err != nil {
-		return // no accounts: ids stay without a name
+		return err
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, most))
 	if err != nil {
-		return
+		return err
 	}
 	seen := map[uint32]bool{}
 	for line := range strings.Lines(string(data)) {
@@ -125,4 +146,5 @@ func eachAccount(path string, elements int, f func(uint32, []string)) {
 		seen[uint32(id)] = true
 		f(uint32(id), e)
 	}
+	return nil
 }

@@ -42,6 +42,9 @@ func (w *World) User(p *event.Process, uid uint32) (*event.User, bool) { return 
 // Group looks in the group file of the process's container.
 func (w *World) Group(p *event.Process, gid uint32) (string, bool) { return w.users.group(p, gid) }
 
+// AccountsUnknown tells whether those files may be read.
+func (w *World) AccountsUnknown(p *event.Process) event.Unknown { return w.users.unknownFor(p) }
+
 // HasAddr looks at the interfaces.
 func (w *World) HasAddr(a netip.Addr) bool { return w.local.has(a) }
 

@@ -259,7 +259,7 @@ func attachError(err error) error {
 	if !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	hint := "it belongs to another user, or is traced already"
+	hint := "in a container, --cap-add SYS_PTRACE may allow it; else it belongs to another user, or is traced already"
 	if scope := yamaScope(); scope != "" && scope != "0" {
 		hint += ", or kernel.yama.ptrace_scope = " + scope + " forbids it"
 	}

@@ -467,11 +467,12 @@ func (x *decoding) opened(name, flags int) {
 	if fd.Flags&openFlags(openDirectory)&^openRDONLY&^openTmpfile != 0 {
 		fd.Type = event.FDDirectory
 	}
-	fd.UpperLayer, fd.LowerLayer, fd.Unknown.File = x.c.open.upper, x.c.open.lower, x.c.open.unknown
+	fd.UpperLayer, fd.LowerLayer, fd.Unknown.Layer = x.c.open.upper, x.c.open.lower, x.c.open.unknown
 	if o := &x.c.open; o.statOK {
 		fd.Dev, fd.Ino = encodeDev(uint64(o.stat.Dev)), o.stat.Ino
 		x.th.proc.FDs[fd.Num] = fd
 	} else {
+		fd.Unknown.File = o.unknown
 		x.t.setFD(x.th, fd)
 	}
 	x.c.fd, x.c.fdNum = fd, x.c.ret

@@ -31,7 +31,7 @@ func (t *tracer) fd(th *thread, num int64) *event.FD {
 		switch {
 		case forbidden(err):
 			why := event.UnknownProc
-			return &event.FD{Num: num, Unknown: event.FDUnknowns{Type: why, Name: why, File: why}}
+			return &event.FD{Num: num, Unknown: event.FDUnknowns{Type: why, Name: why, File: why, Layer: why}}
 		case err != unix.ENOENT:
 			return p.FDs[num] // the file cannot be asked: believe the record
 		}
@@ -145,7 +145,7 @@ func (t *tracer) classify(th *thread, fd *event.FD, st *unix.Stat_t) {
 		fd.Type, fd.Name = event.FDDirectory, link
 	default:
 		fd.Type, fd.Name = event.FDFile, link
-		fd.UpperLayer, fd.LowerLayer, fd.Unknown.File = t.overlayLayer(th.proc.PID, t.fdPath(th.TID, fd.Num), link, st)
+		fd.UpperLayer, fd.LowerLayer, fd.Unknown.Layer = t.overlayLayer(th.proc.PID, t.fdPath(th.TID, fd.Num), link, st)
 	}
 	fd.NameRaw = fd.Name
 	fd.Flags = t.openedWith(th.TID, fd.Num)

@@ -301,12 +301,9 @@ func nsInode(link string) uint64 {
 
 // readPidns reads which PID namespace a process is in.
 func (t *tracer) readPidns(p *process) {
-	link, err := t.readLink(p.PID, "ns/pid")
-	p.Unknown.Namespace = event.Known
-	if forbidden(err) {
-		p.Unknown.Namespace = event.UnknownProc
+	if link, err := t.readLink(p.PID, "ns/pid"); !forbidden(err) {
+		p.PidnsInode = nsInode(link) // else that of its parent
 	}
-	p.PidnsInode = nsInode(link)
 }
 
 func (t *tracer) readFDLimit(p *process) {
@@ -542,6 +539,12 @@ func (t *tracer) containerByID(id, typ string) *event.Container {
 	var c *event.Container
 	if t.opts.Container != nil {
 		c = t.opts.Container(id)
+	}
+	if here := t.opts.Here; c == nil && here != nil {
+		if here.FullID == id {
+			return here
+		}
+		c = &event.Container{Type: typ, Unknown: event.UnknownEngine}
 	}
 	if c == nil {
 		c = &event.Container{Type: typ}

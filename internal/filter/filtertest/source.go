@@ -68,7 +68,7 @@ func (s *Source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 			if ok {
 				*v = x
 			}
-			return ok
+			return ok && x.Unknown == nil
 		}
 	}
 	return &f, nil
