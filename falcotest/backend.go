@@ -4,9 +4,20 @@ package falcotest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/rules"
 )
+
+// falcoVersion is the version of Falco that the built-in engine agrees with.
+const falcoVersion = "0.43.1"
+
+// builtinName is how messages call the built-in engine.
+func builtinName() string {
+	return fmt.Sprintf("the built-in engine, as Falco %s (engine %s)", falcoVersion, rules.EngineVersion)
+}
 
 // openBackend reaches or starts the judge that the configuration names.
 func openBackend(ctx context.Context, t testing.TB, s *Session) (backend, error) {

@@ -23,9 +23,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
-// falcoVersion is the version of Falco that the built-in engine agrees with.
-const falcoVersion = "0.43.1"
-
 // builtin is the built-in engine behind the gRPC outputs API.
 type builtin struct {
 	*tracing
@@ -80,9 +77,7 @@ func (b *builtin) sentinel(_ context.Context, nonce string) error {
 	return nil
 }
 
-func (b *builtin) name() string {
-	return fmt.Sprintf("the built-in engine, as Falco %s (engine %s)", falcoVersion, rules.EngineVersion)
-}
+func (b *builtin) name() string { return builtinName() }
 
 func (b *builtin) judge() *judge.Judge { return b.j }
 

@@ -179,7 +179,7 @@ func TestTables(t *testing.T) {
 	if !e.World.HasAddr(netip.MustParseAddr("10.0.0.5")) || e.World.HasAddr(netip.MustParseAddr("10.0.0.6")) || !e.World.HasAddr(netip.MustParseAddr("fd00::9")) {
 		t.Error("the addresses of the machine are not those that were recorded")
 	}
-	if h := e.World.Hostname(); h != "here" {
+	if h := p.s.info.hostname; h != "here" {
 		t.Errorf("the machine is %q", h)
 	}
 }

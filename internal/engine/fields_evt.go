@@ -41,8 +41,7 @@ var evtFields = []field{
 		return typeName(e), attrs(e)&event.Meta != 0
 	})},
 	{class: "evt", name: "evt.hostname", typ: filter.CharBuf, get: str(func(e *event.Event) (string, bool) {
-		h := e.Machine().Hostname()
-		return h, h != ""
+		return e.Machine().Hostname(), true
 	})},
 
 	{class: "evt", name: "evt.deltatime", typ: filter.RelTime, with: deltaTime(func(d int64) int64 { return d })},
@@ -58,7 +57,7 @@ var evtFields = []field{
 	{class: "evt", name: "evt.args", typ: filter.CharBuf, get: args},
 	{class: "evt", name: "evt.arg", typ: filter.CharBuf, arg: reqIndexName, with: argText},
 	{class: "evt", name: "evt.rawarg", typ: filter.Dynamic, arg: reqName, with: rawArg, noRight: true, noTran: true},
-	{class: "evt", name: "evt.info", typ: filter.CharBuf, get: args, single: never},
+	{class: "evt", name: "evt.info", typ: filter.CharBuf, get: args},
 	{class: "evt", name: "evt.buffer", typ: filter.ByteBuf, get: buffer, single: bufferText},
 	{class: "evt", name: "evt.buflen", typ: filter.Uint64, get: num(func(e *event.Event) (int64, bool) {
 		return e.Ret, isIO(e) && currentFD(e) != nil && hasReturn(e) && e.Ret >= 0

@@ -30,7 +30,7 @@ type World interface {
 	// thread sees.
 	HostNames(t *Thread, a netip.Addr) []string
 
-	// Hostname is the machine's name.
+	// Hostname is the machine's name; empty where Falco does not know it.
 	Hostname() string
 }
 

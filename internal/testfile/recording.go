@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// Recording is what rules are expected to make of a recording: the file beside
+// it, in the words of the files of tests.
+type Recording struct {
+	Tests []*Test // with Rule and Expect, and nothing that is done
+	Quiet []QuietRule
+}
+
+var recordingLanguage = sync.OnceValue(func() *shape {
+	return fieldsOf("What the rules are expected to make of the recording beside this file.",
+		may("tests", listOf(fieldsOf("A rule, and which alert of it is expected.",
+			may("name", words("What the test is called. Default: the rule's name.")),
+			need("rule", &shape{kinds: []nodeKind{text, list}, items: words("A rule's name."), least: 1, doc: "The rule that is expected to fire; or a list of rules, each of which is."}),
+			may("description", words("What the test shows, for people.")),
+			may("expectedOutcome", outcomeShape()),
+		), 1, "The tests, in the order in which they are reported.")),
+		may("quiet", listOf(words("A rule's name."), 1, "Rules that the recording must not cause to fire.")),
+	)
+})
+
+// LoadRecording reads the file beside a recording. The error, [Problems], has all
+// that is wrong with it.
+func LoadRecording(name string) (*Recording, error) {
+	data, err := os.ReadFile(name)
+	if err == nil && len(data) > maxSize {
+		err = fmt.Errorf("it has more than %d bytes", maxSize)
+	}
+	if err != nil {
+		return nil, Problems{{Pos: Pos{File: name}, Text: fmt.Sprintf("reading what is expected of a recording: %v", err)}}
+	}
+	return ParseRecording(name, data)
+}
+
+// ParseRecording reads what LoadRecording does.
+func ParseRecording(name string, data []byte) (*Recording, error) {
+	c := &checker{file: name, seen: map[Problem]bool{}}
+	root, err := parse(name, data)
+	if err != nil {
+		var p *Problem
+		if !errors.As(err, &p) {
+			p = &Problem{Pos: Pos{File: name}, Text: err.Error()}
+		}
+		return nil, Problems{p}
+	}
+	r := &Recording{}
+	if c.check(recordingLanguage(), root, "the file"); len(c.problems) == 0 {
+		c.recording(r, root)
+	}
+	if len(c.problems) > 0 {
+		return nil, c.problems.tidy()
+	}
+	return r, nil
+}
+
+func (c *checker) recording(r *Recording, root *node) {
+	tests, quiet := root.get("tests"), root.get("quiet")
+	if !tests.given() && !quiet.given() {
+		c.wrong(root, "add tests, or quiet", "nothing is expected of the recording")
+		return
+	}
+	if tests.given() {
+		for _, n := range tests.items {
+			rule := n.get("rule")
+			names := []*node{rule}
+			if rule.kind == list {
+				names = rule.items
+			}
+			for _, name := range names {
+				t := &Test{Pos: n.pos, Description: n.get("description").str(), Rule: name.text, RulePos: name.pos, Name: name.text}
+				if given := n.get("name"); given.given() {
+					t.Name = given.text
+				}
+				c.outcome(t, n.get("expectedOutcome"))
+				t.Expect.Rule = name.text
+				r.Tests = append(r.Tests, t)
+			}
+		}
+	}
+	if quiet.given() {
+		for _, n := range quiet.items {
+			r.Quiet = append(r.Quiet, QuietRule{n.text, n.pos})
+		}
+	}
+}
