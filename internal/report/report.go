@@ -8,7 +8,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -24,10 +23,57 @@ type Row struct {
 	Priority    string        `json:"priority,omitempty"`
 	Correlation string        `json:"correlation,omitempty"`
 	Latency     time.Duration `json:"latency_ns,omitempty"`
+	Ran         time.Duration `json:"ran_ns,omitempty"`
+	Attempts    int           `json:"attempts,omitempty"` // more than one: it was run again
 	Reason      string        `json:"reason,omitempty"`
 	File        string        `json:"file,omitempty"`
 	Line        int           `json:"line,omitempty"`
 	Message     string        `json:"message,omitempty"` // the whole text of a failure
+	Clause      *Place        `json:"clause,omitempty"`  // that was false, of a miss
+	Alerts      []Alert       `json:"alerts,omitempty"`
+}
+
+// Place is a place in a rules file.
+type Place struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column,omitempty"`
+}
+
+// Alert is an alert that the action caused.
+type Alert struct {
+	Rule     string `json:"rule"`
+	Priority string `json:"priority"`
+	Output   string `json:"output"`
+}
+
+// place is where a failure is shown: at the clause that was false, else at the rule.
+func (row Row) place() (file string, line, column int) {
+	if row.Clause != nil && row.Clause.File != "" {
+		return row.Clause.File, row.Clause.Line, row.Clause.Column
+	}
+	return row.File, row.Line, 0
+}
+
+// headline says in a line what became of the action.
+func (row Row) headline() string {
+	if row.Message != "" {
+		return firstLine(row.Message)
+	}
+	if row.Reason != "" {
+		return row.Outcome + ": " + strings.Join(strings.Fields(row.Reason), " ")
+	}
+	return row.Outcome
+}
+
+// Problem is what is wrong with a rules file, so that nothing was judged.
+type Problem struct {
+	Code    string `json:"code"` // LOAD_ERR_…
+	Item    string `json:"item,omitempty"`
+	Message string `json:"message"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
 }
 
 // Need is something that was missing, and how to meet it.
@@ -39,6 +85,9 @@ type Need struct {
 
 // Report is one run.
 type Report struct {
+	Package   string    `json:"package,omitempty"` // the test binary's
+	Test      string    `json:"test,omitempty"`
+	Started   time.Time `json:"started,omitzero"`
 	Judge     string    `json:"judge"`
 	Rules     []string  `json:"rules_files,omitempty"`
 	Rows      []Row     `json:"results"`
@@ -48,6 +97,7 @@ type Report struct {
 	Baseline  string    `json:"baseline,omitempty"` // its file
 	Findings  []Finding `json:"findings,omitempty"`
 	Uncovered []string  `json:"rules_without_action,omitempty"`
+	Problems  []Problem `json:"problems,omitempty"` // the rules do not load
 	Unmet     []Need    `json:"unmet_needs,omitempty"`
 	Warnings  []string  `json:"warnings,omitempty"`
 	// Elapsed is left out of the texts, which golden files hold.
@@ -69,7 +119,10 @@ func (r *Report) Totals() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, o))
 		}
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) == 0 && len(r.Problems) > 0:
+		return "the rules do not load"
+	case len(parts) == 0:
 		return "nothing ran"
 	}
 	return strings.Join(parts, ", ")
@@ -85,9 +138,14 @@ func (r *Report) Text(w io.Writer) error {
 			orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
 	}
 	tw.Flush()
+	for _, row := range r.Rows {
+		if row.Attempts > 1 {
+			fmt.Fprintf(&b, "%s took %d attempts\n", row.Action, row.Attempts)
+		}
+	}
 	fmt.Fprintf(&b, "\n%s; judged by %s\n", r.Totals(), r.Judge)
-	if n := len(r.Uncovered); n > 0 {
-		fmt.Fprintf(&b, "%s without an action: %s\n", plural(n, "rule"), list(r.Uncovered, 12))
+	for _, line := range r.unverified(12) {
+		fmt.Fprintf(&b, "%s\n", line)
 	}
 	for _, need := range r.Unmet {
 		fmt.Fprintf(&b, "skipped for want of %s: %s\n", need.Name, list(need.Actions, 6))
@@ -106,10 +164,65 @@ func (r *Report) Text(w io.Writer) error {
 	return nil
 }
 
+// unverified says which rules the run says nothing of, and how the clauses and the
+// faults of the others fared; at most so many names a line.
+func (r *Report) unverified(limit int) []string {
+	var lines []string
+	if n := len(r.Uncovered); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s without an action: %s", plural(n, "rule"), list(r.Uncovered, limit)))
+	}
+	var disabled []string
+	clauses, covered, faults, unnoticed := 0, 0, 0, 0
+	for _, rule := range r.Verdicts {
+		if rule.Outcome == "disabled" {
+			disabled = append(disabled, rule.Name)
+		}
+		for _, c := range rule.Clauses {
+			clauses++
+			if c.Covered() {
+				covered++
+			}
+		}
+		if rule.Mutants != nil {
+			faults += rule.Mutants.Judged
+			unnoticed += len(rule.Mutants.Survivors)
+		}
+	}
+	if n := len(disabled); n > 0 {
+		lines = append(lines, fmt.Sprintf("%s disabled: %s (WithDisabledActions or FALCOTEST_DISABLED=1 tests them too)", plural(n, "rule"), list(disabled, limit)))
+	}
+	if clauses > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %s and list items decided both ways", covered, plural(clauses, "clause")))
+	}
+	if faults > 0 {
+		lines = append(lines, fmt.Sprintf("%d of %s put into the rules would go unnoticed", unnoticed, plural(faults, "fault")))
+	}
+	return lines
+}
+
 // Markdown writes the table for a job summary or a pull request's comment.
 func (r *Report) Markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Falco rules: %s\n\nJudged by %s.\n\n", r.Totals(), r.Judge)
+	for _, p := range r.Problems {
+		fmt.Fprintf(&b, "- **%s** %s %s\n", p.Code, cell(p.Item), cell(firstLine(p.Message)))
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "- **%s**: %s %s%s\n", f.Verdict, cell(f.Rule), cell(f.Text), at(f.File, f.Line))
+	}
+	if len(r.Changes) > 0 {
+		fmt.Fprintf(&b, "\nChanged since %s:\n\n| Rule | | Why its tests ran |\n| --- | --- | --- |\n", r.Since)
+		for _, c := range r.Changes {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(c.Rule), c.Kind, cell(c.Why))
+		}
+	}
+	if len(r.Problems)+len(r.Findings)+len(r.Changes) > 0 {
+		b.WriteString("\n")
+	}
+	if len(r.Rows) == 0 {
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	b.WriteString("| Rule | Action | Outcome | Priority | Correlation | Time |\n| --- | --- | --- | --- | --- | ---: |\n")
 	for _, row := range r.Rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(orDash(row.Rule)), cell(row.Action),
@@ -121,8 +234,8 @@ func (r *Report) Markdown(w io.Writer) error {
 				cell(row.Action), row.Outcome, strings.TrimRight(strings.ReplaceAll(row.Message, "```", "'''"), "\n"))
 		}
 	}
-	if len(r.Uncovered) > 0 {
-		fmt.Fprintf(&b, "\n%s without an action: %s\n", plural(len(r.Uncovered), "rule"), list(r.Uncovered, len(r.Uncovered)))
+	for _, line := range r.unverified(len(r.Verdicts) + len(r.Uncovered)) {
+		fmt.Fprintf(&b, "\n%s\n", cell(line))
 	}
 	for _, need := range r.Unmet {
 		fmt.Fprintf(&b, "\nSkipped for want of %s: %s. %s\n", need.Name, list(need.Actions, len(need.Actions)), need.Hint)
@@ -131,33 +244,25 @@ func (r *Report) Markdown(w io.Writer) error {
 	return err
 }
 
-// JSON writes the whole report.
-func (r *Report) JSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
-
-// Annotations writes a GitHub workflow command for each failure, which shows it
-// beside the rule in a pull request. Format: "Workflow commands for GitHub
-// Actions" in GitHub's documentation.
+// Annotations writes a GitHub workflow command for each finding, which shows it in a
+// pull request beside the clause that was false, or the rule. Format: "Workflow
+// commands for GitHub Actions" in GitHub's documentation. Faults that no test notices
+// are left to the reports: there may be many.
 func (r *Report) Annotations(w io.Writer) error {
-	for _, row := range r.Rows {
-		level := ""
-		switch row.Outcome {
-		case "missed":
-			level = "error"
-		case "trigger failed", "inconclusive":
-			level = "warning"
-		default:
+	command := map[string]string{"error": "error", "warning": "warning", "note": "notice"}
+	for _, f := range NewDocument(r).findings() {
+		if f.id == "surviving-mutant" {
 			continue
 		}
 		place := ""
-		if row.File != "" {
-			place = fmt.Sprintf("file=%s,line=%d,", property(row.File), row.Line)
+		if f.file != "" {
+			place = fmt.Sprintf("file=%s,line=%d,", property(f.file), max(f.line, 1))
+			if f.column > 0 {
+				place += fmt.Sprintf("col=%d,", f.column)
+			}
 		}
-		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", level, place,
-			property(row.Outcome+": "+row.Rule), data(row.Message)); err != nil {
+		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", command[f.level], place,
+			property(strings.ReplaceAll(f.id, "-", " ")+": "+f.rule), data(f.text)); err != nil {
 			return err
 		}
 	}
@@ -191,6 +296,13 @@ func latency(d time.Duration) string {
 		return fmt.Sprintf("%dms", d.Milliseconds())
 	}
 	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+func at(file string, line int) string {
+	if file == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s:%d)", file, line)
 }
 
 func plural(n int, noun string) string {
