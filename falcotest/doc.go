@@ -57,8 +57,10 @@
 //	                           warning of what first would miss)
 //	FALCOTEST_STRICT           WithStrict: 1: a skipped action fails its
 //	                           subtest
-//	FALCOTEST_REPORT           WithReport: write the results to this file:
-//	                           JSON, or Markdown where its name ends in .md
+//	FALCOTEST_REPORT           WithReport: write the results to these files,
+//	                           separated by commas; their names end in .json,
+//	                           .md, .html, .xml, .sarif, .cov, .navigator.json
+//	                           or .codequality.json
 //	FALCOTEST_BASELINE         WithBaseline: the file with what was accepted of
 //	                           each rule; what is worse fails, -update accepts
 //	FALCOTEST_BASE             WithChangedSince: run the tests of those rules

@@ -5,14 +5,12 @@ package falcotest
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/report"
 )
 
 // TestingM is what [Main] needs of *testing.M.
@@ -77,12 +75,12 @@ func Run(t *testing.T, opts ...Option) {
 	if len(results) == 0 && s.change == nil {
 		return // -run selected none of them, which is the caller's own wish
 	}
-	rep := s.report(results, messages)
+	rep := s.report(t.Name(), results, messages)
 	s.gate(t, rep, results)
 	var table strings.Builder
 	rep.Text(&table)
 	t.Log("\n" + table.String())
-	if err := s.publish(rep); err != nil {
+	if err := s.cfg.publish(rep); err != nil {
 		t.Errorf("writing the report: %v", err)
 	}
 	if len(results) > 0 && !slices.ContainsFunc(results, func(r *Result) bool { return r.Outcome != Skipped }) {
@@ -136,70 +134,6 @@ func (s *Session) tellOnce(r *Result) *Result {
 	return &short
 }
 
-// report makes the report of a run.
-func (s *Session) report(results []*Result, messages map[string]string) *report.Report {
-	rep := &report.Report{Judge: s.cluster.describe(s.judgeName), Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed()}
-	unmet := make(map[string]*report.Need)
-	for _, r := range results {
-		if r.Outcome == Detected && r.Shadow != nil {
-			rep.Warnings = append(rep.Warnings, fmt.Sprintf("%s: %s", r.Position, r.shadowLine()))
-		}
-		rep.Rows = append(rep.Rows, report.Row{
-			Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
-			Correlation: r.Correlation, Latency: r.Latency, Reason: r.Reason,
-			File: r.Position.File, Line: r.Position.Line, Message: messages[r.Action],
-		})
-		if r.need.Name != "" {
-			n := unmet[r.need.Name]
-			if n == nil {
-				n = &report.Need{Name: r.need.Name, Hint: r.need.Hint}
-				unmet[r.need.Name] = n
-			}
-			n.Actions = append(n.Actions, r.Action)
-		}
-	}
-	for _, name := range sortedKeys(unmet) {
-		rep.Unmet = append(rep.Unmet, *unmet[name])
-	}
-	if advice := s.backend.advice(); advice != "" {
-		rep.Warnings = append(rep.Warnings, advice)
-	}
-	for _, rule := range s.uncovered {
-		rep.Uncovered = append(rep.Uncovered, rule.Name)
-	}
-	return rep
-}
-
-// publish writes the report where the environment asks for it.
-func (s *Session) publish(rep *report.Report) error {
-	if os.Getenv("GITHUB_ACTIONS") == "true" {
-		annotated := *rep
-		annotated.Rows = slices.Clone(rep.Rows)
-		for i := range annotated.Rows {
-			annotated.Rows[i].File = workspacePath(annotated.Rows[i].File)
-		}
-		if err := annotated.Annotations(os.Stdout); err != nil {
-			return err
-		}
-	}
-	if s.cfg.report == "" {
-		return nil
-	}
-	f, err := os.Create(s.cfg.report)
-	if err != nil {
-		return err
-	}
-	write := rep.JSON
-	if strings.HasSuffix(s.cfg.report, ".md") {
-		write = rep.Markdown
-	}
-	if err := write(f); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
-}
-
 // unmetNeed returns the first need of an action that is not met here, and why.
 func (s *Session) unmetNeed(action string) (events.Need, error) {
 	needs := events.Needs(action)
@@ -223,18 +157,4 @@ func (s *Session) unmetNeed(action string) (events.Need, error) {
 		}
 	}
 	return events.Need{}, nil
-}
-
-// workspacePath is a file's path below the root of the repository that GitHub
-// checks, by which annotations find it.
-func workspacePath(file string) string {
-	abs, err := filepath.Abs(file)
-	if file == "" || err != nil {
-		return file
-	}
-	rel, err := filepath.Rel(os.Getenv("GITHUB_WORKSPACE"), abs)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return file
-	}
-	return filepath.ToSlash(rel)
 }

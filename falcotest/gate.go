@@ -213,7 +213,11 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 			e.Outcome = gate.Disabled
 		}
 		worst := -1
+		shadow := ""
 		for _, r := range of[rule.Name] {
+			if r.Shadow != nil {
+				shadow = "rule " + r.Shadow.String() + " alerts first under Falco's default rule_matching"
+			}
 			e.Tests = append(e.Tests, r.Action)
 			// The worst outcome of its tests is the rule's.
 			if n := slices.Index([]Outcome{Skipped, Detected, Inconclusive, TriggerFailed, Missed}, r.Outcome); n > worst {
@@ -226,6 +230,9 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 		}
 		if !s.enables(rule) && e.Outcome == gate.Skipped {
 			e.Outcome, e.Reason, e.Here = gate.Disabled, "", false
+		}
+		if shadow != "" && (e.Outcome == gate.Detected || e.Outcome == gate.Missed) {
+			e.Outcome, e.Reason = gate.Shadowed, shadow
 		}
 		slices.Sort(e.Tests)
 		list = append(list, e)

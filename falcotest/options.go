@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/report"
 )
 
 // Option changes how [Run] and [Start] work. Every option has a default, and an
@@ -28,7 +29,7 @@ type settings struct {
 	hermetic bool
 	matching string // of rules: first or all
 	minimum  string // the weakest correlation that passes
-	report   string
+	report   []string
 
 	baseline    string
 	base        string // a git revision
@@ -180,10 +181,15 @@ func WithStrict() Option {
 	return func(c *settings) { c.strict = true }
 }
 
-// WithReport writes the results to a file: JSON, or Markdown where its name ends
-// in .md.
-func WithReport(file string) Option {
-	return func(c *settings) { c.report = file }
+// WithReport writes the results to files, each in the format that the end of its
+// name says: .json (all of it, see report.schema.json), .md (Markdown), .html (a page),
+// .xml (JUnit), .sarif (code scanning), .codequality.json (GitLab), .navigator.json (a
+// layer of the ATT&CK Navigator), .cov (which clauses of the rules were tested, as a Go
+// cover profile). The packages of one go test write into the same reports, whatever
+// their order; what they have in common is kept beside the first, in a folder whose
+// name ends in .parts. On GitHub, Markdown goes into the job's summary by itself.
+func WithReport(files ...string) Option {
+	return func(c *settings) { c.report = append(c.report, files...) }
 }
 
 // WithBaseline compares the outcome of each rule with what was accepted before and
@@ -303,6 +309,9 @@ func newSettings(opts []Option) (*settings, error) {
 	config.AuditListen.Override(&c.kube.AuditListen)
 	config.AuditWebhook.Override(&c.kube.AuditWebhook)
 	config.Keep.Override(&c.kube.Keep)
+	if err := report.Check(c.report); err != nil {
+		return nil, fmt.Errorf("reading WithReport and %s: %w", config.Report.Variable, err)
+	}
 	if c.falco == "" {
 		c.falco = "builtin:"
 	}

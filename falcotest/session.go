@@ -119,6 +119,9 @@ func Start(t testing.TB, opts ...Option) *Session {
 	s := &Session{cfg: cfg, containers: containers{choice: cfg.engine, image: cfg.image}, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
 	if err := s.start(ctx, t); err != nil {
 		cancel(err)
+		if load := (*rules.Error)(nil); errors.As(err, &load) {
+			cfg.reportProblems(t, s.files, load)
+		}
 		t.Fatal(startMessage(err))
 	}
 	t.Cleanup(func() {

@@ -58,14 +58,16 @@ func everyAction(t *testing.T, set ruleSet) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rep struct {
-		Results []struct{ Action, Outcome, Reason string }
+	var doc struct {
+		Runs []struct {
+			Results []struct{ Action, Outcome, Reason string }
+		}
 	}
-	if err := json.Unmarshal(b, &rep); err != nil {
+	if err := json.Unmarshal(b, &doc); err != nil {
 		t.Fatal(err)
 	}
 	table := readResults(t)
-	for _, r := range rep.Results {
+	for _, r := range doc.Runs[0].Results {
 		switch want := table[r.Action].outcome[set.name]; {
 		case want == r.Outcome && r.Outcome != "skipped":
 		case r.Outcome != "skipped":

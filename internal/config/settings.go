@@ -35,8 +35,8 @@ var (
 
 	Strict = flag(Setting{Variable: "FALCOTEST_STRICT", Option: "WithStrict",
 		Doc: "1: a skipped action fails its subtest"}, false)
-	Report = text(Setting{Variable: "FALCOTEST_REPORT", Option: "WithReport",
-		Doc: "write the results to this file: JSON, or Markdown where its name ends in .md"})
+	Report = list(Setting{Variable: "FALCOTEST_REPORT", Option: "WithReport",
+		Doc: "write the results to these files, separated by commas; their names end in .json, .md, .html, .xml, .sarif, .cov, .navigator.json or .codequality.json"}, commas)
 	Baseline = text(Setting{Variable: "FALCOTEST_BASELINE", Option: "WithBaseline",
 		Doc: "the file with what was accepted of each rule; what is worse fails, -update accepts"})
 	Base = text(Setting{Variable: "FALCOTEST_BASE", Option: "WithChangedSince",

@@ -10,17 +10,21 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"latency": latency, "orDash": orDash, "join": func(s []string) string { return strings.Join(s, ", ") },
-	"class": func(outcome string) string { return strings.ReplaceAll(outcome, " ", "-") },
-	"lower": strings.ToLower,
-}).Parse(pageText))
+// page is parsed when it is first asked for: processes of actions never do.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"latency": latency, "orDash": orDash, "join": func(s []string) string { return strings.Join(s, ", ") },
+		"class": func(outcome string) string { return strings.ReplaceAll(outcome, " ", "-") },
+		"lower": strings.ToLower,
+	}).Parse(pageText))
+})
 
 // HTML writes the document as one page that needs nothing else: no network, no
 // other file; and without scripts all but the filters.
@@ -62,7 +66,7 @@ func (d *Document) HTML(w io.Writer) error {
 		}
 	}
 	p.Plot = plot(total.Rows)
-	return page.Execute(w, p)
+	return page().Execute(w, p)
 }
 
 type pageRow struct {
