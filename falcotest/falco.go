@@ -208,7 +208,8 @@ func beforeTimeout(ctx context.Context, t testing.TB) (context.Context, context.
 		return ctx, func() {}
 	}
 	left := time.Until(end)
-	return context.WithDeadlineCause(ctx, end.Add(-min(left/10, 10*time.Second)), errors.New("go test's -timeout is near"))
+	margin := min(left/2, max(left/10, 3*time.Second), 10*time.Second)
+	return context.WithDeadlineCause(ctx, end.Add(-margin), errors.New("go test's -timeout is near"))
 }
 
 // who names this test to others that wait for the same Falco: its binary, which

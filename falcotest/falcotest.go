@@ -20,16 +20,20 @@ type TestingM interface {
 
 // Main is to be called by TestMain. In a process that was started to run an
 // action it runs that action; otherwise it runs the tests. It does not return.
+// When SIGINT or SIGTERM ends the tests, the actions are stopped and all is
+// cleaned up first, as it is shortly before go test's -timeout.
 //
 //	func TestMain(m *testing.M) { falcotest.Main(m) }
 func Main(m TestingM) {
 	child.Main()
+	ending := cleanUpOnSignal()
 	defineUpdate()
 	code := m.Run()
 	if err := closeEmbedded(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
+	ending()
 	os.Exit(code)
 }
 

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
@@ -44,9 +46,10 @@ type Session struct {
 	backend   backend
 	judgeName string
 	started   time.Time
-	slots     chan struct{} // bounds the actions that run at the same time
-	alone     sync.RWMutex  // held for writing by an action that must run alone
+	slots     *semaphore.Weighted // for actions that run at the same time; all, for one that must run alone
 	life      context.Context
+	end       func(why error) error // stops the actions, and ends what was started
+	closing   sync.Once
 	cluster   *cluster
 	explainer explainer
 	sources   []filter.Source // that the rules were loaded for
@@ -115,23 +118,40 @@ func Start(t testing.TB, opts ...Option) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Session{cfg: cfg, containers: containers{choice: cfg.engine, image: cfg.image}, started: time.Now(), slots: make(chan struct{}, cfg.parallel), life: ctx, logf: t.Logf}
+	// Actions clean up before go test's -timeout ends the process.
+	ctx, release := beforeTimeout(context.Background(), t)
+	ctx, cancel := context.WithCancelCause(ctx)
+	s := &Session{cfg: cfg, containers: containers{choice: cfg.engine, image: cfg.image}, started: time.Now(), slots: semaphore.NewWeighted(int64(cfg.parallel)), life: ctx, logf: t.Logf}
+	s.end = func(why error) error {
+		cancel(why)
+		s.running.Wait()
+		release()
+		return s.close()
+	}
 	if err := s.start(ctx, t); err != nil {
 		cancel(err)
+		release()
 		if load := (*rules.Error)(nil); errors.As(err, &load) {
 			cfg.reportProblems(t, s.files, load)
 		}
 		t.Fatal(startMessage(err))
 	}
+	sessions.add(s)
 	t.Cleanup(func() {
-		cancel(errors.New("the test ended"))
-		s.running.Wait()
-		if err := errors.Join(s.containers.close(), s.cluster.close(), s.backend.close()); err != nil {
+		sessions.remove(s)
+		if err := s.end(errors.New("the test ended")); err != nil {
 			t.Errorf("ending the judge: %v", err)
 		}
 	})
 	return s
+}
+
+// close ends what the session started. Only the first call does anything.
+func (s *Session) close() (err error) {
+	s.closing.Do(func() {
+		err = errors.Join(s.containers.close(), s.cluster.close(), s.backend.close())
+	})
+	return err
 }
 
 // startMessage renders what kept a session from starting; rules that do not load
@@ -220,7 +240,7 @@ func (s *Session) limit() error {
 	}
 	if n < s.cfg.parallel {
 		s.logf("running %d actions at a time, not %d, to stay within the limits of files, processes and threads (ulimit -n, ulimit -u)", n, s.cfg.parallel)
-		s.slots = make(chan struct{}, n)
+		s.cfg.parallel, s.slots = n, semaphore.NewWeighted(int64(n))
 	}
 	return nil
 }
@@ -270,6 +290,12 @@ func (s *Session) Do(ctx context.Context, action string) *Result {
 			sel.rule = s.set.Rules[i]
 		}
 	}
+	// It ends with the session, too.
+	s.running.Add(1)
+	defer s.running.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })()
 	return s.run(ctx, sel)
 }
 
@@ -353,7 +379,12 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 // attempt runs an action once, in a process of its own. Alone, no other action
 // runs meanwhile.
 func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Result) (v judge.Verdict) {
-	defer s.enter(alone)()
+	leave, err := s.enter(ctx, alone)
+	if err != nil {
+		r.Outcome, r.Reason = TriggerFailed, err.Error()
+		return v
+	}
+	defer leave()
 	ended, v, w := s.conduct(ctx, sel, alone, r)
 	if ended == nil {
 		return v
@@ -542,17 +573,15 @@ func matcher(sel selected) func(rule string) bool {
 }
 
 // enter waits until an action may run, and returns what ends its turn.
-func (s *Session) enter(alone bool) func() {
+func (s *Session) enter(ctx context.Context, alone bool) (leave func(), err error) {
+	n := int64(1)
 	if alone {
-		s.alone.Lock()
-		return s.alone.Unlock
+		n = int64(s.cfg.parallel)
 	}
-	s.alone.RLock()
-	s.slots <- struct{}{}
-	return func() {
-		<-s.slots
-		s.alone.RUnlock()
+	if err := s.slots.Acquire(ctx, n); err != nil {
+		return nil, fmt.Errorf("the action was not started: %w", context.Cause(ctx))
 	}
+	return func() { s.slots.Release(n) }, nil
 }
 
 // startChild starts an action's process, in a container if it needs one.

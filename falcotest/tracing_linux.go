@@ -76,7 +76,9 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 		}
 	}
 	var err error
-	w.tracer, err = trace.Attach(ctx, c.PID(), trace.Options{
+	// The child stops the action when the context ends, so that it cleans up; a
+	// tracer would kill it at once.
+	w.tracer, err = trace.Attach(context.WithoutCancel(ctx), c.PID(), trace.Options{
 		Types:     t.types,
 		Marks:     w.secret,
 		Handler:   handler,
