@@ -115,7 +115,7 @@ func (b *builtin) close() error {
 }
 
 func (b *builtin) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
-	if isKubernetes(sel.action) {
+	if sel.kubernetes() {
 		return b.cluster.watch(c.ID()), nil
 	}
 	return b.tracing.watch(ctx, c, sel, b.server.Publish)

@@ -35,9 +35,9 @@ type containers struct {
 	err    error
 }
 
-// need tells whether an action needs a container to be made for it.
-func (c *containers) need(action string) (events.Container, bool) {
-	like, ok := events.ContainerOf(action)
+// need tells whether something needs a container to be made for it.
+func (c *containers) need(sel selected) (events.Container, bool) {
+	like, ok := sel.container()
 	return like, ok && !child.InContainer()
 }
 
@@ -118,7 +118,7 @@ func (c *containers) close() error {
 // container runs already, so that fields such as container.privileged come some
 // time after the first events.
 func (s *Session) strangerToFalco(sel selected, r *Result, w watcher) bool {
-	if _, made := s.containers.need(sel.action); !made || w != nil {
+	if _, made := s.containers.need(sel); !made || w != nil {
 		return false
 	}
 	for _, a := range r.Alerts {
@@ -135,7 +135,7 @@ func (s *Session) strangerToFalco(sel selected, r *Result, w watcher) bool {
 // attempt was over before Falco knew the container. Falco gives no sign of when
 // it does.
 func (s *Session) settle(ctx context.Context, sel selected, attempt int) {
-	if _, made := s.containers.need(sel.action); !made || attempt < 2 {
+	if _, made := s.containers.need(sel); !made || attempt < 2 {
 		return
 	}
 	t := time.NewTimer(time.Duration(attempt-1) * time.Second)

@@ -38,6 +38,8 @@
 //	FALCOTEST_ACTIONS          WithActions: actions by name or regular
 //	                           expression, separated by commas (all that match
 //	                           a rule)
+//	FALCOTEST_TEST_FILES       WithTestFiles: files of tests, separated like
+//	                           PATH (*_falcotest.yaml beside the rules)
 //	FALCOTEST_DISABLED         WithDisabledActions: 1: actions and rules that
 //	                           are disabled by default, too
 //	FALCOTEST_TIMEOUT          WithTimeout: how long to wait for an alert after

@@ -74,7 +74,7 @@ func (r *remote) judge() *judge.Judge { return r.j }
 
 // watch keeps the audit events of an action, where they pass through here.
 func (r *remote) watch(_ context.Context, c *child.Child, sel selected) (watcher, error) {
-	if isKubernetes(sel.action) && r.cluster.embedded != nil {
+	if sel.kubernetes() && r.cluster.embedded != nil {
 		return r.cluster.watch(c.ID()), nil
 	}
 	return nil, nil
@@ -127,6 +127,7 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		Rules:      files,
 		ExtraRules: extra,
 		EnableAll:  s.enablesDisabled(),
+		Fields:     expectedFields(s.chosen),
 		Engine:     s.cfg.falcoCfg.engine,
 		Options:    s.cfg.falcoCfg.options,
 		Outputs:    outputs.Options{Who: who(t)},

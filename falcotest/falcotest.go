@@ -45,37 +45,39 @@ func Main(m TestingM) {
 // Actions run at the same time, in processes of their own; subtests report in
 // the order of their names, each as soon as its result is there. What go test
 // -run does not select does not run.
+//
+// So do the tests of files: those that [WithTestFiles] names, by default those
+// named *_falcotest.yaml beside the rules under test; see [RunFiles].
 func Run(t *testing.T, opts ...Option) {
+	t.Helper()
+	run(t, opts...)
+}
+
+func run(t *testing.T, opts ...Option) {
 	t.Helper()
 	s := Start(t, opts...)
 	s.change.log(t)
 	filter := newSubtestFilter()
-	futures := make(map[string]*future, len(s.chosen))
-	var queue []*future
+	var futures, queue []*future
 	for _, sel := range s.chosen {
 		if !s.change.selects(sel.ruleName()) {
 			continue
 		}
 		f := &future{session: s, selected: sel, done: make(chan struct{})}
-		futures[sel.action] = f
-		if filter.selects(t.Name(), sel.action) {
+		futures = append(futures, f)
+		if filter.selects(t.Name(), strings.Join(sel.path(), "/")) {
 			queue = append(queue, f)
 		}
 	}
 	s.schedule(queue)
 	var results []*Result
-	messages := make(map[string]string)
-	for _, sel := range s.chosen {
-		if futures[sel.action] == nil {
-			continue
-		}
-		t.Run(sel.action, func(t *testing.T) {
-			t.Helper()
-			r := futures[sel.action].result()
-			results = append(results, r)
-			messages[r.Action] = s.conclude(t, r)
-		})
-	}
+	messages := make(map[*Result]string)
+	runLevels(t, futures, 0, func(t *testing.T, f *future) {
+		t.Helper()
+		r := f.result()
+		results = append(results, r)
+		messages[r] = s.conclude(t, r)
+	})
 	if len(results) == 0 && s.change == nil {
 		return // -run selected none of them, which is the caller's own wish
 	}
@@ -92,13 +94,42 @@ func Run(t *testing.T, opts ...Option) {
 	}
 }
 
+// runLevels runs futures as subtests, those next to one another that share a
+// level of their names below it.
+func runLevels(t *testing.T, futures []*future, level int, conclude func(*testing.T, *future)) {
+	t.Helper()
+	for len(futures) > 0 {
+		path := futures[0].selected.path()
+		if len(path) == level+1 {
+			t.Run(path[level], func(t *testing.T) {
+				t.Helper()
+				conclude(t, futures[0])
+			})
+			futures = futures[1:]
+			continue
+		}
+		n := 1
+		for n < len(futures) {
+			if p := futures[n].selected.path(); len(p) <= level+1 || p[level] != path[level] {
+				break
+			}
+			n++
+		}
+		t.Run(path[level], func(t *testing.T) {
+			t.Helper()
+			runLevels(t, futures[:n], level+1, conclude)
+		})
+		futures = futures[n:]
+	}
+}
+
 // conclude turns a result into the verdict of a subtest, and returns what it
 // said of a failure.
 func (s *Session) conclude(t testing.TB, r *Result) string {
 	t.Helper()
 	switch r.Outcome {
-	case Detected:
-		t.Log(r.detectedLine())
+	case Detected, Silent:
+		t.Log(r.passedLine())
 		return ""
 	case Skipped:
 		text := s.tellOnce(r).message("")
@@ -139,12 +170,12 @@ func (s *Session) tellOnce(r *Result) *Result {
 }
 
 // unmetNeed returns the first need of an action that is not met here, and why.
-func (s *Session) unmetNeed(action string) (events.Need, error) {
-	needs := events.Needs(action)
+func (s *Session) unmetNeed(sel selected) (events.Need, error) {
+	needs := sel.needs()
 	if child.InContainer() {
-		needs = append(needs, events.ContainerNeeds(action)...)
+		needs = append(needs, events.ContainerNeeds(sel.registered())...)
 	}
-	for _, need := range append(s.backend.needs(action), needs...) {
+	for _, need := range append(s.backend.needs(sel.registered()), needs...) {
 		if need.Name == events.OwnNames.Name && !s.backend.ownNames() {
 			return need, fmt.Errorf("%s resolves names itself, and not by the /etc/hosts that the action has for itself", s.judgeName)
 		}
@@ -155,7 +186,7 @@ func (s *Session) unmetNeed(action string) (events.Need, error) {
 			return need, err
 		}
 	}
-	if _, needed := s.containers.need(action); needed {
+	if _, needed := s.containers.need(sel); needed {
 		if _, err := s.containers.reach(s.life, s.logf); err != nil {
 			return needContainer, err
 		}

@@ -219,10 +219,15 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 				shadow = "rule " + r.Shadow.String() + " alerts first under Falco's default rule_matching"
 			}
 			e.Tests = append(e.Tests, r.Action)
-			// The worst outcome of its tests is the rule's.
-			if n := slices.Index([]Outcome{Skipped, Detected, Inconclusive, TriggerFailed, Missed}, r.Outcome); n > worst {
+			// The worst outcome of its tests is the rule's. That it stayed silent
+			// where it must does not say that it fires.
+			outcome := r.Outcome
+			if outcome == Unexpected {
+				outcome = Missed
+			}
+			if n := slices.Index([]Outcome{Skipped, Detected, Inconclusive, TriggerFailed, Missed}, outcome); n > worst {
 				worst = n
-				if e.Outcome, e.Reason = r.Outcome.String(), r.Reason; r.Outcome == Missed || r.Outcome == Detected {
+				if e.Outcome, e.Reason = outcome.String(), r.Reason; r.Outcome == Missed || r.Outcome == Detected {
 					e.Reason = "" // the subtest says it
 				}
 				e.Here = r.need.Name != "" || r.Outcome == TriggerFailed || r.Outcome == Inconclusive
@@ -326,8 +331,8 @@ func (s *Session) covers(results []*Result) (map[string]*gate.Coverage, map[stri
 	coverage, mutants := map[string]*gate.Coverage{}, map[string]*report.Mutants{}
 	tests := map[string][]gate.Test{}
 	for _, r := range results {
-		if r.kept != nil && (r.Outcome == Detected || r.Outcome == Missed) {
-			tests[r.Rule] = append(tests[r.Rule], gate.Test{Name: r.Action, Fires: true, Events: r.kept})
+		if r.kept != nil && (r.Outcome == Detected || r.Outcome == Missed || r.Outcome == Silent) {
+			tests[r.Rule] = append(tests[r.Rule], gate.Test{Name: r.Action, Fires: r.Outcome != Silent, Events: r.kept})
 		}
 	}
 	for _, rule := range s.set.Rules {

@@ -16,11 +16,17 @@ func (r *Result) message(test string) string {
 	var m message
 	m.headline(r)
 	m.add("rule", r.ruleLine())
-	m.add("action", r.actionLine())
+	if r.Test == "" {
+		m.add("action", r.actionLine())
+	} else {
+		m.add("test", r.Test+"  "+r.actionLine())
+		m.add("case", r.Case)
+	}
 	m.add("judge", r.Judge)
 	if r.Outcome == Missed || r.Outcome == Inconclusive {
 		m.add("alerts", r.alertLines()...)
 	}
+	m.add("alerts", r.Difference...)
 	if r.Outcome == Missed {
 		m.add("note", r.WhyNote)
 	}
@@ -42,6 +48,8 @@ func (m *message) headline(r *Result) {
 	switch r.Outcome {
 	case Missed:
 		fmt.Fprintf(&m.b, "missed: the action ran, and the rule %q did not fire\n", rule)
+	case Unexpected:
+		fmt.Fprintf(&m.b, "unexpected: %s\n", r.Reason)
 	case TriggerFailed:
 		fmt.Fprintf(&m.b, "trigger failed: %s\n", oneLine(r.Reason))
 		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: the action did not do its work\n", rule)
@@ -126,6 +134,10 @@ func (r *Result) nextLines(test string) []string {
 	case r.Hint != "":
 	case r.Outcome == Missed && r.Position.File != "":
 		lines = append(lines, fmt.Sprintf("mend the condition at %s, or the action if it no longer does what the rule is for", r.Position))
+	case r.Outcome == Unexpected && r.Position.File != "":
+		lines = append(lines, fmt.Sprintf("mend the rule at %s, or what the test at %s expects", r.Position, r.Test))
+	case r.Outcome == TriggerFailed && r.Test != "":
+		lines = append(lines, fmt.Sprintf("mend the test at %s, or what it needs of this machine", r.Test))
 	case r.Outcome == TriggerFailed:
 		lines = append(lines, "mend the action, or what it needs of this machine")
 	case r.Outcome == Inconclusive && r.Why != nil:
@@ -187,8 +199,16 @@ func round(d time.Duration) time.Duration {
 	return d.Round(10 * time.Millisecond)
 }
 
-// detectedLine is what a passing subtest logs.
-func (r *Result) detectedLine() string {
+// passedLine is what a passing subtest logs.
+func (r *Result) passedLine() string {
+	switch {
+	case r.Outcome == Silent && r.Rule != "":
+		return fmt.Sprintf("silent: the rule %q did not fire, as is expected", r.Rule)
+	case r.Outcome == Silent:
+		return "silent: " + r.Reason
+	case r.Correlation == "":
+		return fmt.Sprintf("detected: %s %q, in recorded events", r.Priority, r.Rule)
+	}
 	line := fmt.Sprintf("detected: %s %q after %s, correlated by %s", r.Priority, r.Rule, round(r.Latency), r.Correlation)
 	if r.Note != "" {
 		line += "; " + r.Note

@@ -41,7 +41,10 @@ type settings struct {
 	kube     Kubernetes
 	falcoCfg falcoConfig
 	image    string
-	engine   string // the container engine, "" for automatic
+
+	testFiles []string
+	onlyFiles bool   // run no actions
+	engine    string // the container engine, "" for automatic
 }
 
 // falcoConfig is what exec: passes to the Falco that it starts.
@@ -78,6 +81,13 @@ func WithFalco(url string) Option {
 // are not disabled.
 func WithActions(patterns ...string) Option {
 	return func(c *settings) { c.actions = append(c.actions, patterns...) }
+}
+
+// WithTestFiles names files of tests that run beside the actions, by glob
+// patterns relative to the test's folder; see [RunFiles]. Default: the files
+// *_falcotest.yaml beside the rules under test.
+func WithTestFiles(globs ...string) Option {
+	return func(c *settings) { c.testFiles = append(c.testFiles, globs...) }
 }
 
 // WithDisabledActions selects the actions that are disabled by default too, and
@@ -280,6 +290,7 @@ func newSettings(opts []Option) (*settings, error) {
 	config.Falco.Override(&c.falco)
 	config.Rules.Override(&c.rules)
 	config.Actions.Override(&c.actions)
+	config.TestFiles.Override(&c.testFiles)
 	config.Disabled.Override(&c.disabled)
 	config.Timeout.Override(&c.timeout)
 	config.Deadline.Override(&c.deadline)

@@ -22,6 +22,11 @@ const (
 	Detected Outcome = iota + 1
 	// Missed: the action ran, and the expected rule did not fire.
 	Missed
+	// Silent: the action ran, and the rule did not fire, as is expected.
+	Silent
+	// Unexpected: an alert came that must not come, or the alerts of the rule
+	// are not those that are expected.
+	Unexpected
 	// Skipped: the action could not run here, or nobody could judge it.
 	Skipped
 	// TriggerFailed: the action itself failed, crashed or timed out.
@@ -31,7 +36,7 @@ const (
 	Inconclusive
 )
 
-var outcomeNames = [...]string{"none", "detected", "missed", "skipped", "trigger failed", "inconclusive"}
+var outcomeNames = [...]string{"none", "detected", "missed", "silent", "unexpected", "skipped", "trigger failed", "inconclusive"}
 
 // String returns the outcome's name, e.g. "trigger failed".
 func (o Outcome) String() string {
@@ -66,7 +71,9 @@ func (p Position) String() string {
 
 // Result is what became of one action.
 type Result struct {
-	Action   string   `json:"action"`
+	Action   string   `json:"action"`         // or the name of a test
+	Test     string   `json:"test,omitempty"` // where the test stands, file:line:column
+	Case     string   `json:"case,omitempty"` // the values of its case
 	Rule     string   `json:"rule,omitempty"` // the expected rule; "" when no rules files were given and none fired
 	Position Position `json:"position"`       // of that rule
 	Priority string   `json:"priority,omitempty"`
@@ -93,6 +100,8 @@ type Result struct {
 	// Alerts are all alerts attributed to the action, of whatever rule, in the
 	// order of their arrival.
 	Alerts []*Alert `json:"alerts,omitempty"`
+	// Difference shows how the alerts differ from what is expected.
+	Difference []string `json:"difference,omitempty"`
 	// Why explains a miss: the event that came closest to firing the rule.
 	Why *engine.Why `json:"why,omitempty"`
 	// WhyNote says how that was found when a real Falco judged.

@@ -21,7 +21,7 @@ import (
 )
 
 // report makes the report of a run.
-func (s *Session) report(test string, results []*Result, messages map[string]string) *report.Report {
+func (s *Session) report(test string, results []*Result, messages map[*Result]string) *report.Report {
 	rep := &report.Report{
 		Package: packageName(), Test: test, Started: s.started,
 		Judge: s.cluster.describe(s.judgeName), Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed(),
@@ -34,7 +34,7 @@ func (s *Session) report(test string, results []*Result, messages map[string]str
 		row := report.Row{
 			Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
 			Correlation: r.Correlation, Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Reason: r.Reason,
-			File: r.Position.File, Line: r.Position.Line, Message: messages[r.Action],
+			File: r.Position.File, Line: r.Position.Line, Message: messages[r],
 		}
 		if r.Outcome == Missed && r.Why != nil && r.Why.Condition != nil {
 			if near := r.Why.Condition.Nearest; near != nil && len(near.Clauses) > 0 {

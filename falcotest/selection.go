@@ -12,36 +12,9 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/spelling"
 )
-
-// selected is one action to run, with the rule that is expected to fire.
-type selected struct {
-	action string
-	rule   *rules.Rule // nil when no rules files are given
-	named  bool        // asked for by its full name, which enables its rule too
-	all    bool        // wait for all of its alerts, not just the expected one
-}
-
-func (s selected) ruleName() string {
-	if s.rule == nil {
-		return ""
-	}
-	return s.rule.Name
-}
-
-// source is the source of the alerts that are expected.
-func (s selected) source() string {
-	switch {
-	case s.rule != nil:
-		return s.rule.Source
-	case isKubernetes(s.action):
-		return audit.SourceName
-	}
-	return "" // the judge's default
-}
 
 // selectActions picks the registered actions that a configuration asks for, by
 // name, and lists the rules under test that no registered action is for. A nil

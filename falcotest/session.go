@@ -28,6 +28,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/limits"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/testfile"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -56,6 +57,7 @@ type Session struct {
 	change    *change         // nil unless WithChangedSince
 	logf      func(format string, args ...any)
 
+	audit      auditEngine
 	containers containers
 	told       sync.Map       // needs that were told of, with the first action that had them
 	running    sync.WaitGroup // actions under way
@@ -199,9 +201,20 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 			return err
 		}
 	}
-	if s.chosen, s.uncovered, err = selectActions(s.cfg, s.set); err != nil {
+	tests, err := s.loadTests()
+	if err != nil {
 		return err
 	}
+	if !s.cfg.onlyFiles {
+		s.chosen, s.uncovered, err = selectActions(s.cfg, s.set)
+		if err != nil && (len(tests) == 0 || len(s.cfg.actions) > 0) {
+			return err
+		}
+	}
+	s.chosen = append(s.chosen, tests...)
+	s.uncovered = slices.DeleteFunc(s.uncovered, func(r *rules.Rule) bool {
+		return slices.ContainsFunc(tests, func(sel selected) bool { return sel.rule == r })
+	})
 	s.cluster = newCluster(s.cfg.kube)
 	s.backend, err = openBackend(ctx, t, s)
 	if err != nil {
@@ -329,7 +342,7 @@ func (f *future) result() *Result {
 func (s *Session) schedule(queue []*future) {
 	order := slices.Clone(queue)
 	slices.SortStableFunc(order, func(a, b *future) int {
-		return -cmp.Compare(events.Duration(a.selected.action), events.Duration(b.selected.action))
+		return -cmp.Compare(a.selected.duration(), b.selected.duration())
 	})
 	for _, f := range order {
 		f.start()
@@ -340,6 +353,14 @@ func (s *Session) schedule(queue []*future) {
 // up.
 func (s *Session) run(ctx context.Context, sel selected) *Result {
 	base := Result{Action: sel.action, Rule: sel.ruleName(), Judge: s.judgeName}
+	if sel.test != nil {
+		base.Test = sel.test.Pos.String()
+		base.Case = sel.test.Case()
+		if sel.test.Skip != "" {
+			base.Outcome, base.Reason = Skipped, sel.test.Skip
+			return &base
+		}
+	}
 	if sel.rule != nil {
 		base.Position = Position{File: sel.rule.Pos.File, Line: sel.rule.Pos.Line}
 		base.Priority = sel.rule.Priority.String()
@@ -348,11 +369,15 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			return &base
 		}
 	}
-	if need, err := s.unmetNeed(sel.action); err != nil {
+	if sel.test != nil && sel.test.Source == testfile.AuditSource {
+		s.recorded(ctx, sel, &base)
+		return &base
+	}
+	if need, err := s.unmetNeed(sel); err != nil {
 		base.Outcome, base.Reason, base.Hint, base.need = Skipped, err.Error(), need.Hint, need
 		return &base
 	}
-	if isKubernetes(sel.action) {
+	if sel.kubernetes() {
 		if err := s.cluster.start(ctx); err != nil {
 			base.withoutCluster(err)
 			return &base
@@ -379,7 +404,7 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 // attempt runs an action once, in a process of its own. Alone, no other action
 // runs meanwhile.
 func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Result) (v judge.Verdict) {
-	leave, err := s.enter(ctx, alone)
+	leave, err := s.enter(ctx, sel, alone)
 	if err != nil {
 		r.Outcome, r.Reason = TriggerFailed, err.Error()
 		return v
@@ -440,11 +465,11 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 		return nil, judge.Verdict{}, nil
 	}
 	var setup child.Setup
-	if w != nil && !isKubernetes(sel.action) {
+	if w != nil && !sel.kubernetes() {
 		setup = child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
-		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alone: alone, All: sel.all,
+		ID: c.ID(), Source: sel.source(), Rules: matcher(sel), Alert: sel.counts, Alone: alone, All: sel.whole(),
 		Enough: func(alerts []judge.Attributed) bool { return s.shadowOf(sel, alerts) == nil },
 	})
 	p.Started(c.PID())
@@ -479,7 +504,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 	for _, a := range v.Alerts {
 		r.Alerts = append(r.Alerts, a.Alert)
 	}
-	if isKubernetes(sel.action) && v.Outcome != judge.Detected {
+	if sel.kubernetes() && v.Outcome != judge.Detected {
 		if trouble := s.cluster.trouble(); trouble != "" {
 			v.Outcome, v.Reason = judge.Inconclusive, trouble
 		}
@@ -510,13 +535,15 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		if !v.Certain {
 			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
 		}
-		if sel.rule == nil {
-			break
-		}
-		s.explain(ctx, r, sel, w)
 	default:
 		r.Outcome, r.Reason = Inconclusive, v.Reason
 		r.Hint = s.backend.advice()
+	}
+	if sel.test != nil || sel.expect != nil {
+		s.decided(r, sel, v, w)
+	}
+	if r.Outcome == Missed && sel.rule != nil {
+		s.explain(ctx, r, sel, w)
 	}
 }
 
@@ -551,7 +578,7 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 		if r.Why = w.why(sel.rule.Name); r.Why != nil {
 			r.WhyNote = w.note()
 		}
-	case isKubernetes(sel.action):
+	case sel.kubernetes():
 		r.WhyNote = "the audit events of this cluster do not pass through here, so that the built-in engine cannot tell why"
 	default:
 		r.Why, r.WhyNote = s.explainAgain(ctx, sel)
@@ -566,17 +593,23 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 }
 
 func matcher(sel selected) func(rule string) bool {
-	if sel.rule != nil {
+	switch {
+	case sel.rule != nil:
 		return func(rule string) bool { return rule == sel.rule.Name }
+	case sel.test != nil:
+		return func(rule string) bool { return sel.test.Rule != "" && rule == sel.test.Rule }
 	}
 	return func(rule string) bool { return events.MatchRule(sel.action, rule) }
 }
 
 // enter waits until an action may run, and returns what ends its turn.
-func (s *Session) enter(ctx context.Context, alone bool) (leave func(), err error) {
+func (s *Session) enter(ctx context.Context, sel selected, alone bool) (leave func(), err error) {
 	n := int64(1)
 	if alone {
 		n = int64(s.cfg.parallel)
+	}
+	if _, inexact := s.backend.(*remote); sel.idles() && !alone && !inexact {
+		n = 0 // its alerts are told from those of others in any case
 	}
 	if err := s.slots.Acquire(ctx, n); err != nil {
 		return nil, fmt.Errorf("the action was not started: %w", context.Cause(ctx))
@@ -587,13 +620,15 @@ func (s *Session) enter(ctx context.Context, alone bool) (leave func(), err erro
 // startChild starts an action's process, in a container if it needs one.
 func (s *Session) startChild(ctx context.Context, sel selected) (*child.Child, error) {
 	spec := child.Spec{
-		Action:    sel.action,
 		Env:       append(slices.Clone(s.cfg.env), s.cluster.environ()...),
 		Deadline:  s.cfg.deadline,
-		Hermetic:  s.cfg.hermetic && events.HostMounts(sel.action) == "",
+		Hermetic:  s.cfg.hermetic && events.HostMounts(sel.registered()) == "",
 		KubeFlags: s.cluster.flags(),
 	}
-	like, needed := s.containers.need(sel.action)
+	like, needed := s.containers.need(sel)
+	if err := sel.complete(&spec, needed); err != nil {
+		return nil, err
+	}
 	if !needed {
 		return child.Start(ctx, spec)
 	}

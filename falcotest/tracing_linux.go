@@ -36,11 +36,12 @@ type tracing struct {
 
 // newTracing makes an engine of the rules under test.
 func newTracing(s *Session) (*tracing, error) {
+	fields := expectedFields(s.chosen)
 	opts := engine.Options{
 		Matching:      engine.All,
 		Enable:        s.enables,
-		ExtraFields:   correlate.ExtraFields(),
-		ExtraFieldsOf: map[string][]string{audit.SourceName: {correlate.AuditField}},
+		ExtraFields:   append(correlate.ExtraFields(), fields[engine.SyscallSource]...),
+		ExtraFieldsOf: map[string][]string{audit.SourceName: append([]string{correlate.AuditField}, fields[audit.SourceName]...)},
 	}
 	eng, err := engine.New(s.set, opts)
 	if err != nil {

@@ -13,13 +13,8 @@ const self = "/proc/self/exe"
 // copyExecutable puts this executable at path: by a hard link, else sharing
 // its blocks, else copied.
 func copyExecutable(path string) error {
-	// The link shares owner and mode, so it is of no use when the file cannot
-	// be executed by everyone.
-	if info, err := os.Stat(self); err == nil && info.Mode()&0o555 == 0o555 {
-		err := unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
-		if err == nil {
-			return nil
-		}
+	if linkExecutable(path) == nil {
+		return nil
 	}
 	from, err := os.Open(self)
 	if err != nil {
@@ -30,6 +25,20 @@ func copyExecutable(path string) error {
 		return err
 	}
 	return openToAll(path)
+}
+
+// linkExecutable makes path another name of this executable.
+func linkExecutable(path string) error {
+	// The link shares owner and mode, so it is of no use when the file cannot
+	// be executed by everyone.
+	info, err := os.Stat(self)
+	if err == nil && info.Mode()&0o555 != 0o555 {
+		err = os.ErrPermission
+	}
+	if err == nil {
+		err = unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	}
+	return err
 }
 
 func cloneFile(to, from *os.File) error {

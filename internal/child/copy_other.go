@@ -26,4 +26,12 @@ func copyExecutable(path string) error {
 	return copyByBytes(from, path)
 }
 
+func linkExecutable(path string) error {
+	own, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return os.Link(own, path)
+}
+
 func cloneFile(_, _ *os.File) error { return errors.ErrUnsupported }

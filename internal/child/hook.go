@@ -118,6 +118,7 @@ type run struct {
 	stopping sync.Once
 	started  time.Time
 	gate     chan *goMessage
+	prepare  chan *prepareMessage
 }
 
 type cleanup struct {
@@ -132,6 +133,7 @@ func newRun(in io.Reader, out io.Writer) *run {
 		acks:    make(map[string]chan error),
 		spawned: make(map[*spawned]struct{}),
 		gate:    make(chan *goMessage, 1),
+		prepare: make(chan *prepareMessage, 1),
 	}
 }
 
@@ -158,18 +160,20 @@ func (r *run) main() {
 	}()
 	go r.read()
 
-	setup := <-r.gate
+	h := &helper{run: r}
+	action, setup := r.await(h)
 	r.setUp(setup)
 	if setup.Filter != nil {
 		if err := trace.InstallFilter(setup.Filter); err != nil {
 			r.end(&report{Outcome: Failed, Text: err.Error()})
 		}
 	}
-	action, ok := events.All()[setup.Action]
-	if !ok {
+	if action == nil {
+		action = events.All()[setup.Action]
+	}
+	if action == nil {
 		r.end(&report{Outcome: Failed, Text: fmt.Sprintf("no action %q is registered in this process", setup.Action)})
 	}
-	h := &helper{run: r}
 	if setup.Sleep > 0 {
 		h.Sleep(setup.Sleep)
 	}
@@ -316,6 +320,13 @@ func (r *run) read() {
 			if m.Go != nil {
 				select {
 				case r.gate <- m.Go:
+				default:
+				}
+			}
+		case typePrepare:
+			if m.Prepare != nil {
+				select {
+				case r.prepare <- m.Prepare:
 				default:
 				}
 			}

@@ -26,20 +26,24 @@ const maxLine = 64 << 20
 type message struct {
 	Type messageType `json:"type"`
 
-	Hello  *hello      `json:"hello,omitempty"`
-	Go     *goMessage  `json:"go,omitempty"`
-	Log    *Record     `json:"log,omitempty"`
-	Op     *journal.Op `json:"op,omitempty"`
-	ID     string      `json:"id,omitempty"`  // of an operation: in done and ack
-	Err    string      `json:"err,omitempty"` // of ack
-	PID    int         `json:"pid,omitempty"` // of spawned
-	Report *report     `json:"report,omitempty"`
+	Hello *hello     `json:"hello,omitempty"`
+	Go    *goMessage `json:"go,omitempty"`
+
+	Prepare *prepareMessage `json:"prepare,omitempty"`
+	Log     *Record         `json:"log,omitempty"`
+	Op      *journal.Op     `json:"op,omitempty"`
+	ID      string          `json:"id,omitempty"`  // of an operation: in done and ack
+	Err     string          `json:"err,omitempty"` // of ack
+	PID     int             `json:"pid,omitempty"` // of spawned
+	Report  *report         `json:"report,omitempty"`
 }
 
 type messageType string
 
 const (
 	typeHello   messageType = "hello"   // child: I am at the gate
+	typePrepare messageType = "prepare" // parent: get the program ready
+	typeReady   messageType = "ready"   // child: it is
 	typeGo      messageType = "go"      // parent: run
 	typeLog     messageType = "log"     // child: a log entry
 	typeJournal messageType = "journal" // child: write this down, I wait
@@ -54,6 +58,13 @@ const (
 type hello struct {
 	Hermetic bool   `json:"hermetic"`
 	Why      string `json:"why,omitempty"` // why not
+}
+
+type prepareMessage struct {
+	Action   string `json:"action"`
+	Program  string `json:"program"`
+	Data     []byte `json:"data"`
+	LogLevel uint32 `json:"logLevel"`
 }
 
 type goMessage struct {

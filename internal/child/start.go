@@ -19,6 +19,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
@@ -37,6 +38,10 @@ const (
 // Spec says which action to run, and how.
 type Spec struct {
 	Action string
+	// Program is the name of a [Program] that runs in place of a registered
+	// action, with Data; Action is then just what the run is called.
+	Program string
+	Data    []byte
 	// ID is unique among all runs on this machine. Empty means a new one.
 	ID string
 	// Env is added to this process's environment, as NAME=value.
@@ -52,6 +57,8 @@ type Spec struct {
 	// Hermetic asks for folders that vanish with the process; [Child.Hermetic]
 	// tells whether it got them.
 	Hermetic bool
+	// Mounts asks for more of that.
+	Mounts hermetic.Options
 	// KubeFlags are what ResourceBuilder shall use, as kubectl takes them:
 	// "--namespace=x".
 	KubeFlags []string
@@ -120,6 +127,7 @@ type Child struct {
 	pids []int
 	log  []Record
 
+	ready   chan struct{} // closed when its program is prepared
 	report  chan *report  // one, when it reports
 	drained chan struct{} // closed when its output has ended
 
@@ -147,7 +155,7 @@ func Start(ctx context.Context, spec Spec) (*Child, error) {
 }
 
 func (s *Spec) fill() error {
-	if _, ok := events.All()[s.Action]; !ok {
+	if _, ok := events.All()[s.Action]; !ok && s.Program == "" {
 		return fmt.Errorf("starting a process for %q: no such action is registered", s.Action)
 	}
 	if s.ID == "" {
@@ -179,6 +187,7 @@ func Connect(ctx context.Context, spec Spec, t Transport) (*Child, error) {
 		spec:    spec,
 		t:       t,
 		conn:    newConn(t.Out, t.In),
+		ready:   make(chan struct{}),
 		report:  make(chan *report, 1),
 		drained: make(chan struct{}),
 	}
@@ -204,7 +213,34 @@ func Connect(ctx context.Context, spec Spec, t Transport) (*Child, error) {
 	}
 	c.hello = h
 	go c.read()
-	return c, nil
+	return c, c.prepare(ctx)
+}
+
+// prepare has the program, if there is one, do what is to be done before anyone
+// watches. When that fails, the run reports it.
+func (c *Child) prepare(ctx context.Context) error {
+	if c.spec.Program == "" {
+		return nil
+	}
+	err := c.conn.send(message{Type: typePrepare, Prepare: &prepareMessage{
+		Action: c.spec.Action, Program: c.spec.Program, Data: c.spec.Data, LogLevel: uint32(c.spec.LogLevel),
+	}})
+	if err == nil {
+		select {
+		case <-c.ready:
+			return nil
+		case <-c.drained:
+			err = errors.New("it ended while it was prepared")
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	c.t.Kill()
+	var res Result
+	if ended := c.complete(&res, true); ended != "" && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %s\n%s", err, ended, res.Output)
+	}
+	return fmt.Errorf("starting a process for %s: %w", c.spec.Action, err)
 }
 
 // missing says why a process ended before it greeted.
@@ -219,7 +255,7 @@ func missing(before, output, ended string, err error) error {
 // read takes what the child sends until its end.
 func (c *Child) read() {
 	defer close(c.drained)
-	reported := false
+	reported, prepared := false, false
 	for {
 		m, err := c.conn.receive()
 		if err != nil {
@@ -254,6 +290,11 @@ func (c *Child) read() {
 			c.mu.Lock()
 			c.pids = append(c.pids, m.PID)
 			c.mu.Unlock()
+		case typeReady:
+			if !prepared {
+				prepared = true
+				close(c.ready)
+			}
 		case typeReport:
 			if m.Report != nil && !reported {
 				reported = true

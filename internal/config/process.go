@@ -14,6 +14,7 @@ const prefix = "FALCOTEST_"
 const (
 	EnvID      = prefix + "ID"      // the id of the run of an action, for all its processes
 	EnvControl = prefix + "CONTROL" // what a process is for; removed before the action runs
+	EnvStage   = prefix + "STAGE"   // the descriptor by which a process of a test's chain is told what to do
 	EnvMounts  = prefix + "MOUNTS"  // starts those about a process's own mounts; removed likewise
 )
 
@@ -24,5 +25,5 @@ func ID() string { return os.Getenv(EnvID) }
 // OfProcess tells whether a variable is one that falcotest sets for a process
 // that it starts, and that the next process must not inherit.
 func OfProcess(name string) bool {
-	return name == EnvID || name == EnvControl || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
+	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
 }

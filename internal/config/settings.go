@@ -15,6 +15,8 @@ var (
 		Doc: "the rules files under test, separated like PATH"}, paths)
 	Actions = list(Setting{Variable: "FALCOTEST_ACTIONS", Option: "WithActions", Unset: "all that match a rule",
 		Doc: "actions by name or regular expression, separated by commas"}, commas)
+	TestFiles = list(Setting{Variable: "FALCOTEST_TEST_FILES", Option: "WithTestFiles", Unset: "*_falcotest.yaml beside the rules",
+		Doc: "files of tests, separated like PATH"}, paths)
 	Disabled = flag(Setting{Variable: "FALCOTEST_DISABLED", Option: "WithDisabledActions",
 		Doc: "1: actions and rules that are disabled by default, too"}, false)
 

@@ -134,9 +134,10 @@ func (c config) appended() []any {
 	if slices.ContainsFunc(c.plugins, func(p Plugin) bool { return p.Name == "container" }) {
 		fields = append(fields, "container.id", "container.name") // whether it knows the container
 	}
+	fields = append(fields, c.options.Fields["syscall"]...)
 	list := []any{m{"match": m{"source": "syscall"}, "extra_fields": fields}}
 	if auditPlugin(c.plugins) != nil {
-		list = append(list, m{"match": m{"source": "k8s_audit"}, "extra_fields": []string{correlate.AuditField}})
+		list = append(list, m{"match": m{"source": "k8s_audit"}, "extra_fields": append([]string{correlate.AuditField}, c.options.Fields["k8s_audit"]...)})
 	}
 	return list
 }

@@ -44,6 +44,8 @@ type Options struct {
 	ExtraRules []string
 	// EnableAll turns on the rules that are disabled by default.
 	EnableAll bool
+	// Fields are further output fields that each alert prints, by source.
+	Fields map[string][]string
 	// Engine is the engine kind. Default: modern_ebpf. With "nodriver" there
 	// are no system calls, and no sentinel for them.
 	Engine string

@@ -34,6 +34,7 @@
 package hermetic
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,8 @@ var Folders = []string{
 const (
 	envPrepare = config.EnvMounts              // the directory to work in: make the mounts
 	envState   = config.EnvMounts + "_STATE"   // "1" when they are made, else why they are not
+	envAll     = config.EnvMounts + "_ALL"     // cover every folder, not just Folders
+	envNetwork = config.EnvMounts + "_NETWORK" // addresses for an ordinary user's own network namespace
 	envCovered = config.EnvMounts + "_COVERED" // what is covered (+) and what is not (-), as a list like PATH
 )
 
@@ -58,6 +61,24 @@ var (
 	why     = "not asked for"
 	covered []string // "+" or "-" and a folder
 )
+
+// Executable is the name, in the directory that a process works in, of a link to
+// this executable.
+const Executable = "executable"
+
+// Options are what a process gets beside folders that vanish with it.
+type Options struct {
+	// All covers, as root, the root directory as a whole, /tmp too, but for
+	// /proc, /sys and /run.
+	All bool
+	// Network gives it a network namespace of its own.
+	Network bool
+	// Addresses are those that an ordinary user's loopback interface has there;
+	// root's process adds them itself, by [AddAddresses].
+	Addresses []netip.Addr
+}
+
+var coverAll bool
 
 // State tells whether the folders of this process vanish with it and, if not,
 // why not.
@@ -114,6 +135,8 @@ func init() {
 		covered = filepath.SplitList(os.Getenv(envCovered))
 	}
 	work := os.Getenv(envPrepare)
+	coverAll = os.Getenv(envAll) != ""
+	os.Unsetenv(envAll)
 	os.Unsetenv(envPrepare)
 	os.Unsetenv(envState)
 	os.Unsetenv(envCovered)

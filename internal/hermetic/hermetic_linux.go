@@ -22,13 +22,20 @@ import (
 // environment. The directory work must exist, be the process's own and, where
 // it is below a covered folder, is not covered. When starting cmd fails, the
 // kernel may refuse the namespaces.
-func Prepare(cmd *exec.Cmd, work string) ([]string, error) {
+func Prepare(cmd *exec.Cmd, work string, opts Options) ([]string, error) {
 	attr := cmd.SysProcAttr
 	if attr == nil {
 		attr = &syscall.SysProcAttr{}
 		cmd.SysProcAttr = attr
 	}
 	attr.Cloneflags |= unix.CLONE_NEWNS
+	env := []string{envPrepare + "=" + work}
+	if opts.All {
+		env = append(env, envAll+"=1")
+	}
+	if opts.Network {
+		attr.Cloneflags |= unix.CLONE_NEWNET
+	}
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
@@ -37,8 +44,12 @@ func Prepare(cmd *exec.Cmd, work string) ([]string, error) {
 		// the mounts are made. An overlay also needs to look into a directory
 		// of its own that no one may enter.
 		attr.AmbientCaps = append(attr.AmbientCaps, unix.CAP_SYS_ADMIN, unix.CAP_DAC_OVERRIDE)
+		if opts.Network {
+			attr.AmbientCaps = append(attr.AmbientCaps, unix.CAP_NET_ADMIN)
+			env = append(env, envNetwork+"="+joinAddresses(opts.Addresses))
+		}
 	}
-	return []string{envPrepare + "=" + work}, nil
+	return env, nil
 }
 
 // prepare makes the mounts and, as an ordinary user, executes this executable
@@ -48,6 +59,9 @@ func prepare(work string) {
 	runtime.LockOSThread() // the privileges belong to the thread
 	defer runtime.UnlockOSThread()
 	program, err := holdExecutable()
+	if network, ok := os.LookupEnv(envNetwork); ok && err == nil && !root {
+		err = prepareNetwork(network)
+	}
 	if err == nil {
 		err = cover(work, root)
 	}
@@ -97,6 +111,7 @@ type target struct {
 	path string
 	fd   int // the place before anything was covered
 	how  how
+	deep bool // bind what is mounted below it, too
 	mountPoint
 }
 
@@ -128,6 +143,9 @@ func cover(work string, root bool) error {
 	mounts, err := readMounts()
 	if err != nil {
 		return err
+	}
+	if coverAll && root && coverRoot(work, mounts) == nil {
+		return nil
 	}
 	cwd, cwdErr := os.Getwd()
 	keep, err := unix.Open(work, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -277,9 +295,12 @@ func chooseTargets(mounts []mountPoint, root bool) []target {
 			}
 		}
 	}
-	slices.SortStableFunc(targets, func(a, b target) int { return strings.Compare(a.path+"/", b.path+"/") })
+	slices.SortStableFunc(targets, func(a, b target) int { return comparePaths(a.path, b.path) })
 	return targets
 }
+
+// comparePaths puts what is above before what is below.
+func comparePaths(a, b string) int { return strings.Compare(a+"/", b+"/") }
 
 // mountAt returns the mount that holds path.
 func mountAt(mounts []mountPoint, path string) (at mountPoint) {
@@ -309,7 +330,11 @@ func (t target) flags() (flags uintptr) {
 func (t target) mount(scratch, name string, root bool) error {
 	switch t.how {
 	case bind:
-		return unix.Mount(fdPath(t.fd), t.path, "", unix.MS_BIND, "")
+		flags := uintptr(unix.MS_BIND)
+		if t.deep {
+			flags |= unix.MS_REC
+		}
+		return unix.Mount(fdPath(t.fd), t.path, "", flags, "")
 	case empty:
 		return unix.Mount("tmpfs", t.path, "tmpfs", t.flags(), "mode=1777")
 	case file:

@@ -22,6 +22,8 @@ type Expectation struct {
 	// Rules says which rules are expected. Nil expects none: the verdict is
 	// then never detected, and holds all alerts.
 	Rules func(rule string) bool
+	// Alert says which of their alerts counts. Nil takes each.
+	Alert func(*alert.Alert) bool
 	// Alone says that no other action runs at the same time, so that an alert
 	// may be attributed by its time. Without it, an alert that could be
 	// attributed only so makes the verdict ask for a run alone.
@@ -375,7 +377,7 @@ func (p *Pending) detected() (Verdict, bool) {
 func (p *Pending) best() Attributed {
 	var best Attributed
 	for _, a := range p.alerts {
-		if p.e.Rules != nil && p.e.Rules(a.Alert.Rule) && a.Strength > best.Strength {
+		if p.e.Rules != nil && p.e.Rules(a.Alert.Rule) && a.Strength > best.Strength && (p.e.Alert == nil || p.e.Alert(a.Alert)) {
 			best = a
 		}
 	}

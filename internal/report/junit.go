@@ -75,7 +75,7 @@ func (d *Document) JUnit(w io.Writer) error {
 			c := junitCase{Name: row.Action, ClassName: cmp.Or(row.Rule, "falcotest"), Time: seconds(row.Ran), File: row.File, Line: row.Line}
 			m := &junitMessage{Message: row.headline(), Type: row.Outcome, Text: row.Message}
 			switch row.Outcome {
-			case "missed":
+			case "missed", "unexpected":
 				c.Failure = m
 			case "trigger failed", "inconclusive":
 				c.Error = m

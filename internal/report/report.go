@@ -105,7 +105,7 @@ type Report struct {
 }
 
 // outcomes in the order of the totals.
-var outcomes = []string{"detected", "missed", "trigger failed", "inconclusive", "skipped"}
+var outcomes = []string{"detected", "silent", "missed", "unexpected", "trigger failed", "inconclusive", "skipped"}
 
 // Totals counts the outcomes: "12 detected, 1 missed, 2 skipped".
 func (r *Report) Totals() string {

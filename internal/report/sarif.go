@@ -33,8 +33,8 @@ func (d *Document) findings() []finding {
 		for _, row := range r.Rows {
 			file, line, column := row.place()
 			switch row.Outcome {
-			case "missed":
-				list = append(list, finding{"missed", "error", row.Message, row.Rule, file, line, column})
+			case "missed", "unexpected":
+				list = append(list, finding{row.Outcome, "error", row.Message, row.Rule, file, line, column})
 			case "trigger failed", "inconclusive":
 				list = append(list, finding{strings.ReplaceAll(row.Outcome, " ", "-"), "warning", row.Message, row.Rule, file, line, column})
 			}
@@ -79,6 +79,7 @@ func firstLine(s string) string {
 
 var sarifRules = []struct{ id, text string }{
 	{"missed", "The action of a rule ran, and the rule did not fire."},
+	{"unexpected", "A rule fired that must not, or its alert is not what a test expects."},
 	{"trigger-failed", "The action of a rule failed, which says nothing of the rule."},
 	{"inconclusive", "It could not be found out whether a rule fired."},
 	{"rules-do-not-load", "A rules file is wrong, so that nothing was judged."},

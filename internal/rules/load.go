@@ -210,6 +210,12 @@ requirements:
 	}
 }
 
+// TestFileSuffix is what the names of files of tests beside rules end in.
+const TestFileSuffix = "_falcotest.yaml"
+
+// IsTestFile tells whether a file is one of tests, by its name.
+func IsTestFile(name string) bool { return strings.HasSuffix(name, TestFileSuffix) }
+
 // Files are rules files that were found.
 type Files struct {
 	Names []string
@@ -224,7 +230,8 @@ type Files struct {
 // glob for those that it matches, by name; a file "x.local.yaml" comes after
 // "x.yaml", as Falco loads its own falco_rules.local.yaml. A file that is named
 // several times counts where it is named first. A pattern that stands for nothing
-// is an error.
+// is an error. Files of tests, which lie beside the rules, are passed over unless
+// they are named one by one.
 func Find(patterns ...string) (*Files, error) {
 	found := &Files{}
 	seen := map[string]bool{}
@@ -275,6 +282,7 @@ func expand(pattern string) (names, left []string, err error) {
 			return nil, nil, err
 		}
 		switch {
+		case isGlob && !info.IsDir() && IsTestFile(name):
 		case !info.IsDir() && (!isGlob || isRulesFile(name)):
 			names = append(names, name)
 		case !info.IsDir():
@@ -289,7 +297,7 @@ func expand(pattern string) (names, left []string, err error) {
 				full := filepath.Join(name, e.Name())
 				info, err := os.Stat(full)
 				switch {
-				case err != nil || !info.Mode().IsRegular():
+				case err != nil || !info.Mode().IsRegular() || IsTestFile(full):
 				case isRulesFile(full):
 					within = append(within, full)
 				default:

@@ -40,7 +40,8 @@ type Arg struct {
 	Kind     Kind
 	Set      string // of constants
 	Optional bool
-	Size     int // of Out
+	Default  int64 // of a number that is not given
+	Size     int   // of Out
 }
 
 // Takes tells whether a name, in any case and with or without underscores, is
@@ -104,8 +105,9 @@ func (s *Syscall) Number(goarch string) (int, bool) {
 }
 
 // syscallTable says for each call its arguments in the kernel's order, each as
-// name|other:kind or name:kind=set, with ? after it when it may be left out.
-// A number after out is how much room there is.
+// name|other:kind or name:kind=set, with ? after it when it may be left out, and
+// behind that what is taken then, if not 0. A number after out is how much room
+// there is. A call with ! is made in a process of its own.
 const syscallTable = `
 accept fd:fd addr:0 addrlen:0
 accept4 fd:fd addr:0 addrlen:0 flags:int=socketflags?
@@ -129,16 +131,16 @@ epoll_create1 flags:int=epoll?
 eventfd initval:int?
 eventfd2 initval:int? flags:int=eventfd?
 execve! pathname|filename:path argv:list? envp:list?
-execveat! dirFd:fd=dirfd? pathname:path argv:list? envp:list? flags:int=at?
-faccessat dirFd:fd=dirfd? pathname|path:path mode:int=access
+execveat! dirFd:fd=dirfd?-100 pathname:path argv:list? envp:list? flags:int=at?
+faccessat dirFd:fd=dirfd?-100 pathname|path:path mode:int=access
 fallocate fd:fd mode:int? offset:int? len:int
 fanotify_init flags:int? eventFlags:int=open?
 fchdir fd:fd
 fchmod fd:fd mode:int=mode
-fchmodat dirFd:fd=dirfd? pathname|filename|path:path mode:int=mode
-fchmodat2 dirFd:fd=dirfd? pathname|filename|path:path mode:int=mode flags:int=at?
+fchmodat dirFd:fd=dirfd?-100 pathname|filename|path:path mode:int=mode
+fchmodat2 dirFd:fd=dirfd?-100 pathname|filename|path:path mode:int=mode flags:int=at?
 fchown fd:fd owner|uid:int group|gid:int
-fchownat dirFd:fd=dirfd? pathname|path:path owner|uid:int group|gid:int flags:int=at?
+fchownat dirFd:fd=dirfd?-100 pathname|path:path owner|uid:int group|gid:int flags:int=at?
 fcntl fd:fd cmd:int=fcntl arg:int=fcntlarg?
 fdatasync fd:fd
 fgetxattr fd:fd name:text value:out256 size:int?
@@ -176,7 +178,7 @@ kill pid:int=pid sig:int=signal
 lchown pathname|path:path owner|uid:int group|gid:int
 lgetxattr path:path name:text value:out256 size:int?
 link oldPath:path newPath:path
-linkat oldDirFd:fd=dirfd? oldPath:path newDirFd:fd=dirfd? newPath:path flags:int=at?
+linkat oldDirFd:fd=dirfd?-100 oldPath:path newDirFd:fd=dirfd?-100 newPath:path flags:int=at?
 listen fd|sockfd:fd backlog:int?
 listxattr path:path list:out256 size:int?
 lremovexattr path:path name:text
@@ -185,21 +187,21 @@ lsetxattr path:path name:text value:buf size:len? flags:int=xattr?
 lstat pathname|path:path statbuf:out256
 memfd_create name:text flags:int=memfd?
 mkdir path|pathname:path mode:int=mode?
-mkdirat dirFd:fd=dirfd? path|pathname:path mode:int=mode?
+mkdirat dirFd:fd=dirfd?-100 path|pathname:path mode:int=mode?
 mknod path|pathname:path mode:int=mode dev:int?
-mknodat dirFd:fd=dirfd? path|pathname:path mode:int=mode dev:int?
+mknodat dirFd:fd=dirfd?-100 path|pathname:path mode:int=mode dev:int?
 mlockall flags:int=mlockall
-mmap addr:int? length:int prot:int=prot flags:int=map fd:int? offset:int?
+mmap addr:int? length:int prot:int=prot flags:int=map fd:int?-1 offset:int?
 mount source|dev:text? target|dir:path filesystemType|type|fstype:text? flags:int=mount? data:text?
 mprotect addr:int length|size:int prot:int=prot
 munlockall
 munmap addr:int length|size:int
-newfstatat dirFd:fd=dirfd? pathname|path:path statbuf:out256 flags:int=at?
+newfstatat dirFd:fd=dirfd?-100 pathname|path:path statbuf:out256 flags:int=at?
 open pathname|name:path flags:int=open mode:int=mode?
-openat dirFd:fd=dirfd? pathname|name:path flags:int=open mode:int=mode?
-openat2 dirFd:fd=dirfd? pathname|name:path how:how?
-open_by_handle_at mountFd:fd=dirfd? handle:buf flags:int=open?
-perf_event_open attr:buf? pid:int? cpu:int? groupFd:int? flags:int?
+openat dirFd:fd=dirfd?-100 pathname|name:path flags:int=open mode:int=mode?
+openat2 dirFd:fd=dirfd?-100 pathname|name:path how:how?
+open_by_handle_at mountFd:fd=dirfd?-100 handle:buf flags:int=open?
+perf_event_open attr:buf? pid:int? cpu:int?-1 groupFd:int?-1 flags:int?
 personality persona:int?
 pidfd_getfd pidfd|pidFd:fd targetFd:fd flags:int?
 pidfd_open pid:int flags:int?
@@ -216,14 +218,14 @@ ptrace request:int=ptrace pid:int? addr:int? data:int?
 pwrite64 fd:fd buffer|buf:buf len|count:len? offset:int?
 read fd:fd buffer|buf:buf? len|count|size:len?
 readlink path|pathname:path buf:out4096 size:int?
-readlinkat dirFd:fd=dirfd? path|pathname:path buf:out4096 size:int?
+readlinkat dirFd:fd=dirfd?-100 path|pathname:path buf:out4096 size:int?
 readv fd:fd buffer:iov
 recvfrom fd:fd buffer|buf:buf? len|size:len? flags:int=send? addr:0 addrlen:0
 recvmsg fd:fd buffer:msg flags:int=send?
 removexattr path:path name:text
 rename oldPath:path newPath:path
-renameat oldDirFd|oldDir:fd=dirfd? oldPath:path newDirFd|newDir:fd=dirfd? newPath:path
-renameat2 oldDirFd|oldDir:fd=dirfd? oldPath:path newDirFd|newDir:fd=dirfd? newPath:path flags:int=rename?
+renameat oldDirFd|oldDir:fd=dirfd?-100 oldPath:path newDirFd|newDir:fd=dirfd?-100 newPath:path
+renameat2 oldDirFd|oldDir:fd=dirfd?-100 oldPath:path newDirFd|newDir:fd=dirfd?-100 newPath:path flags:int=rename?
 rmdir path|pathname:path
 seccomp op:int flags:int? args:0
 semget key:int nsems:int? flags:int=ipc?
@@ -246,16 +248,16 @@ setuid uid:int
 setxattr path:path name:text value:buf size:len? flags:int=xattr?
 shmget key:int size:int? flags:int=ipc?
 shutdown fd:fd how:int=shut
-signalfd fd:int? mask:buf? size:len?
-signalfd4 fd:int? mask:buf? size:len? flags:int=signalfd?
+signalfd fd:int?-1 mask:buf? size:len?
+signalfd4 fd:int?-1 mask:buf? size:len? flags:int=signalfd?
 socket domain:int=domain type:int=type protocol|proto:int=protocol?
 socketpair domain:int=domain type:int=type protocol|proto:int=protocol? fds:pair
 splice fdIn:fd offIn:0 fdOut:fd offOut:0 len|size:int flags:int=splice?
 stat pathname|path:path statbuf:out256
 statfs path:path buf:out256
-statx dirFd:fd=dirfd? pathname:path flags:int=at? mask:int? statxbuf:out256
+statx dirFd:fd=dirfd?-100 pathname:path flags:int=at? mask:int? statxbuf:out256
 symlink target:path linkPath:path
-symlinkat target:path newDirFd|linkDirFd:fd=dirfd? linkPath:path
+symlinkat target:path newDirFd|linkDirFd:fd=dirfd?-100 linkPath:path
 sync
 tee fdIn:fd fdOut:fd len|size:int flags:int=splice?
 tgkill tgid:int=pid tid:int=pid sig:int=signal
@@ -266,10 +268,10 @@ umask mask:int=mode
 umount2 target|name:path flags:int=umount?
 uname buf:out512
 unlink path|pathname:path
-unlinkat dirFd:fd=dirfd? path|pathname|name:path flags:int=at?
+unlinkat dirFd:fd=dirfd?-100 path|pathname|name:path flags:int=at?
 unshare flags:int=clone
 userfaultfd flags:int=userfault?
-utimensat dirFd:fd=dirfd? pathname:path times:0 flags:int=at?
+utimensat dirFd:fd=dirfd?-100 pathname:path times:0 flags:int=at?
 vmsplice fd:fd buffer:iov flags:int=splice?
 write fd:fd buffer|buf|data:buf? len|count|size:len?
 writev fd:fd buffer:iov
@@ -295,7 +297,9 @@ var syscalls = sync.OnceValues(func() (map[string]*Syscall, []string) {
 })
 
 func parseArg(word string) (a Arg) {
-	word, a.Optional = strings.CutSuffix(word, "?")
+	word, fallback, optional := strings.Cut(word, "?")
+	a.Optional = optional
+	fmt.Sscan(fallback, &a.Default)
 	names, kind, _ := strings.Cut(word, ":")
 	all := strings.Split(names, "|")
 	a.Name, a.Other = all[0], all[1:]

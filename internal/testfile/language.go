@@ -510,7 +510,7 @@ func outcomeShape() *shape {
 		}
 	}
 	s := fieldsOf("The alert that is expected. Whatever is not named here is not compared; {} is any alert of the rule.",
-		plus("fires", yesNo("false: no such alert may come. Default: true.")),
+		plus("fires", yesNo("false: no such alert may come, and count does not count. Default: true.")),
 		may("source", words("The alert's source.")),
 		may("hostname", words("The alert's host name.")),
 		may("priority", priority),
@@ -519,11 +519,6 @@ func outcomeShape() *shape {
 		plus("tags", listOf(words("A tag."), 1, "Tags that the alert has, among others.")),
 		plus("count", count),
 	)
-	s.check = func(c *checker, n *node) {
-		if fires := n.get("fires"); fires.given() && fires.text == "false" && n.get("count").given() {
-			c.wrong(n.get("count"), "leave count out", "no alert may come, so there is nothing to count")
-		}
-	}
 	return s
 }
 

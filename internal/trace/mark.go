@@ -26,7 +26,9 @@ const (
 	markEnd
 	markAside
 	markSpawn
+	markStage
 	markBack
+	markBecome
 )
 
 // mark makes a mark.
@@ -54,6 +56,14 @@ func (m Marks) Aside(f func()) { m.aside(markAside, f) }
 // package's user, which make marks of their own.
 func (m Marks) Spawn(f func()) { m.aside(markSpawn, f) }
 
+// Stage runs f, which is no part of what is judged at all. But the processes that
+// it starts make marks of their own, after the program that they execute.
+func (m Marks) Stage(f func()) { m.aside(markStage, f) }
+
+// Become says that the next program that this process executes in its own place
+// is judged to be executed, and makes marks of its own.
+func (m Marks) Become() { m.mark(markBecome, 0, 0) }
+
 func (m Marks) aside(kind uintptr, f func()) {
 	if m == 0 {
 		f()
@@ -78,6 +88,7 @@ type marked struct {
 	slide    uint64         // from the tracer's addresses to the tracee's
 	sameCode bool           // the slide is known
 	execs    bool           // its next exec is judged, though it is made aside
+	stays    bool           // after its next exec it makes marks as well
 	children map[int64]bool // by its own numbers: those that were made aside
 }
 
@@ -95,8 +106,10 @@ func (t *tracer) marking(th *thread, args *[6]uint64) {
 		p.marks.sameCode = args[4]-uint64(runtimeAnchor()) == p.marks.slide
 	case markEnd:
 		p.judged = false
-	case markAside, markSpawn:
-		th.aside = append(th.aside, kind&math.MaxUint16 == markSpawn)
+	case markAside, markSpawn, markStage:
+		th.aside = append(th.aside, kind&math.MaxUint16)
+	case markBecome:
+		p.marks.execs = true
 	case markBack:
 		if n := len(th.aside); n > 0 {
 			th.aside = th.aside[:n-1]
@@ -113,7 +126,12 @@ func (p *process) inherit(by *thread, vpid int64) {
 	}
 	m := *maker.marks
 	m.children = nil
-	m.execs = maker.judged && len(by.aside) > 0 && by.aside[len(by.aside)-1]
+	kind := uint64(0)
+	if n := len(by.aside); n > 0 {
+		kind = by.aside[n-1]
+	}
+	m.execs = maker.judged && kind == markSpawn
+	m.stays = kind == markStage
 	p.marks = &m
 	if len(by.aside) > 0 {
 		if maker.marks.children == nil {
@@ -135,6 +153,9 @@ func (t *tracer) markedExec(th *thread) (judged bool) {
 		// Another process of the same kind, which has not begun.
 		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false
 		return true
+	case p.marks.stays:
+		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false
+		return false
 	}
 	p.marks = nil
 	return p.judged

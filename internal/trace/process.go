@@ -40,11 +40,11 @@ type thread struct {
 	bornWith uint64     // the flags of that call
 	restore  func(int)  // puts back what was changed for that call
 
-	heard     uint64 // the latest notification of it
-	asked     uint64 // the latest notification for which it was interrupted
-	listening bool   // it is stopped, as its process is by a signal
-	told      bool   // a child was told of since it began its call
-	aside     []bool // what it does is not judged; whether its children's execs are
+	heard     uint64   // the latest notification of it
+	asked     uint64   // the latest notification for which it was interrupted
+	listening bool     // it is stopped, as its process is by a signal
+	told      bool     // a child was told of since it began its call
+	aside     []uint64 // the kinds of marks in force: what it does is not judged
 }
 
 // ancestor returns a process outside the tree, with its ancestors, from /proc.

@@ -42,3 +42,9 @@ func (Marks) Aside(f func()) { f() }
 
 // Spawn runs f.
 func (Marks) Spawn(f func()) { f() }
+
+// Stage runs f.
+func (Marks) Stage(f func()) { f() }
+
+// Become does nothing on this system.
+func (Marks) Become() {}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/engine"
+)
+
+// auditEngine judges the recorded events of test files.
+type auditEngine struct {
+	once   sync.Once
+	engine *engine.Engine
+	err    error
+}
+
+// judgeEvents judges a test's recorded events by the built-in engine, whoever
+// judges what runs, and tells why the rule did not fire.
+func (s *Session) judgeEvents(_ context.Context, sel selected) ([]*Alert, *engine.Why, error) {
+	if s.set == nil {
+		return nil, nil, errors.New("judging recorded audit events: the rules are not known here: name their files by WithRules or FALCOTEST_RULES")
+	}
+	s.audit.once.Do(func() {
+		s.audit.engine, s.audit.err = engine.New(s.set, engine.Options{
+			Matching: engine.All, Enable: s.enables, ExtraFieldsOf: expectedFields(s.chosen),
+		})
+	})
+	if s.audit.err != nil {
+		return nil, nil, s.audit.err
+	}
+	name := sel.test.Pos.String()
+	var in io.Reader = bytes.NewReader(sel.test.Events)
+	if sel.test.EventsFile != "" {
+		f, err := os.Open(sel.test.EventsFile)
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening recorded audit events: %w", err)
+		}
+		defer f.Close()
+		name, in = sel.test.EventsFile, f
+	}
+	events, err := audit.Decode(in)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the audit events of %s: %w", name, err)
+	}
+	if len(events) == 0 {
+		return nil, nil, fmt.Errorf("reading the audit events of %s: there are none", name)
+	}
+	var alerts []*Alert
+	evaluator := s.audit.engine.NewEvaluator()
+	if sel.rule != nil {
+		if err := evaluator.Explain(sel.rule.Name); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, event := range events {
+		evaluator.Evaluate(audit.SourceName, event, func(a *alert.Alert) { alerts = append(alerts, a) })
+	}
+	if sel.rule == nil {
+		return alerts, nil, nil
+	}
+	return alerts, evaluator.Why(sel.rule.Name), nil
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/spelling"
+	"github.com/falcotest/go-falcotest/internal/testfile"
+)
+
+// RunFiles runs the tests of files, in the language of event-generator's suite
+// and its additions (see TESTFILES.md), as subtests of t, and fails those whose
+// rule did not do what they expect. The globs are relative to the test's folder;
+// without any, it runs the files *_falcotest.yaml beside the rules under test.
+//
+// The subtests are named rule/test/case: "Clear Log Activities/clear_open/
+// target=.var.log.syslog", where a dot stands for a slash. What go test -run does
+// not select does not run. Every error of every file is told, with its place,
+// before anything runs.
+//
+// Rules and judge are as in [Run], which takes the same files by
+// [WithTestFiles], with the options that it takes.
+func RunFiles(t *testing.T, globs ...string) {
+	t.Helper()
+	run(t, WithTestFiles(globs...), func(c *settings) { c.onlyFiles = true })
+}
+
+// testFileSuffix is what the names of test files beside rules end in.
+const testFileSuffix = rules.TestFileSuffix
+
+// testFiles expands the patterns of test files, or finds those beside the rules.
+func (c *settings) testFilesOf(rulesFiles []string) ([]string, error) {
+	if len(c.testFiles) == 0 {
+		var found []string
+		for _, file := range rulesFiles {
+			beside, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*"+testFileSuffix))
+			if err != nil {
+				return nil, fmt.Errorf("finding test files beside %s: %w", file, err)
+			}
+			for _, name := range beside {
+				if !slices.Contains(found, name) {
+					found = append(found, name)
+				}
+			}
+		}
+		if len(found) == 0 && c.onlyFiles {
+			return nil, fmt.Errorf("finding test files: there is no *%s beside the rules under test: name the files", testFileSuffix)
+		}
+		return found, nil
+	}
+	var found []string
+	for _, glob := range c.testFiles {
+		names, err := filepath.Glob(glob)
+		if err != nil {
+			return nil, fmt.Errorf("finding test files %q: %w", glob, err)
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("finding test files: no file matches %q", glob)
+		}
+		for _, name := range names {
+			if !slices.Contains(found, name) {
+				found = append(found, name)
+			}
+		}
+	}
+	return found, nil
+}
+
+// loadTests reads the test files, and pairs their tests with the rules under
+// test.
+func (s *Session) loadTests() ([]selected, error) {
+	names, err := s.cfg.testFilesOf(s.files)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	files, err := testfile.Load(names...)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []selected
+	var problems testfile.Problems
+	check := func(err *testfile.Problem) {
+		if err != nil && !slices.ContainsFunc(problems, func(p *testfile.Problem) bool { return *p == *err }) {
+			problems = append(problems, err)
+		}
+	}
+	for _, f := range files {
+		for _, q := range f.Quiet {
+			_, err := s.ruleOf(q.Rule, q.Pos)
+			check(err)
+		}
+		for _, t := range f.Tests {
+			sel := selected{action: t.Name, test: t, named: true}
+			for _, q := range f.Quiet {
+				if q.Rule != t.Rule {
+					sel.quiet = append(sel.quiet, q)
+				}
+			}
+			if t.Rule != "" {
+				rule, err := s.ruleOf(t.Rule, t.RulePos)
+				check(err)
+				sel.rule, sel.expect = rule, &t.Expect
+				check(s.checkFields(t, rule))
+			}
+			check(checkAction(sel))
+			chosen = append(chosen, sel)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return chosen, nil
+}
+
+// ruleOf is the rule of a name, nil when the rules are not known here.
+func (s *Session) ruleOf(name string, pos testfile.Pos) (*rules.Rule, *testfile.Problem) {
+	if s.set == nil {
+		return nil, nil
+	}
+	var names []string
+	for _, r := range s.set.Rules {
+		if r.Name == name {
+			return r, nil
+		}
+		names = append(names, r.Name)
+	}
+	hint := fmt.Sprintf("%d rules are loaded from %s", len(names), strings.Join(s.files, ", "))
+	if near := spelling.Nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return nil, &testfile.Problem{Pos: pos, Text: fmt.Sprintf("there is no rule %q among the rules under test", name), Hint: hint}
+}
+
+// checkFields checks the names of the fields that a test compares.
+func (s *Session) checkFields(t *testfile.Test, rule *rules.Rule) *testfile.Problem {
+	if rule == nil {
+		return nil
+	}
+	for _, source := range s.sources {
+		if source.Name() != rule.Source {
+			continue
+		}
+		for _, name := range t.Expect.FieldNames() {
+			if err := checkField(source, name); err != nil {
+				return &testfile.Problem{Pos: t.FieldPos[name], Text: fmt.Sprintf("the output field %q cannot be compared: %v", name, err)}
+			}
+		}
+	}
+	return nil
+}
+
+// checkField tells what is wrong with the name of a field.
+func checkField(source filter.Source, name string) error {
+	parts, err := filter.ParseFormat(source, "%"+name)
+	if err == nil && (len(parts) != 1 || parts[0].Operand == nil) {
+		err = errors.New("it is no field")
+	}
+	return err
+}
+
+// checkAction checks that the action of a step is registered.
+func checkAction(sel selected) *testfile.Problem {
+	if sel.test == nil || sel.test.Scenario == nil {
+		return nil
+	}
+	for _, step := range sel.test.Scenario.Steps {
+		if step.Action == "" {
+			continue
+		}
+		if _, ok := events.All()[step.Action]; !ok {
+			return &testfile.Problem{Pos: sel.test.Pos, Text: fmt.Sprintf("no action %q is registered%s", step.Action, nearest(step.Action, sortedKeys(events.All())))}
+		}
+	}
+	return nil
+}
+
+// segment is one level of a subtest's name. A slash would begin another.
+func segment(s string) string {
+	const longest = 120
+	if r := []rune(s); len(r) > longest {
+		s = string(r[:longest-1]) + "…"
+	}
+	return strings.ReplaceAll(s, "/", ".")
+}
+
+// path is the name of a test's subtest, level by level.
+func (sel selected) path() []string {
+	if sel.test == nil {
+		return []string{sel.action}
+	}
+	rule := sel.test.Rule
+	if rule == "" {
+		rule = "no rule"
+	}
+	levels := []string{segment(rule), segment(sel.test.Template)}
+	if c := sel.test.Case(); c != "" {
+		levels = append(levels, segment(c))
+	}
+	return levels
+}
+
+// recorded judges a test's recorded events, without a run.
+func (s *Session) recorded(ctx context.Context, sel selected, r *Result) {
+	alerts, why, err := s.judgeEvents(ctx, sel)
+	if err != nil {
+		r.Outcome, r.Reason = TriggerFailed, err.Error()
+		return
+	}
+	r.Judge = builtinName()
+	r.Alerts = alerts
+	s.meet(r, sel, true)
+	if r.Outcome == Missed {
+		r.Why = why
+	}
+}
+
+// meet compares a result's alerts with what is expected. It is final when no
+// more alerts come.
+func (s *Session) meet(r *Result, sel selected, final bool) {
+	for _, q := range sel.quiet {
+		for _, a := range r.Alerts {
+			if a.Rule == q.Rule {
+				r.Outcome = Unexpected
+				r.Reason = fmt.Sprintf("the rule %q fired, which %s says must stay quiet", q.Rule, q.Pos)
+				r.Difference = append(r.Difference, a.Priority.String()+"  "+shorten(oneLine(bareOutput(a)), 160))
+				return
+			}
+		}
+	}
+	if sel.expect == nil || sel.expect.Rule == "" {
+		if sel.test != nil && sel.rule == nil && final {
+			r.Outcome = Silent
+			r.Reason = "it ran to its end, and expects nothing of a rule"
+		}
+		return
+	}
+	mismatch := sel.expect.Check(r.Alerts)
+	switch {
+	case mismatch == nil && sel.expect.Silent:
+		r.Outcome = Silent
+	case mismatch == nil:
+		r.Outcome = Detected
+	case len(mismatch.Matching)+len(mismatch.Other) == 0 || sel.expect.Silent && len(mismatch.Matching) == 0:
+		r.Outcome = Missed
+	default:
+		r.Outcome, r.Reason, r.Difference = Unexpected, mismatch.Headline(), mismatch.Lines()
+	}
+}
+
+// judged tells why nothing can be said of a rule that must not fire: where it
+// was not evaluated, that it stayed silent means nothing.
+func (s *Session) judged(sel selected, w watcher) error {
+	if sel.rule == nil {
+		return errors.New("whether the Falco has the rule is not known here: name its rules files by WithRules or FALCOTEST_RULES")
+	}
+	if w == nil {
+		return nil
+	}
+	if why := w.why(sel.rule.Name); why != nil && why.Status != engine.Evaluated.String() {
+		return fmt.Errorf("the rule was not evaluated: %s", why)
+	}
+	return nil
+}
+
+// decided makes a result of a verdict where a test says what is expected.
+func (s *Session) decided(r *Result, sel selected, v judge.Verdict, w watcher) {
+	if v.Outcome == judge.Inconclusive {
+		return
+	}
+	s.meet(r, sel, true)
+	if sel.expect != nil && sel.expect.Silent && r.Outcome == Silent {
+		if err := s.judged(sel, w); err != nil {
+			r.Outcome, r.Reason = Inconclusive, err.Error()
+		}
+	}
+}

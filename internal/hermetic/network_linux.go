@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hermetic
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// AddAddresses gives the loopback interface of this process's network namespace,
+// which must be its own, more addresses, and turns it on. It needs
+// CAP_NET_ADMIN there.
+func AddAddresses(addresses []netip.Addr) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("configuring the network namespace: %w", err)
+	}
+	defer unix.Close(fd)
+	const loopback = 1 // the first interface of a namespace
+	up := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(up[4:], loopback)
+	binary.NativeEndian.PutUint32(up[8:], unix.IFF_UP)
+	binary.NativeEndian.PutUint32(up[12:], unix.IFF_UP)
+	if err := request(fd, unix.RTM_NEWLINK, 0, up); err != nil {
+		return fmt.Errorf("turning on the loopback interface: %w", err)
+	}
+	for _, a := range addresses {
+		if a.IsLoopback() {
+			continue // it is there already
+		}
+		family, bits := byte(unix.AF_INET), byte(32)
+		if a.Is6() && !a.Is4In6() {
+			family, bits = unix.AF_INET6, 128
+		}
+		ip := a.Unmap().AsSlice()
+		msg := []byte{family, bits, unix.IFA_F_NODAD, 0, 0, 0, 0, 0}
+		binary.NativeEndian.PutUint32(msg[4:], loopback)
+		for _, attr := range []uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS} {
+			msg = binary.NativeEndian.AppendUint16(msg, uint16(4+len(ip)))
+			msg = binary.NativeEndian.AppendUint16(msg, attr)
+			msg = append(msg, ip...)
+		}
+		err := request(fd, unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg)
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("giving the loopback interface the address %s: %w", a, err)
+		}
+	}
+	return nil
+}
+
+// request sends a netlink message and waits for its acknowledgement.
+func request(fd int, kind, flags uint16, body []byte) error {
+	msg := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(body))
+	binary.NativeEndian.PutUint32(msg[0:], uint32(unix.SizeofNlMsghdr+len(body)))
+	binary.NativeEndian.PutUint16(msg[4:], kind)
+	binary.NativeEndian.PutUint16(msg[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK|flags)
+	if err := unix.Sendto(fd, append(msg, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	buf := make([]byte, 4096)
+	n, _, err := unix.Recvfrom(fd, buf, 0)
+	if err != nil {
+		return err
+	}
+	if n < unix.SizeofNlMsghdr+4 || binary.NativeEndian.Uint16(buf[4:]) != unix.NLMSG_ERROR {
+		return errors.New("netlink gave no answer to the request")
+	}
+	if errno := -int32(binary.NativeEndian.Uint32(buf[unix.SizeofNlMsghdr:])); errno != 0 {
+		return unix.Errno(errno)
+	}
+	return nil
+}
+
+func joinAddresses(addresses []netip.Addr) string {
+	parts := make([]string, len(addresses))
+	for i, a := range addresses {
+		parts[i] = a.String()
+	}
+	return strings.Join(parts, " ")
+}
+
+// prepareNetwork makes the network namespace that an ordinary user's process
+// was started in what it is to be.
+func prepareNetwork(text string) error {
+	var addresses []netip.Addr
+	for part := range strings.FieldsSeq(text) {
+		a, err := netip.ParseAddr(part)
+		if err != nil {
+			return err
+		}
+		addresses = append(addresses, a)
+	}
+	return AddAddresses(addresses)
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package perform
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/hermetic"
+	"github.com/falcotest/go-falcotest/internal/scenario"
+	"github.com/falcotest/go-falcotest/internal/stage"
+)
+
+func init() { child.RegisterProgram(Program, prepare) }
+
+// director runs one scenario.
+type director struct {
+	h           child.ProgramHelper
+	s           *scenario.Scenario
+	network     bool
+	root        bool
+	inContainer bool
+	temp        string
+	granted     uint64 // capabilities
+
+	orders []stage.Order // for each process that the first is started by, and so on
+	first  *stage.Launch
+}
+
+func skip(format string, args ...any) error {
+	return &events.ErrSkipped{Reason: fmt.Sprintf(format, args...)}
+}
+
+func prepare(h child.ProgramHelper, data []byte) (events.Action, error) {
+	var request Request
+	if err := json.Unmarshal(data, &request); err != nil || request.Scenario == nil {
+		return nil, fmt.Errorf("reading the scenario: %w", err)
+	}
+	d := &director{
+		h: h, s: request.Scenario, network: request.Network, root: os.Geteuid() == 0,
+		inContainer: h.InContainer(), temp: os.TempDir(),
+	}
+	if err := d.prepare(); err != nil {
+		if !d.root && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EPERM)) {
+			err = skip("needs root: %v", err)
+		}
+		return nil, err
+	}
+	return d.run, nil
+}
+
+func (d *director) prepare() (err error) {
+	if d.granted, err = stage.Granted(); err != nil {
+		return err
+	}
+	if d.s.Before+d.s.After != "" {
+		if _, err := exec.LookPath("bash"); err != nil {
+			return skip("there is no bash for the scripts before and after: %v", err)
+		}
+	}
+	if err := d.addresses(); err != nil {
+		return err
+	}
+	for _, path := range changedPaths(d.s) {
+		if err := d.protect(path); err != nil {
+			return err
+		}
+	}
+	return d.chain()
+}
+
+// addresses makes the addresses of the scenario.
+func (d *director) addresses() error {
+	addresses := Addresses(d.s)
+	foreign := false
+	for _, a := range addresses {
+		foreign = foreign || !a.IsLoopback()
+	}
+	switch {
+	case len(addresses) == 0:
+		return nil
+	case d.root && d.network:
+		if err := hermetic.AddAddresses(addresses); err != nil {
+			if errors.Is(err, unix.EPERM) {
+				return skip("%v: the network namespace needs CAP_NET_ADMIN", err)
+			}
+			return err
+		}
+		return nil
+	case hermetic.Active() && d.network:
+		return nil // it was done while the process had the privileges
+	case !foreign:
+		return nil
+	}
+	_, why := hermetic.State()
+	return skip("an address such as %s needs a network namespace of the test's own, and there is none: %s", addresses[0], why)
+}
+
+// vanishes tells whether a change at a path vanishes with the process.
+func (d *director) vanishes(path string) bool {
+	return d.inContainer || hermetic.Vanishes(path) || strings.HasPrefix(path, d.temp+"/")
+}
+
+// protect has what is about to be changed at a path put back afterwards.
+func (d *director) protect(path string) error {
+	if d.vanishes(path) {
+		return nil
+	}
+	return put(d.h, path)
+}
+
+// chain prepares the processes of the chain, from the first to the last.
+func (d *director) chain() error {
+	names := &accounts{d: d}
+	uid, gid := uint32(os.Geteuid()), uint32(os.Getegid())
+	var launches []*stage.Launch
+	for i := range d.s.Processes {
+		p := &d.s.Processes[i]
+		last := i == len(d.s.Processes)-1
+		l := &stage.Launch{Env: p.Env, Last: last}
+		if p.User != "" {
+			u, err := names.find(p.User)
+			if err != nil {
+				return err
+			}
+			if l.Other = u.uid != uid || u.gid != gid; l.Other {
+				if !d.root {
+					return skip("needs root: the process %s is to be run by the user %s", processName(p), p.User)
+				}
+				l.UID, l.GID = u.uid, u.gid
+				if u.uid != 0 {
+					l.Ambient = d.granted
+				}
+				uid, gid = u.uid, u.gid
+			}
+		}
+		if p.Capabilities != "" && last {
+			if err := d.capabilities(l, p.Capabilities); err != nil {
+				return err
+			}
+		}
+		l.First = last && (l.Other || l.Bounded)
+		path, argv0, err := d.place(fmt.Sprint(i), p, "falcotest-process", func(path string, direct bool) error {
+			return d.executable(path, direct, d.inContainer && l.Other)
+		})
+		if err != nil {
+			return fmt.Errorf("making the executable of the process %s: %w", processName(p), err)
+		}
+		l.Path, l.Argv = path, append([]string{argv0}, p.Args...)
+		launches = append(launches, l)
+	}
+	play := &stage.Play{Scenario: *d.s, Temp: d.temp, Root: d.root, Executables: map[string]stage.Launch{}}
+	play.Scenario.Processes = nil
+	for i := range d.s.Resources {
+		r := &d.s.Resources[i]
+		if r.Process == nil {
+			continue
+		}
+		path, argv0, err := d.place("resource-"+fmt.Sprint(i), r.Process, "falcotest-waiting", func(path string, _ bool) error {
+			if r.FileLess {
+				return nil
+			}
+			return d.waiting(path)
+		})
+		if err != nil {
+			return fmt.Errorf("making the executable of the resource %s: %w", r.Name, err)
+		}
+		if r.FileLess && r.Process.Name == "" {
+			path = ""
+		} else if r.FileLess {
+			os.Remove(path) // the link is made to the file in memory
+		}
+		play.Executables[r.Name] = stage.Launch{Path: path, Argv: append([]string{argv0}, r.Process.Args...), Env: r.Process.Env}
+	}
+	leaf := launches[len(launches)-1]
+	play.Launch = *leaf
+	play.Exact = leaf.Bounded
+	d.first = launches[0]
+	for i, l := range launches {
+		if l.First {
+			d.orders = append(d.orders, stage.Order{Become: l})
+		}
+		if i+1 < len(launches) {
+			d.orders = append(d.orders, stage.Order{Start: launches[i+1]})
+		}
+	}
+	d.orders = append(d.orders, stage.Order{Play: play})
+	return nil
+}
+
+func processName(p *scenario.Process) string {
+	for _, s := range []string{p.Name, p.ExePath, p.Exe} {
+		if s != "" {
+			return s
+		}
+	}
+	return "of the test"
+}
+
+// capabilities has the last process keep no others than these.
+func (d *director) capabilities(l *stage.Launch, text string) error {
+	all, _ := scenario.ParseCapabilities(scenario.AllCapabilities)
+	c, err := scenario.ParseCapabilities(text)
+	if err != nil || c == all {
+		return err
+	}
+	if !d.root {
+		return skip("needs root: the last process is to have the capabilities %s", text)
+	}
+	if missing := (c.Permitted | c.Effective) &^ d.granted; missing != 0 && c.Permitted != all.Permitted {
+		return skip("the machine does not grant all of the capabilities %s", text)
+	}
+	l.Bounded, l.Capabilities = true, c
+	return nil
+}
+
+// place makes the executable of a process by make, and returns the path by
+// which it is executed and its argv[0].
+func (d *director) place(folder string, p *scenario.Process, base string, make func(path string, direct bool) error) (path, argv0 string, err error) {
+	dir := filepath.Join(d.temp, folder)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", "", err
+	}
+	path = p.ExePath
+	if path == "" {
+		path = filepath.Join(dir, base)
+	}
+	path = filepath.Clean(path)
+	if err := make(path, p.ExePath == ""); err != nil {
+		return "", "", err
+	}
+	// A process is called by the name by which it was executed, whatever that
+	// leads to.
+	if p.Name != "" && p.Name != filepath.Base(path) {
+		link := filepath.Join(dir, p.Name)
+		if err := os.Symlink(path, link); err != nil {
+			return "", "", err
+		}
+		path = link
+	}
+	argv0 = p.Exe
+	if argv0 == "" {
+		argv0 = filepath.Base(path)
+	}
+	return path, argv0, nil
+}
+
+// executable puts this executable at a path. In a container a copy, other than
+// a mount, is on the upper layer, which rules ask about.
+func (d *director) executable(path string, own, copied bool) error {
+	source := filepath.Join(filepath.Dir(d.temp), hermetic.Executable)
+	if own && !d.inContainer {
+		// The same mount, so that a link is possible.
+		if os.Link(source, path) == nil {
+			return nil
+		}
+	}
+	if err := d.parents(path); err != nil {
+		return err
+	}
+	if info, err := os.Lstat(path); err == nil && (!info.Mode().IsRegular() || !d.root) {
+		if !d.vanishes(path) {
+			return fmt.Errorf("%s is there already", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	if d.root && !copied && (d.inContainer || hermetic.Active()) {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
+		if err != nil {
+			return err
+		}
+		f.Close()
+		for _, from := range []string{source, "/proc/self/exe"} {
+			if unix.Mount(from, path, "", unix.MS_BIND, "") == nil {
+				return nil
+			}
+		}
+	}
+	if err := d.protect(path); err != nil {
+		return err
+	}
+	os.Remove(path)
+	return child.CopyExecutable(path)
+}
+
+// parents makes the directories above a path.
+func (d *director) parents(path string) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := d.protect(dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o755)
+}
+
+// waiting puts a program that waits at a path.
+func (d *director) waiting(path string) error {
+	if err := d.parents(path); err != nil {
+		return err
+	}
+	if err := d.protect(path); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(path, stage.Waiting(), 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755) // whatever the umask
+}
+
+// run starts the chain and sees it to its end. Of all that it does, what the last
+// process does is judged, from its exec on.
+func (d *director) run(h events.Helper) (err error) {
+	d.h.Marks().Aside(func() { err = d.direct(h) })
+	return err
+}
+
+func (d *director) direct(h events.Helper) error {
+	marks := d.h.Marks()
+	control, err := stage.Pair()
+	if err != nil {
+		return err
+	}
+	for _, order := range d.orders {
+		order.Marks = marks
+		if err := stage.Send(control, order); err != nil {
+			return fmt.Errorf("telling the processes what to do: %w", err)
+		}
+	}
+	proc, err := d.first.Start(marks, false)
+	if err != nil {
+		unix.Close(stage.ControlFD)
+		return d.refused(err)
+	}
+	unix.Close(stage.ControlFD) // so that the end comes when the chain's ends
+	d.h.StartedProcess(proc.Pid)
+	var last *stage.Report
+	for {
+		r := new(stage.Report)
+		if err := stage.Receive(control, r); err != nil {
+			if !errors.Is(err, io.EOF) {
+				h.Log().Error(err)
+			}
+			break
+		}
+		if r.PID != 0 {
+			d.h.StartedProcess(r.PID)
+		}
+		if r.Done {
+			last = r
+			break
+		}
+	}
+	ended, err := proc.Wait()
+	unix.Close(control)
+	switch {
+	case err != nil:
+		return err
+	case last == nil:
+		return fmt.Errorf("the chain of processes ended without a report: %s", ended)
+	}
+	at := ""
+	if last.Place != "" {
+		at = last.Place + ": "
+	}
+	switch {
+	case last.Skip != "":
+		return skip("%s%s", at, last.Skip)
+	case last.Failure != "":
+		return errors.New(at + last.Failure)
+	}
+	return nil
+}
+
+// refused says why the first process could not be started.
+func (d *director) refused(err error) error {
+	if !d.root && errors.Is(err, unix.EPERM) {
+		return skip("needs root: %v", err)
+	}
+	return err
+}

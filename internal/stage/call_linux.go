@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/scenario"
+)
+
+// call makes a system call.
+func (pl *player) call(s *scenario.Step) error {
+	known := scenario.SyscallByName(s.Call.Name)
+	if known == nil {
+		return fmt.Errorf("there is no system call %s", s.Call.Name)
+	}
+	var ret int64
+	var err error
+	if known.Child {
+		ret, err = pl.execute(s.Call)
+	} else {
+		ret, err = pl.raw(known, s)
+	}
+	var errno unix.Errno
+	switch {
+	case err != nil && !errors.As(err, &errno):
+		return err
+	case s.ExpectError == "" && err != nil:
+		return named(s.Call.Name, errno)
+	case s.ExpectError != "" && err == nil:
+		return fmt.Errorf("%s: it succeeded, and must fail with %s", s.Call.Name, s.ExpectError)
+	case s.ExpectError != "" && unix.ErrnoName(errno) != s.ExpectError:
+		return fmt.Errorf("%s: it failed with %s, and must fail with %s", s.Call.Name, unix.ErrnoName(errno), s.ExpectError)
+	}
+	pl.expose(s.Name, "ret", ret)
+	return nil
+}
+
+// maxBuffer bounds what a call reads or writes at once.
+const maxBuffer = 16 << 20
+
+// raw makes a call of this thread, with its arguments in the kernel's order.
+func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) {
+	nr, ok := known.Number(runtime.GOARCH)
+	if !ok {
+		return 0, fmt.Errorf("there is no system call %s on %s", known.Name, runtime.GOARCH)
+	}
+	var raw []uintptr
+	hold := func(b []byte) *byte { // Go's collector does not move it
+		if len(b) == 0 {
+			b = []byte{0}
+		}
+		pl.keep = append(pl.keep, b)
+		return &b[0]
+	}
+	bytesArg := func(b []byte) uintptr { return uintptr(unsafe.Pointer(hold(b))) }
+	length := 0 // of the last buffer
+	var pair []byte
+	for i := range known.Args {
+		a := &known.Args[i]
+		value, given, err := pl.value(s, a.Name)
+		if err != nil {
+			return 0, err
+		}
+		number, _ := value.(int64)
+		str, isText := value.(string)
+		if isText && (a.Kind == scenario.Number || a.Kind == scenario.FD || a.Kind == scenario.Length) {
+			return 0, fmt.Errorf("the argument %s is the text %q, and must be a number", a.Name, str)
+		}
+		if given && !isText {
+			str = strconv.FormatInt(number, 10)
+		}
+		if given {
+			pl.expose(s.Name, a.Name, value)
+		}
+		switch a.Kind {
+		case scenario.Number, scenario.FD:
+			if !given {
+				number = a.Default
+			}
+			raw = append(raw, uintptr(number))
+		case scenario.Path, scenario.Text:
+			if !given && a.Kind == scenario.Text {
+				raw = append(raw, 0)
+				break
+			}
+			raw = append(raw, bytesArg(append([]byte(str), 0)))
+		case scenario.Buffer:
+			b := []byte(str)
+			if n, ok, err := pl.lengthAfter(known, i, s); err != nil {
+				return 0, err
+			} else if ok && n > len(b) {
+				b = append(b, make([]byte, n-len(b))...)
+			}
+			if !given && len(b) == 0 {
+				raw = append(raw, 0)
+			} else {
+				raw = append(raw, bytesArg(b))
+			}
+			length = len(b)
+		case scenario.Length:
+			if !given || number == 0 {
+				number = int64(length)
+			}
+			raw = append(raw, uintptr(number))
+			pl.expose(s.Name, a.Name, number)
+		case scenario.Vector:
+			b := []byte(str)
+			vector := &unix.Iovec{Base: hold(b)}
+			vector.SetLen(len(b))
+			pl.keep = append(pl.keep, vector)
+			raw = append(raw, uintptr(unsafe.Pointer(vector)), 1)
+		case scenario.Message:
+			b := []byte(str)
+			vector := &unix.Iovec{Base: hold(b)}
+			vector.SetLen(len(b))
+			header := &unix.Msghdr{Iov: vector}
+			header.SetIovlen(1)
+			pl.keep = append(pl.keep, vector, header)
+			raw = append(raw, uintptr(unsafe.Pointer(header)))
+		case scenario.Address:
+			if !given {
+				raw = append(raw, 0, 0)
+				break
+			}
+			b, err := rawAddress(str)
+			if err != nil {
+				return 0, err
+			}
+			raw = append(raw, bytesArg(b), uintptr(len(b)))
+		case scenario.How, scenario.Limit:
+			b, err := pl.parts(s, a)
+			if err != nil {
+				return 0, err
+			}
+			raw = append(raw, bytesArg(b))
+			if a.Kind == scenario.How {
+				raw = append(raw, uintptr(len(b)))
+			}
+		case scenario.Out:
+			raw = append(raw, bytesArg(make([]byte, a.Size)))
+		case scenario.Pair:
+			pair = make([]byte, 8)
+			raw = append(raw, bytesArg(pair))
+		default:
+			raw = append(raw, 0)
+		}
+		if a.Name == "size" && a.Kind == scenario.Number && a.Optional && !given && i > 0 && known.Args[i-1].Kind == scenario.Out {
+			raw[len(raw)-1] = uintptr(known.Args[i-1].Size)
+		}
+	}
+	var args [6]uintptr
+	copy(args[:], raw)
+	ret, _, errno := unix.Syscall6(uintptr(nr), args[0], args[1], args[2], args[3], args[4], args[5])
+	runtime.KeepAlive(pl.keep)
+	if errno != 0 {
+		return 0, errno
+	}
+	if pair != nil {
+		pl.expose(s.Name, "readFd", int64(binary.NativeEndian.Uint32(pair)))
+		pl.expose(s.Name, "writeFd", int64(binary.NativeEndian.Uint32(pair[4:])))
+	}
+	return int64(ret), nil
+}
+
+// value is what an argument was given, as a number or a text.
+func (pl *player) value(s *scenario.Step, name string) (value any, given bool, err error) {
+	v, ok := s.Call.Args[name]
+	switch {
+	case !ok:
+		return nil, false, nil
+	case v.Binding != "":
+		value, err := pl.bound(v.Binding)
+		return value, err == nil, err
+	case v.Number != nil:
+		return *v.Number, true, nil
+	case v.Text != nil:
+		return *v.Text, true, nil
+	}
+	return "", true, nil
+}
+
+// lengthAfter is the length that is given for a buffer.
+func (pl *player) lengthAfter(known *scenario.Syscall, i int, s *scenario.Step) (int, bool, error) {
+	if i+1 >= len(known.Args) || known.Args[i+1].Kind != scenario.Length {
+		return 0, false, nil
+	}
+	v, given, err := pl.value(s, known.Args[i+1].Name)
+	n, _ := v.(int64)
+	if n < 0 || n > maxBuffer {
+		return 0, false, fmt.Errorf("the length %d is not from 0 to %d", n, maxBuffer)
+	}
+	return int(n), given, err
+}
+
+// parts is struct open_how or struct rlimit.
+func (pl *player) parts(s *scenario.Step, a *scenario.Arg) ([]byte, error) {
+	names := []string{"flags", "mode", "resolve"}
+	if a.Kind == scenario.Limit {
+		names = []string{"cur", "max"}
+	}
+	var b []byte
+	for _, part := range names {
+		v, given, err := pl.value(s, a.Name+"."+part)
+		if err != nil {
+			return nil, err
+		}
+		n, _ := v.(int64)
+		if given {
+			pl.expose(s.Name, a.Name+"."+part, n)
+		}
+		b = binary.NativeEndian.AppendUint64(b, uint64(n))
+	}
+	return b, nil
+}
+
+// execute makes the calls that replace a process, in one of its own.
+func (pl *player) execute(c *scenario.Call) (int64, error) {
+	text := func(name string) string {
+		if v := c.Args[name]; v.Text != nil {
+			return *v.Text
+		}
+		return ""
+	}
+	path := text("pathname")
+	argv := c.Args["argv"].List
+	if len(argv) == 0 {
+		argv = []string{path}
+	}
+	env := c.Args["envp"].List
+	if env == nil {
+		env = inherited()
+	}
+	var null *os.File
+	var err error
+	pl.marks.Aside(func() { null, err = os.Open(os.DevNull) })
+	if err != nil {
+		return 0, err
+	}
+	defer pl.marks.Aside(func() { null.Close() })
+	proc, err := os.StartProcess(path, argv, &os.ProcAttr{Env: env, Files: []*os.File{null, os.Stderr, os.Stderr}})
+	if err != nil {
+		var errno unix.Errno
+		if errors.As(err, &errno) {
+			return 0, errno
+		}
+		return 0, err
+	}
+	pid := proc.Pid
+	pl.marks.Aside(func() { _, err = proc.Wait() })
+	return int64(pid), err
+}
+
+// sockaddr reads host:port, [host]:port or unix://path.
+func sockaddr(address string) (unix.Sockaddr, error) {
+	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+		return &unix.SockaddrUnix{Name: path}, nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	ip := net.ParseIP(host)
+	if err != nil || ip == nil {
+		return nil, fmt.Errorf("%q is no socket address", address)
+	}
+	if four := ip.To4(); four != nil {
+		return &unix.SockaddrInet4{Port: n, Addr: [4]byte(four)}, nil
+	}
+	return &unix.SockaddrInet6{Port: n, Addr: [16]byte(ip.To16())}, nil
+}
+
+// rawAddress is a socket address as the kernel takes it.
+func rawAddress(address string) ([]byte, error) {
+	to, err := sockaddr(address)
+	if err != nil {
+		return nil, err
+	}
+	var b []byte
+	switch to := to.(type) {
+	case *unix.SockaddrUnix:
+		b = binary.NativeEndian.AppendUint16(b, unix.AF_UNIX)
+		b = append(b, to.Name...)
+		if !strings.HasPrefix(to.Name, "@") {
+			b = append(b, 0)
+		} else {
+			b[2] = 0 // the abstract namespace
+		}
+	case *unix.SockaddrInet4:
+		b = binary.NativeEndian.AppendUint16(b, unix.AF_INET)
+		b = binary.BigEndian.AppendUint16(b, uint16(to.Port))
+		b = append(append(b, to.Addr[:]...), make([]byte, 8)...)
+	case *unix.SockaddrInet6:
+		b = binary.NativeEndian.AppendUint16(b, unix.AF_INET6)
+		b = binary.BigEndian.AppendUint16(b, uint16(to.Port))
+		b = append(b, 0, 0, 0, 0)
+		b = append(append(b, to.Addr[:]...), 0, 0, 0, 0)
+	}
+	return b, nil
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/scenario"
+)
+
+// script is the bash that runs before and after: one, so that what before sets
+// is there after. What it prints goes to the log of the run.
+type script struct {
+	cmd  *exec.Cmd
+	next *os.File // closed to let after run
+}
+
+// before runs the script that comes before, and returns what runs the one after,
+// nil if it has ended.
+func (pl *player) before() (*script, error) {
+	before, after := strings.TrimSpace(pl.Scenario.Before), strings.TrimSpace(pl.Scenario.After)
+	if before == "" && after == "" {
+		return nil, nil
+	}
+	var bash string
+	var reached, reachedWriter, nextReader, next *os.File
+	var err error
+	pl.marks.Aside(func() {
+		if bash, err = exec.LookPath("bash"); err != nil {
+			return
+		}
+		if reached, reachedWriter, err = os.Pipe(); err == nil {
+			nextReader, next, err = os.Pipe()
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("running the script before: %w", err)
+	}
+	// The numbers are those that the script's own redirections use least.
+	text := before + "\n{ printf . >&3; exec 3>&-; read -r _ <&4; exec 4<&-; }\n" + after
+	cmd := exec.Command(bash, "-c", text)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.ExtraFiles = []*os.File{reachedWriter, nextReader}
+	s := &script{cmd, next}
+	started := cmd.Start()
+	pl.marks.Aside(func() {
+		reachedWriter.Close()
+		nextReader.Close()
+		var one [1]byte
+		if started == nil {
+			_, err = io.ReadFull(reached, one[:])
+		}
+		reached.Close()
+	})
+	switch {
+	case started != nil:
+		pl.marks.Aside(func() { next.Close() })
+		return nil, fmt.Errorf("running the script before: %w", started)
+	case err != nil: // it ended by itself
+		if err := pl.end(s); err != nil {
+			return nil, fmt.Errorf("running the script before: %w", err)
+		}
+		return nil, nil
+	}
+	return s, nil
+}
+
+// after runs the script that comes after.
+func (pl *player) after(s *script) error {
+	if s == nil {
+		return nil
+	}
+	if err := pl.end(s); err != nil {
+		return fmt.Errorf("running the script after: %w", err)
+	}
+	return nil
+}
+
+func (pl *player) end(s *script) (err error) {
+	pl.marks.Aside(func() {
+		s.next.Close()
+		err = s.cmd.Wait()
+	})
+	return err
+}
+
+// command runs a program to its end. What it prints goes to the log of the run.
+func (pl *player) command(c *scenario.Command) error {
+	path := c.Program
+	var err error
+	var stdin *os.File
+	pl.marks.Aside(func() {
+		if !strings.Contains(path, "/") {
+			if path, err = exec.LookPath(path); err != nil {
+				return
+			}
+		}
+		stdin, err = pl.input(c.Stdin)
+	})
+	if err != nil {
+		return fmt.Errorf("running %s: %w", c.Program, err)
+	}
+	cmd := exec.Command(path, c.Args...)
+	cmd.Args[0] = c.Program
+	cmd.Env = append(inherited(), c.Env...)
+	cmd.Dir = c.Dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, os.Stderr, os.Stderr
+	err = cmd.Start()
+	pl.marks.Aside(func() {
+		stdin.Close()
+		if err == nil {
+			err = cmd.Wait()
+		}
+	})
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return fmt.Errorf("running %s: %w", c.Program, err)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != c.Exit {
+		return fmt.Errorf("running %s: it ended with %s, and exit status %d is expected", c.Program, cmd.ProcessState, c.Exit)
+	}
+	return nil
+}
+
+// input is a file from which a text is read.
+func (pl *player) input(text string) (*os.File, error) {
+	if text == "" {
+		return os.Open(os.DevNull)
+	}
+	f, err := os.CreateTemp(pl.Temp, "stdin")
+	if err != nil {
+		return nil, err
+	}
+	if _, err = f.WriteString(text); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
