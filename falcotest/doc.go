@@ -63,6 +63,8 @@
 //	                           separated by commas; their names end in .json,
 //	                           .md, .html, .xml, .sarif, .cov, .navigator.json
 //	                           or .codequality.json
+//	FALCOTEST_TERMINAL         WithTerminal: 0: neither the progress nor the
+//	                           totals are written to the terminal itself (1)
 //	FALCOTEST_BASELINE         WithBaseline: the file with what was accepted of
 //	                           each rule; what is worse fails, -update accepts
 //	FALCOTEST_BASE             WithChangedSince: run the tests of those rules

@@ -11,6 +11,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/report"
 )
 
 // TestingM is what [Main] needs of *testing.M.
@@ -69,6 +70,10 @@ func run(t *testing.T, opts ...Option) {
 			queue = append(queue, f)
 		}
 	}
+	s.terminal = openTerminal(s.cfg.terminal)
+	s.terminal.begin(len(queue))
+	var rep *report.Report
+	defer func() { s.terminal.end(rep) }()
 	s.schedule(queue)
 	var results []*Result
 	messages := make(map[*Result]string)
@@ -81,7 +86,7 @@ func run(t *testing.T, opts ...Option) {
 	if len(results) == 0 && s.change == nil {
 		return // -run selected none of them, which is the caller's own wish
 	}
-	rep := s.report(t.Name(), results, messages)
+	rep = s.report(t.Name(), results, messages)
 	s.gate(t, rep, results)
 	var table strings.Builder
 	rep.Text(&table)

@@ -31,6 +31,7 @@ type settings struct {
 	minimum  string // the weakest correlation that passes
 	report   []string
 
+	terminal    bool
 	baseline    string
 	base        string // a git revision
 	minCoverage float64
@@ -202,6 +203,13 @@ func WithReport(files ...string) Option {
 	return func(c *settings) { c.report = append(c.report, files...) }
 }
 
+// WithTerminal says whether the progress of a run, its totals and what it did not
+// verify are written to the terminal itself, where there is one: go test shows nothing
+// of packages that pass. Default: true; never in CI, nor with -json.
+func WithTerminal(on bool) Option {
+	return func(c *settings) { c.terminal = on }
+}
+
 // WithBaseline compares the outcome of each rule with what was accepted before and
 // stands in a file, by custom testdata/falcotest.golden. Regressions fail the
 // test: a rule that was detected and is missed, skipped, disabled, shadowed or gone
@@ -276,6 +284,7 @@ func newSettings(opts []Option) (*settings, error) {
 		retries:  config.Retries.Default,
 		parallel: config.Parallel.Default,
 		hermetic: config.Hermetic.Default,
+		terminal: config.Terminal.Default,
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -300,6 +309,7 @@ func newSettings(opts []Option) (*settings, error) {
 	config.RuleMatching.Override(&c.matching)
 	config.Strict.Override(&c.strict)
 	config.Report.Override(&c.report)
+	config.Terminal.Override(&c.terminal)
 	config.Baseline.Override(&c.baseline)
 	config.Base.Override(&c.base)
 	config.MinCoverage.Override(&c.minCoverage)

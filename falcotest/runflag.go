@@ -19,13 +19,15 @@ type subtestFilter struct {
 }
 
 func newSubtestFilter() subtestFilter {
-	value := func(name string) string {
-		if f := flag.Lookup(name); f != nil {
-			return f.Value.String()
-		}
-		return ""
+	return subtestFilter{run: flagValue("test.run"), skip: flagValue("test.skip")}
+}
+
+// flagValue is what a flag of the test binary is set to, "" where there is none.
+func flagValue(name string) string {
+	if f := flag.Lookup(name); f != nil {
+		return f.Value.String()
 	}
-	return subtestFilter{run: value("test.run"), skip: value("test.skip")}
+	return ""
 }
 
 // selects tells whether the subtest of the test named parent will run.

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv(scripted, "1")
 			env.Setenv("FALCOTEST_RULES", filepath.Join(env.WorkDir, "rules.yaml"))
 			env.Setenv("RULES_TEST", exe)
+			env.Setenv("FALCOTEST_TERMINAL", "0")
 			// testscript's own HOME does not exist.
 			env.Setenv("HOME", env.WorkDir)
 			return nil

@@ -55,6 +55,7 @@ type Session struct {
 	explainer explainer
 	sources   []filter.Source // that the rules were loaded for
 	change    *change         // nil unless WithChangedSince
+	terminal  *terminal       // nil where there is none
 	logf      func(format string, args ...any)
 
 	audit      auditEngine
@@ -326,7 +327,9 @@ func (f *future) start() {
 	f.once.Do(func() {
 		f.session.running.Go(func() {
 			defer close(f.done)
+			f.session.terminal.runs(f.selected.action, true)
 			f.value = f.session.run(f.session.life, f.selected)
+			f.session.terminal.runs(f.selected.action, false)
 		})
 	})
 }

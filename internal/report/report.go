@@ -8,6 +8,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -162,6 +163,32 @@ func (r *Report) Text(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// Summary writes in a few lines what the run found and what it did not verify.
+func (r *Report) Summary(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "falcotest: %s: %s; judged by %s\n", strings.TrimSpace(r.Package+" "+r.Test), r.Totals(), r.Judge)
+	for _, row := range r.Rows {
+		switch row.Outcome {
+		case "detected", "skipped":
+		default:
+			fmt.Fprintf(&b, "  %s: %s (%s)\n", row.Outcome, cmp.Or(row.Rule, row.Action), row.Action)
+		}
+	}
+	for _, f := range r.Findings {
+		if f.Verdict == "regression" {
+			fmt.Fprintf(&b, "  regression: %s %s%s\n", f.Rule, f.Text, at(f.File, f.Line))
+		}
+	}
+	for _, need := range r.Unmet {
+		fmt.Fprintf(&b, "  not verified for want of %s: %s\n", need.Name, list(need.Actions, 6))
+	}
+	for _, line := range r.unverified(6) {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // unverified says which rules the run says nothing of, and how the clauses and the

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/falcotest/go-falcotest/internal/report"
+)
+
+// terminal is where a person sits who runs go test: go test hides what the tests of
+// packages that pass print, so that what was not verified would be seen by nobody.
+type terminal struct {
+	mu    sync.Mutex
+	out   *os.File
+	drawn bool // the progress line is there
+
+	started     time.Time
+	total, done int
+	running     map[string]bool
+	stop        chan struct{}
+	stopped     sync.WaitGroup
+}
+
+// openTerminal opens the terminal that the process is controlled by. It is nil where
+// there is none, in CI, with -json, and where it is turned off.
+func openTerminal(on bool) *terminal {
+	if !on || os.Getenv("CI") != "" || flagValue("test.v") == "test2json" {
+		return nil
+	}
+	out, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		return nil
+	}
+	return &terminal{out: out, running: map[string]bool{}, started: time.Now()}
+}
+
+// begin shows how far the run is, from now on.
+func (t *terminal) begin(total int) {
+	if t == nil {
+		return
+	}
+	t.total, t.stop = total, make(chan struct{})
+	t.stopped.Go(func() {
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				t.mu.Lock()
+				t.draw()
+				t.mu.Unlock()
+			case <-t.stop:
+				return
+			}
+		}
+	})
+}
+
+// runs notes that an action runs, or does no more.
+func (t *terminal) runs(action string, on bool) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if on {
+		t.running[action] = true
+		return
+	}
+	delete(t.running, action)
+	t.done++
+}
+
+// draw writes the progress line over the last one.
+func (t *terminal) draw() {
+	line := fmt.Sprintf("falcotest: %d/%d done, %s", t.done, t.total, time.Since(t.started).Round(time.Second))
+	if names := sortedKeys(t.running); len(names) > 0 {
+		line += ", running " + strings.Join(names, " ")
+	}
+	width, _, err := term.GetSize(int(t.out.Fd()))
+	if err != nil || width < 20 {
+		width = 80
+	}
+	fmt.Fprintf(t.out, "\r\x1b[K%s", shorten(line, width-1))
+	t.drawn = true
+}
+
+// end takes the progress line away and says in a few lines what the run found and
+// what it did not verify.
+func (t *terminal) end(rep *report.Report) {
+	if t == nil {
+		return
+	}
+	if t.stop != nil {
+		close(t.stop)
+		t.stopped.Wait()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.drawn {
+		fmt.Fprint(t.out, "\r\x1b[K")
+	}
+	if rep != nil {
+		rep.Summary(t.out)
+	}
+	t.out.Close()
+}
