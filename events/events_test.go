@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -215,9 +216,35 @@ func TestNeeds(t *testing.T) {
 		t.Error("a cluster is found that does not exist")
 	}
 	if runtime.GOOS == "linux" {
+		dir := t.TempDir()
+		for path, may := range map[string]bool{dir: true, filepath.Join(dir, "to", "be", "made"): true, "/dev/null/in": false} {
+			if err := events.WriteIn(path).Probe(); (err == nil) != may {
+				t.Errorf("writing in %s: %v, want it possible: %t", path, err, may)
+			}
+		}
 		// Root has what it needs to be root for, unless it is confined.
 		if err := events.Capability("CAP_SETUID").Probe(); events.Root.Probe() != nil && err == nil {
 			t.Log("an ordinary user with CAP_SETUID")
+		}
+	}
+}
+
+func TestContainerNeeds(t *testing.T) {
+	events.RegisterWithName(Plain, "containerneeds.Ordinary", events.WithContainer(events.Container{}))
+	events.RegisterWithName(Plain, "containerneeds.Capable", events.WithContainer(events.Container{CapAdd: []string{"NET_ADMIN"}}))
+	events.RegisterWithName(Plain, "containerneeds.Privileged", events.WithContainer(events.Container{Privileged: true}))
+	for name, want := range map[string][]string{
+		"Ordinary": nil, "Capable": {"CAP_NET_ADMIN"}, "Privileged": {"a privileged container"},
+	} {
+		var got []string
+		for _, need := range events.ContainerNeeds("containerneeds." + name) {
+			got = append(got, need.Name)
+			if need.Hint == "" || need.Probe == nil {
+				t.Errorf("%+v is not complete", need)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }

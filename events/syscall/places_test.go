@@ -37,17 +37,9 @@ var (
 
 const placesFile = "PLACES.md"
 
-// Actions that do nothing: whatever is detected of them is detected falsely.
-func init() {
-	nothing := func(events.Helper) error { return nil }
-	events.RegisterWithName(nothing, "places.Nothing", events.WithDisabled())
-	events.RegisterWithName(func(h events.Helper) error { return h.SpawnAs("nothing", "places.Nothing") },
-		"places.SpawnNothing", events.WithDisabled())
-	events.RegisterWithName(func(h events.Helper) error { return h.SpawnAsWithSymlink("nothing", "places.Nothing") },
-		"places.LinkNothing", events.WithDisabled())
-}
-
-var nothings = []string{"places.Nothing", "places.SpawnNothing", "places.LinkNothing"}
+// nothings are the actions that do nothing: whatever is detected of them is
+// detected falsely.
+var nothings = []string{"nothing.Nothing", "nothing.Logs", "nothing.SpawnsOne", "nothing.SpawnsLinked", "nothing.CleansUp"}
 
 // outcome is what became of an action at a place.
 type outcome struct {

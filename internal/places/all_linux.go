@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -29,6 +30,10 @@ func All() []Place {
 		{Name: "capsh --drop=all", What: "as root without any capability", enter: executing(dropAll)},
 		{Name: "setpriv --no-new-privs", What: "as root whose programs gain nothing by being executed", enter: executing(noNewPrivileges)},
 	}
+	places = append(places,
+		Place{Name: "ulimit -n 64", What: "as root who may open few files", enter: limitFiles},
+		Place{Name: "a long TMPDIR", What: "as root whose temporary files have too long paths for sockets", enter: longTemp},
+	)
 	for _, call := range []struct {
 		name   string
 		number uint32
@@ -150,6 +155,21 @@ func dropAll() error {
 			return fmt.Errorf("dropping capabilities: %w", err)
 		}
 	}
+}
+
+func limitFiles() error {
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
+		return fmt.Errorf("limiting open files: %w", err)
+	}
+	return nil
+}
+
+func longTemp() error {
+	dir := filepath.Join(os.Getenv(envShared), strings.Repeat("long", 25))
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	return os.Setenv("TMPDIR", dir)
 }
 
 func noNewPrivileges() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }

@@ -58,8 +58,10 @@ type Command struct {
 	Output io.Writer
 }
 
-// envEnter names the place that a process has to enter.
-const envEnter = "PLACES_ENTER"
+const (
+	envEnter  = "PLACES_ENTER"  // the place that a process has to enter
+	envShared = "PLACES_SHARED" // its Command.Shared
+)
 
 // Run runs this program there, to its end. The error is an [UnavailableError]
 // when the place cannot be made.
@@ -83,7 +85,7 @@ func (p Place) Run(ctx context.Context, engine *container.Engine, c Command) err
 	}
 	cmd := exec.CommandContext(ctx, exe, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.Dir, c.Output, c.Output
-	cmd.Env = append(append(os.Environ(), envEnter+"="+p.Name), c.Env...)
+	cmd.Env = append(append(os.Environ(), envEnter+"="+p.Name, envShared+"="+c.Shared), c.Env...)
 	if p.start != nil {
 		if err := p.start(cmd); err != nil {
 			return &UnavailableError{p.Name, err}
