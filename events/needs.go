@@ -3,6 +3,8 @@
 package events
 
 import (
+	"errors"
+	"os"
 	"slices"
 )
 
@@ -77,7 +79,22 @@ func ContainerNeeds(name string) []Need {
 		need.Hint = "run the tests in a container with --cap-add " + capability + ", or on the host, where one is made for the action"
 		needs = append(needs, need)
 	}
+	if len(c.Labels) > 0 {
+		needs = append(needs, Need{
+			Name: "a container with labels of its own", Probe: probeLabels,
+			Hint: "run the tests on the host, where such a container is made for the action, or in a pod",
+		})
+	}
 	return needs
+}
+
+// probeLabels tells whether this process may be in a container that has labels,
+// as those of pods do; it cannot see them.
+func probeLabels() error {
+	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return errors.New("this container is no pod's, and a process inside cannot give it labels")
+	}
+	return nil
 }
 
 // HostMounts returns why the named action must see the machine's own mounts,

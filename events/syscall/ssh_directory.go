@@ -5,7 +5,9 @@
 package syscall
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,5 +36,8 @@ func sshDirectory(h events.Helper) (string, error) {
 			return dir, os.Mkdir(dir, 0o700)
 		}
 	}
-	return "", &events.ErrSkipped{Reason: fmt.Sprintf("no directory below /home can be made: %v", err)}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = path.Err
+	}
+	return "", &events.ErrSkipped{Reason: fmt.Sprintf("user %d can make no directory in %s: %v", os.Geteuid(), strings.Join(parents, " or "), err)}
 }

@@ -152,6 +152,10 @@ func (t *tracer) markedExec(th *thread) (judged bool) {
 	case p.marks.execs:
 		// Another process of the same kind, which has not begun.
 		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false
+		// Its file was put there for this. It stands for one that was there:
+		// that a container's image does not have it is not the action's doing.
+		p.ExeLowerLayer = p.ExeLowerLayer || p.ExeUpperLayer
+		p.ExeUpperLayer = false
 		return true
 	case p.marks.stays:
 		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false

@@ -27,6 +27,8 @@
 // starts in between is reported to its end. Parts of its work it can leave out
 // by [Marks.Aside], and by [Marks.Spawn] when they start processes of its own
 // program, which make marks too. The state of processes is followed always.
+// The file of such a process's program was put there for it, and counts as one
+// that the container's image has, although it is on the upper layer of an overlay.
 //
 // In a process that makes marks, calls that Go's runtime makes are not reported,
 // whatever made it make them: for memory (mmap, munmap, madvise), threads
