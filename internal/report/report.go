@@ -171,7 +171,7 @@ func (r *Report) Summary(w io.Writer) error {
 	fmt.Fprintf(&b, "falcotest: %s: %s; judged by %s\n", strings.TrimSpace(r.Package+" "+r.Test), r.Totals(), r.Judge)
 	for _, row := range r.Rows {
 		switch row.Outcome {
-		case "detected", "skipped":
+		case "detected", "silent", "skipped":
 		default:
 			fmt.Fprintf(&b, "  %s: %s (%s)\n", row.Outcome, cmp.Or(row.Rule, row.Action), row.Action)
 		}

@@ -80,6 +80,7 @@ func firstLine(s string) string {
 var sarifRules = []struct{ id, text string }{
 	{"missed", "The action of a rule ran, and the rule did not fire."},
 	{"unexpected", "A rule fired that must not, or its alert is not what a test expects."},
+	{"unexpected", "A rule fired where it must not, or not as is expected."},
 	{"trigger-failed", "The action of a rule failed, which says nothing of the rule."},
 	{"inconclusive", "It could not be found out whether a rule fired."},
 	{"rules-do-not-load", "A rules file is wrong, so that nothing was judged."},
