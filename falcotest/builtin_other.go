@@ -17,8 +17,8 @@ var errNoTracing = errors.New("the built-in engine needs Linux on amd64 or arm64
 func openBuiltin(context.Context, *Session) (backend, error) { return nil, errNoTracing }
 
 // explainAgain explains nothing: there is no built-in engine here.
-func (s *Session) explainAgain(context.Context, selected) (*engine.Why, string) {
-	return nil, errNoTracing.Error()
+func (s *Session) explainAgain(_ context.Context, r *Result, _ selected) {
+	r.WhyNote = errNoTracing.Error()
 }
 
 // explainAudit is as little there.

@@ -94,11 +94,8 @@ func (c *containers) here(ctx context.Context) *event.Container {
 		// As of the containers that are made for actions.
 		Name: "falcotest", Image: "falcotest/action:latest", Repository: "falcotest/action", Tag: "latest",
 	}
-	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		here.PodUnknown = event.UnknownEngine
-		namespace, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-		here.PodNamespace = strings.TrimSpace(string(namespace))
-	}
+	namespace, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	here.PodNamespace = strings.TrimSpace(string(namespace))
 	return here
 }
 

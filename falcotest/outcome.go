@@ -111,9 +111,10 @@ type Result struct {
 	// Log is what the action logged.
 	Log []string `json:"log,omitempty"`
 
-	pid  int
-	kept []any       // the events that its rule can be true for, where they are judged again
-	need events.Need // the unmet one that made it skip
+	pid     int
+	lasting bool        // another attempt would be as inconclusive
+	kept    []any       // the events that its rule can be true for, where they are judged again
+	need    events.Need // the unmet one that made it skip
 	// required tells that the need must be met here, so that the skip fails.
 	required bool
 }

@@ -398,7 +398,7 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			r.Attempts = attempt
 			s.attempt(ctx, sel, alone, &r)
 		}
-		if r.Outcome != Inconclusive || attempt > s.cfg.retries || ctx.Err() != nil {
+		if r.Outcome != Inconclusive || r.lasting || attempt > s.cfg.retries || ctx.Err() != nil {
 			return &r
 		}
 	}
@@ -545,7 +545,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 	if sel.test != nil || sel.expect != nil {
 		s.decided(r, sel, v, w)
 	}
-	if r.Outcome == Missed && sel.rule != nil {
+	if r.Outcome == Missed && sel.rule != nil && r.Shadow == nil {
 		s.explain(ctx, r, sel, w)
 	}
 }
@@ -584,7 +584,7 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 	case sel.kubernetes():
 		r.WhyNote = "the audit events of this cluster do not pass through here, so that the built-in engine cannot tell why"
 	default:
-		r.Why, r.WhyNote = s.explainAgain(ctx, sel)
+		s.explainAgain(ctx, r, sel)
 	}
 	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 {
 		if r.Hint == "" {

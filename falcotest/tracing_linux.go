@@ -59,6 +59,14 @@ func newTracing(s *Session) (*tracing, error) {
 // watch attaches to a child at its gate. What the rules make of its system
 // calls goes to emit.
 func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit func(*alert.Alert)) (watcher, error) {
+	w, err := t.watchChild(ctx, c, sel, emit)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, emit func(*alert.Alert)) (*tracedChild, error) {
 	w := &tracedChild{program: t.program, secret: trace.NewMarks(), evaluator: t.engine.NewEvaluator()}
 	if sel.rule != nil {
 		if err := w.evaluator.Explain(sel.rule.Name); err != nil {
@@ -109,7 +117,8 @@ type tracedChild struct {
 	secret    trace.Marks
 	tracer    *trace.Tracer
 	evaluator *engine.Evaluator
-	events    []any // that are kept
+	events    []any          // that are kept
+	alerts    []*alert.Alert // where a real Falco judged
 }
 
 // maxKept bounds how many events of an action are kept.

@@ -29,12 +29,14 @@ import (
 	"github.com/falcotest/go-falcotest/falcotest"
 	"github.com/falcotest/go-falcotest/internal/container"
 	"github.com/falcotest/go-falcotest/internal/places"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 var (
 	inPlaces = flag.Bool("places", false, "run every action in all places (minutes)")
 	onePlace = flag.String("place", "", "with -places: only in places whose name contains this")
 	hereFile = flag.String("here", "", "where TestHere writes the results of every action here")
+	hereOnly = flag.String("only", "", "with -here: only these actions, separated by commas")
 )
 
 const placesFile = "PLACES.md"
@@ -57,8 +59,12 @@ func TestHere(t *testing.T) {
 		t.Skip("this is a part of TestPlaces")
 	}
 	s := falcotest.Start(t, strictest(t).option(), falcotest.WithDisabledActions())
+	actions := append(actionNames(), nothings...)
+	if *hereOnly != "" {
+		actions = strings.Split(*hereOnly, ",")
+	}
 	var outcomes []outcome
-	for _, r := range doAll(t, s, append(actionNames(), nothings...)) {
+	for _, r := range doAll(t, s, actions) {
 		o := outcome{Action: r.Action, Rule: r.Rule, Outcome: r.Outcome.String(), Reason: r.Reason}
 		if r.Why != nil {
 			o.Message = r.Why.String()
@@ -78,9 +84,41 @@ func TestHere(t *testing.T) {
 	}
 }
 
+// TestDenied runs actions where a seccomp profile forbids what tracees are best
+// looked at by, as those of container engines do: they are detected all the same.
+func TestDenied(t *testing.T) {
+	if err := trace.Supported(); err != nil {
+		t.Skip(err)
+	}
+	// A file's name is read from memory, a connection's ends from its socket.
+	actions := []string{"syscall.ReadSensitiveFileUntrusted", "syscall.DetectCryptoMinersUsingTheStratumProtocol", "syscall.SystemProcsNetworkActivity"}
+	for _, p := range places.All() {
+		if !slices.Contains([]string{"no process_vm_readv", "no pidfd_open", "no pidfd_getfd"}, p.Name) {
+			continue
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			at := atPlace{place: p, only: actions}
+			at.run(t, nil)
+			at.check(t)
+			for _, o := range at.outcomes {
+				if o.Outcome != falcotest.Detected.String() && !hasUnmetNeed(o) {
+					t.Errorf("%s: %s: %s", o.Action, o.Outcome, o.Reason)
+				}
+			}
+		})
+	}
+}
+
+// hasUnmetNeed tells whether an action was skipped for a need that is not met
+// here, whatever is forbidden.
+func hasUnmetNeed(o outcome) bool {
+	return slices.ContainsFunc(events.Needs(o.Action), func(n events.Need) bool { return n.Probe != nil && n.Probe() != nil })
+}
+
 // atPlace is what a run of TestHere at a place came to.
 type atPlace struct {
 	place    places.Place
+	only     []string // actions, all when empty
 	outcomes []outcome
 	err      error
 	log      string
@@ -152,7 +190,7 @@ func (at *atPlace) run(t *testing.T, engine *container.Engine) {
 	var output bytes.Buffer
 	file := filepath.Join(shared, "outcomes.json")
 	c := places.Command{
-		Args: []string{"-test.run=^TestHere$", "-test.v", "-test.timeout=4m", "-here=" + file},
+		Args: []string{"-test.run=^TestHere$", "-test.v", "-test.timeout=4m", "-here=" + file, "-only=" + strings.Join(at.only, ",")},
 		Env:  []string{"CI=", "FALCOTEST_STRICT=0"},
 		Dir:  dir, Shared: shared, Output: &output,
 	}

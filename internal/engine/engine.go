@@ -105,6 +105,13 @@ type ruleStatus struct {
 	reason string
 }
 
+func (st ruleStatus) ruleSource() string {
+	if st.rule == nil {
+		return ""
+	}
+	return st.rule.Source
+}
+
 // source is what is evaluated for the events of one source.
 type source struct {
 	name     string

@@ -93,6 +93,29 @@ func (ev *Evaluator) Why(rule string) *Why {
 	return &Why{Rule: rule, Status: status.String(), Reason: reason, status: status}
 }
 
+// Doubt tells on what of the fields that are hidden it hangs whether a rule's
+// condition is true for one of the events, nil when on none: it is true for one, or
+// false for all, whatever they are. The events are those that an evaluator was
+// given, or clones of them. Hidden gives a reason for each field that is.
+func (e *Engine) Doubt(rule string, events []any, hidden func(field string) *filter.Reason) (*filter.Doubt, error) {
+	st := e.status[rule]
+	s := e.sources[st.ruleSource()]
+	if s == nil || st.status != Evaluated {
+		return nil, nil
+	}
+	x, err := filter.NewExplainer(filter.Hide(s.fields, hidden), st.rule.Expr)
+	if err != nil {
+		return nil, fmt.Errorf("looking for what rule %q hangs on: %w", rule, err)
+	}
+	for _, ev := range events {
+		x.Observe(ev)
+	}
+	if r := x.Result(); r.Matched == 0 {
+		return r.Doubt, nil
+	}
+	return nil, nil
+}
+
 // observe lets the watched rules of a source look at an event, for which those in
 // list can be true and those in alerted did alert.
 func (ev *Evaluator) observe(s *source, m *filter.Machine, list []typedRule, e any, alerted []*compiledRule) {

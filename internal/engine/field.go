@@ -128,11 +128,19 @@ func boolean(f func(*event.Event) bool) getter {
 func never(*Syscall, *event.Event, *filter.Value) bool { return false }
 
 // reasons say why values are not known, by the tracer's word for it.
-var reasons, standIns = reasonsOf(false), reasonsOf(true)
+// Of standIns, the value has another that stands in, of noneStandIns that there is
+// none.
+var (
+	reasons      = reasonsLike(filter.Reason{})
+	standIns     = reasonsLike(filter.Reason{StandIn: true})
+	noneStandIns = reasonsLike(filter.Reason{StandIn: true, None: true})
+)
 
-func reasonsOf(standIn bool) (list []*filter.Reason) {
+func reasonsLike(like filter.Reason) (list []*filter.Reason) {
 	for u := event.Known; u <= event.UnknownGone; u++ {
-		list = append(list, &filter.Reason{Text: u.String(), Passing: u.Passing(), StandIn: standIn})
+		r := like
+		r.Text, r.Passing = u.String(), u.Passing()
+		list = append(list, &r)
 	}
 	return list
 }

@@ -168,18 +168,27 @@ func containerBool(f func(*event.Container) bool) getter {
 	})
 }
 
-// podKnown is the getter of what no container outside of Kubernetes has, which is
-// known where the engine cannot be asked.
+// podKnown is the getter of what no container outside of Kubernetes has.
 func podKnown(get getter) getter {
 	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
 		if get(s, e, v) {
 			return true
 		}
-		if c := container(e); c != nil && c.PodUnknown == event.Known {
-			v.Unknown = nil
+		if c := container(e); v.Unknown != nil {
+			return podUnknown(c, v)
 		}
 		return false
 	}
+}
+
+// podUnknown tells that what is asked of the container's pod is not known. That
+// there is no pod stands in, unless there is one.
+func podUnknown(c *event.Container, v *filter.Value) bool {
+	if c.PodNamespace != "" {
+		return unknown(v, c.Unknown)
+	}
+	v.Unknown = noneStandIns[c.Unknown]
+	return false
 }
 
 // podStr is text that a container outside of Kubernetes does not have.
@@ -201,10 +210,7 @@ func podStr(f func(*event.Container) string, label string) getter {
 		case c.Complete || c.Unknown == event.Known:
 			return false
 		}
-		if c.PodUnknown != event.Known {
-			return unknown(v, c.PodUnknown)
-		}
-		return false
+		return podUnknown(c, v)
 	}
 }
 

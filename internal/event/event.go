@@ -204,9 +204,8 @@ type Container struct {
 	Own                                         bool // it is the one that this process runs in itself
 	Complete                                    bool // the engine answered; otherwise only ID is known
 	// Unknown is why it did not, of an engine that would have; what there is of a
-	// name, an image and its parts then stands in for those. PodUnknown is the
-	// same of what Kubernetes knows.
-	Unknown, PodUnknown Unknown
+	// name, an image and its parts then stands in for those.
+	Unknown Unknown
 }
 
 // Mount is one mount of a container.

@@ -268,7 +268,7 @@ func (m *Machine) value(i int32) (*Value, Truth) {
 				has = True
 			} else if v.Unknown != nil {
 				if has = Unknown; m.assume && v.Unknown.StandIn {
-					has, v.Unknown = True, nil
+					has, v.Unknown = truthOf(!v.Unknown.None), nil
 				}
 			}
 		}

@@ -44,4 +44,6 @@ type Reason struct {
 	// StandIn tells that the value holds another one, to be taken where nothing
 	// but values of its kind leaves a condition open; see [Machine.Assume].
 	StandIn bool
+	// None tells that what stands in is that there is no value.
+	None bool
 }

@@ -123,13 +123,17 @@ func truthSource() *TypedSource {
 // conditions that are open without them.
 func TestAssume(t *testing.T) {
 	standIn := &filter.Reason{Text: "it is hidden here", StandIn: true}
-	ev := Event{"evt.type": Str("openat"), "proc.name": {Str: "other", Unknown: standIn}, "fd.name": unknown()}
+	none := &filter.Reason{Text: "it is hidden here", StandIn: true, None: true}
+	ev := Event{"evt.type": Str("openat"), "proc.name": {Str: "other", Unknown: standIn}, "fd.name": unknown(), "proc.pname": {Unknown: none}}
 	for cond, want := range map[string]filter.Truth{
 		`not proc.name in (cat, dog)`:                filter.True,
 		`proc.name = cat`:                            filter.False,
 		`proc.name != cat and evt.type = openat`:     filter.True,
 		`not tolower(proc.name) = cat`:               filter.True,
 		`proc.name exists`:                           filter.True,
+		`not proc.pname = cat`:                       filter.True,
+		`proc.pname != cat`:                          filter.False,
+		`proc.pname exists`:                          filter.False,
 		`proc.name != cat and fd.name = /etc/passwd`: filter.Unknown,
 	} {
 		m, c, _ := compile(t, testSource(), cond)
