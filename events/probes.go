@@ -12,8 +12,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/incontainer"
 )
 
-// Needs that actions have in common. Their probes only look, so that they raise
-// no alerts of their own; none takes more than reading a file or two. On other
+// Needs that actions have in common. Their probes only look, or make a system
+// call that cannot succeed; none takes more than reading a file or two. On other
 // systems than Linux those of the kernel are never met.
 var (
 	// Root is the need to be user 0, with whatever rights that one has here: in a

@@ -117,7 +117,7 @@ func probeUserNamespaces() error {
 		{"kernel.unprivileged_userns_clone", false, func(v int) bool { return v == 0 }, "1"},
 		{"kernel.apparmor_restrict_unprivileged_userns", false, func(v int) bool { return v != 0 }, "0"},
 	} {
-		if !s.all && os.Geteuid() == 0 {
+		if !s.all && admin() {
 			continue
 		}
 		v, ok, err := sysctl(s.name)
@@ -127,6 +127,30 @@ func probeUserNamespaces() error {
 		if ok && s.forbids(v) {
 			return fmt.Errorf("the sysctl %s is %d, not %s", s.name, v, s.expected)
 		}
+	}
+	// For a process with several threads, as those of Go have, it cannot succeed.
+	return tried("unshare", unix.Unshare(unix.CLONE_NEWUSER))
+}
+
+func admin() bool { return probeCapability("CAP_SYS_ADMIN", capabilityBit("CAP_SYS_ADMIN")) == nil }
+
+// tried tells what keeps a system call from being made at all, by the error of
+// one that could not succeed: a policy of the kernel, or a seccomp profile such as
+// container engines have.
+func tried(call string, err error) error {
+	for _, errno := range []unix.Errno{unix.EPERM, unix.EACCES, unix.ENOSYS} {
+		if errors.Is(err, errno) {
+			return fmt.Errorf("%s is not allowed: %w", call, err)
+		}
+	}
+	return nil
+}
+
+func call(nr uintptr, args ...uintptr) error {
+	var a [3]uintptr
+	copy(a[:], args)
+	if _, _, errno := unix.Syscall(nr, a[0], a[1], a[2]); errno != 0 {
+		return errno
 	}
 	return nil
 }
@@ -143,17 +167,17 @@ func probeOverlay() error {
 }
 
 func probeBPF() error {
-	if probeCapability("CAP_BPF", capabilityBit("CAP_BPF")) == nil || probeCapability("CAP_SYS_ADMIN", capabilityBit("CAP_SYS_ADMIN")) == nil {
-		return nil
+	if probeCapability("CAP_BPF", capabilityBit("CAP_BPF")) != nil && !admin() {
+		v, ok, err := sysctl("kernel.unprivileged_bpf_disabled")
+		if err != nil {
+			return err
+		}
+		if ok && v != 0 {
+			return fmt.Errorf("this process does not have CAP_BPF, and the sysctl kernel.unprivileged_bpf_disabled is %d", v)
+		}
 	}
-	v, ok, err := sysctl("kernel.unprivileged_bpf_disabled")
-	if err != nil {
-		return err
-	}
-	if ok && v != 0 {
-		return fmt.Errorf("this process does not have CAP_BPF, and the sysctl kernel.unprivileged_bpf_disabled is %d", v)
-	}
-	return nil
+	const noCommand = 1<<31 - 1
+	return tried("bpf", call(unix.SYS_BPF, noCommand))
 }
 
 func probeUserfaultfd() error {
@@ -161,7 +185,11 @@ func probeUserfaultfd() error {
 	if err == nil && !ok {
 		err = errors.New("the kernel has no userfaultfd (no sysctl vm.unprivileged_userfaultfd)")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	const userModeOnly, noFlag = 1, 1 << 30
+	return tried("userfaultfd", call(unix.SYS_USERFAULTFD, userModeOnly|noFlag))
 }
 
 func probeIOUring() error {
@@ -169,10 +197,10 @@ func probeIOUring() error {
 	switch {
 	case err != nil:
 		return err
-	case ok && v == 2, ok && v == 1 && os.Geteuid() != 0:
+	case ok && v == 2, ok && v == 1 && !admin():
 		return fmt.Errorf("the sysctl kernel.io_uring_disabled is %d", v)
 	}
-	return nil
+	return tried("io_uring_setup", call(unix.SYS_IO_URING_SETUP, 1))
 }
 
 func probeMemfd() error {
