@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,8 +31,14 @@ func AddAddresses(addresses []netip.Addr) error {
 	if err := request(fd, unix.RTM_NEWLINK, 0, up); err != nil {
 		return fmt.Errorf("turning on the loopback interface: %w", err)
 	}
+	// Container engines turn IPv6 off where there is no network.
+	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return a.Is6() }) {
+		for _, name := range []string{"all", "lo"} {
+			_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("0"), 0) // the addresses tell
+		}
+	}
 	for _, a := range addresses {
-		if a.IsLoopback() {
+		if a.IsLoopback() && a.Is4() {
 			continue // it is there already
 		}
 		family, bits := byte(unix.AF_INET), byte(32)

@@ -34,10 +34,12 @@ func coverRoot(work string, mounts []mountPoint) (err error) {
 	defer unix.Close(root)
 	// A copy of the program is a link to what the process executes; where none
 	// can be made, as between two file systems, a mount does.
-	if program := filepath.Join(work, Executable); unix.Access(program, unix.X_OK) != nil {
+	program := filepath.Join(work, Executable)
+	mounted := false
+	if unix.Access(program, unix.X_OK) != nil {
 		if f, err := os.OpenFile(program, os.O_CREATE|os.O_WRONLY, 0o755); err == nil {
 			f.Close()
-			_ = unix.Mount("/proc/self/exe", program, "", unix.MS_BIND, "") // else it is copied
+			mounted = true
 		}
 	}
 
@@ -87,8 +89,12 @@ func coverRoot(work string, mounts []mountPoint) (err error) {
 		}
 		list = append(list, sign+path)
 	}
-	if err := unix.Mount(fdPath(keep), top+work, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+	// Not what is mounted on it, which is the new root directory itself.
+	if err := unix.Mount(fdPath(keep), top+work, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("keeping %s: %w", work, err)
+	}
+	if mounted {
+		_ = unix.Mount("/proc/self/exe", top+program, "", unix.MS_BIND, "") // else it is copied
 	}
 	// The new root takes the place of the old one, which goes.
 	if err := os.Chdir(top); err != nil {

@@ -3,6 +3,7 @@
 package perform
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,7 +152,13 @@ func (d *director) chain() error {
 			}
 		}
 		l.First = last && (l.Other || l.Bounded)
-		path, argv0, err := d.place(fmt.Sprint(i), p, "falcotest-process", func(path string, direct bool) error {
+		folder := filepath.Join(d.temp, fmt.Sprint(i))
+		if d.inContainer && l.Other {
+			// On the container's own file system, of which a copy is in the
+			// upper layer, and not in what is mounted for temporary files.
+			folder = filepath.Join("/tmp", d.h.ID()+"-"+fmt.Sprint(i))
+		}
+		path, argv0, err := d.place(folder, p, "falcotest-process", func(path string, direct bool) error {
 			return d.executable(path, direct, d.inContainer && l.Other)
 		})
 		if err != nil {
@@ -167,7 +174,7 @@ func (d *director) chain() error {
 		if r.Process == nil {
 			continue
 		}
-		path, argv0, err := d.place("resource-"+fmt.Sprint(i), r.Process, "falcotest-waiting", func(path string, _ bool) error {
+		path, argv0, err := d.place(filepath.Join(d.temp, "resource-"+fmt.Sprint(i)), r.Process, "falcotest-waiting", func(path string, _ bool) error {
 			if r.FileLess {
 				return nil
 			}
@@ -227,8 +234,7 @@ func (d *director) capabilities(l *stage.Launch, text string) error {
 
 // place makes the executable of a process by make, and returns the path by
 // which it is executed and its argv[0].
-func (d *director) place(folder string, p *scenario.Process, base string, make func(path string, direct bool) error) (path, argv0 string, err error) {
-	dir := filepath.Join(d.temp, folder)
+func (d *director) place(dir string, p *scenario.Process, base string, make func(path string, direct bool) error) (path, argv0 string, err error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", "", err
 	}
@@ -293,7 +299,36 @@ func (d *director) executable(path string, own, copied bool) error {
 		return err
 	}
 	os.Remove(path)
+	if copied {
+		return copyLoaded(path)
+	}
 	return child.CopyExecutable(path)
+}
+
+// copyLoaded copies this executable to a file of its own, as far as a process
+// has it in its memory: what debuggers read, a third of it, is not needed.
+func copyLoaded(path string) error {
+	from, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	program, err := elf.NewFile(from)
+	if err != nil {
+		return err
+	}
+	size := uint64(0)
+	for _, p := range program.Progs {
+		if p.Type == elf.PT_LOAD {
+			size = max(size, p.Off+p.Filesz)
+		}
+	}
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(to, from, int64(size)) // by its own offset, which nothing has moved
+	return errors.Join(err, to.Close(), os.Chmod(path, 0o755))
 }
 
 // parents makes the directories above a path.
