@@ -5,6 +5,7 @@
 package trace
 
 import (
+	"encoding/binary"
 	"math"
 	"reflect"
 	"runtime"
@@ -185,7 +186,7 @@ func (t *tracer) judgesCall(th *thread, info *syscallInfo) bool {
 	case originGo:
 		return true
 	}
-	return !clockTypes[th.call.typ] && (th.TID == th.proc.PID || !threadTypes[th.call.typ])
+	return !unaskedTypes[th.call.typ] && (th.TID == th.proc.PID || !threadTypes[th.call.typ])
 }
 
 // judgesDescriptor tells whether what is done with a descriptor is judged.
@@ -223,6 +224,7 @@ const (
 	originGo
 	originRuntime
 	originShared // Go's runtime and package syscall both call it
+	originBridge // Go's runtime, by which it has a C library do what it does else
 )
 
 // origin tells which code of a Go program makes a call.
@@ -232,8 +234,14 @@ func (t *tracer) origin(th *thread, info *syscallInfo) origin {
 		return originForeign
 	}
 	// The address is that of the next instruction.
-	o := t.codeAt(info.ip - 1 - m.slide)
-	if o != originShared {
+	switch o := t.codeAt(info.ip - 1 - m.slide); o {
+	case originShared:
+	case originForeign:
+		if t.bridged(th, info) {
+			return originRuntime
+		}
+		return o
+	default:
 		return o
 	}
 	if goarch != "amd64" { // there the caller's address is in a register
@@ -250,6 +258,22 @@ func (t *tracer) origin(th *thread, info *syscallInfo) origin {
 		return originRuntime
 	}
 	return originGo
+}
+
+// bridged tells whether C code that makes a call was called by Go's runtime for
+// its own needs: in a program linked with C code it maps memory that way. The
+// first address of Go code on the stack tells; C functions' frames there are
+// small.
+func (t *tracer) bridged(th *thread, info *syscallInfo) bool {
+	const size = 256
+	stack, _ := t.bytes(th.tid, info.sp, size)
+	for ; len(stack) >= 8; stack = stack[8:] {
+		o := originOf(runtime.FuncForPC(uintptr(binary.NativeEndian.Uint64(stack) - 1 - th.proc.marks.slide)))
+		if o != originForeign {
+			return o == originBridge
+		}
+	}
+	return false
 }
 
 // codeAt tells of which kind the code at an address of this program is.
@@ -271,6 +295,8 @@ func originOf(f *runtime.Func) origin {
 	switch name := f.Name(); {
 	case strings.HasPrefix(name, "internal/runtime/syscall") && strings.HasSuffix(name, ".Syscall6"):
 		return originShared
+	case name == "runtime.callCgoMmap", name == "runtime.callCgoMunmap", name == "runtime.callCgoSigaction":
+		return originBridge
 	case strings.HasPrefix(name, "runtime."), strings.HasPrefix(name, "runtime/"), strings.HasPrefix(name, "internal/runtime/"):
 		return originRuntime
 	}
@@ -291,9 +317,10 @@ var (
 	// threadTypes are what a C library calls to make and to end a thread.
 	threadTypes = typesNamed("mmap", "munmap", "mprotect", "madvise", "brk", "futex", "rseq", "set_robust_list", "set_tid_address",
 		"rt_sigprocmask", "sigaltstack", "sched_getaffinity", "sched_yield", "prctl", "gettid", "exit")
-	// clockTypes are called by the code that the kernel puts into each process,
-	// where its clock cannot be read without.
-	clockTypes = typesNamed("clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu")
+	// unaskedTypes are called by the code that the kernel puts into each process,
+	// where its clock cannot be read without, and by a C library when a handler
+	// of a signal returns.
+	unaskedTypes = typesNamed("clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu", "rt_sigreturn")
 	// runtimeTypes are what Go's runtime calls in the way package syscall does.
 	runtimeTypes = typesNamed("epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2")
 )

@@ -42,6 +42,8 @@
 // sigaltstack, sched_getaffinity, sched_yield, prctl, gettid and exit, those
 // that C code makes on another thread than the first are not reported, and on
 // the first thread they are, also when they only make a thread for a goroutine.
+// Its rt_sigreturn is not reported, nor what the kernel's own code in a process
+// calls: clock_gettime, clock_getres, gettimeofday, time and getcpu.
 //
 // # What it does
 //
