@@ -10,6 +10,7 @@ package alert
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -89,8 +90,11 @@ func (a *Alert) Field(name string) (string, bool) {
 	if v == nil {
 		return "", false
 	}
-	if s, ok := v.(string); ok {
-		return s, true
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case float64: // without an exponent, which large pids would have
+		return strconv.FormatFloat(v, 'f', -1, 64), true
 	}
 	return fmt.Sprint(v), true
 }
