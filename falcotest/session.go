@@ -468,6 +468,9 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 		return nil, judge.Verdict{}, nil
 	}
 	var setup child.Setup
+	if w == nil {
+		setup.Guard = 3 * judge.ClockSlack
+	}
 	if w != nil && !sel.kubernetes() {
 		setup = child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}
 	}
@@ -486,6 +489,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 	}
 	ended := c.Wait(ctx)
 	p.AddPIDs(ended.PIDs...)
+	p.Ran(ended.Started, ended.Gone, ownProcesses(ended.Windows))
 	p.Ended()
 	if ended.Outcome != child.Completed {
 		p.Cancel()
@@ -500,6 +504,24 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 		v.Outcome, v.Reason = judge.Inconclusive, fmt.Sprintf("the run was ended: %v", err)
 	}
 	return &ended, v, w
+}
+
+// ownProcesses are the windows of an action's processes, for correlation.
+func ownProcesses(windows []child.Window) (list []correlate.OwnProcess) {
+	at := map[int]int{}
+	for _, w := range windows {
+		i, ok := at[w.PID]
+		if !ok {
+			i = len(list)
+			at[w.PID], list = i, append(list, correlate.OwnProcess{PID: w.PID})
+		}
+		if p := &list[i]; w.TID == 0 {
+			p.Start, p.End = w.Start, w.End
+		} else {
+			p.Aside = append(p.Aside, correlate.Aside{TID: w.TID, Start: w.Start, End: w.End})
+		}
+	}
+	return list
 }
 
 // decide turns a verdict into a result.

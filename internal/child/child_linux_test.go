@@ -585,3 +585,39 @@ func BenchmarkAction(b *testing.B) {
 		})
 	}
 }
+
+// TestWindows looks at what an action's processes tell of when they did what.
+func TestWindows(t *testing.T) {
+	before := time.Now()
+	res := run(t, child.Spec{Action: "test.spawns"})
+	if !res.Gone.Equal(res.Ended) {
+		t.Errorf("nothing lived when the action had ended at %v, and its tree was gone at %v", res.Ended, res.Gone)
+	}
+	var first, other, aside child.Window
+	for _, w := range res.Windows {
+		switch {
+		case w.TID != 0:
+			aside = w
+		case w.First:
+			first = w
+		default:
+			other = w
+		}
+	}
+	if len(res.Windows) != 3 || first.PID == 0 || other.PID == 0 || aside.PID != first.PID {
+		t.Fatalf("got %+v", res.Windows)
+	}
+	for i, at := range []time.Time{first.Start, aside.Start, other.Start, other.End, aside.End, first.End, time.Now()} {
+		if at.Before(before) {
+			t.Errorf("the windows %+v are out of order, at %d", res.Windows, i)
+		}
+		before = at
+	}
+	if !first.Start.Equal(res.Started) || !first.End.Equal(res.Ended) {
+		t.Errorf("the first process's window is %+v, the action ran from %v to %v", first, res.Started, res.Ended)
+	}
+
+	if res := run(t, child.Spec{Action: "test.daemon"}); !res.Gone.After(res.Ended) {
+		t.Errorf("a process outlived the action, which ended at %v, and the tree was gone at %v", res.Ended, res.Gone)
+	}
+}

@@ -100,6 +100,7 @@ type run struct {
 	conn    *conn
 	in, out int // its descriptors
 	marks   trace.Marks
+	guard   time.Duration
 	id      string
 
 	action    string
@@ -181,7 +182,7 @@ func (r *run) main() {
 }
 
 func (r *run) setUp(m *goMessage) {
-	r.action, r.depth, r.kubeFlags, r.marks = m.Action, m.Depth, m.KubeFlags, m.Marks
+	r.action, r.depth, r.kubeFlags, r.marks, r.guard = m.Action, m.Depth, m.KubeFlags, m.Marks, m.Guard
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
 	logger.SetLevel(logrus.Level(m.LogLevel))
@@ -211,10 +212,13 @@ func (r *run) call(action events.Action, h events.Helper) (rep *report) {
 				r.end(rep)
 			}
 		}
-		rep.Ended = time.Now()
+		rep.Ended, rep.Alone = time.Now(), !hasChildren()
+		time.Sleep(r.guard)
+		r.window(0, rep.Started, rep.Ended)
 		r.cleanUp()
 	}()
 	_, _ = time.Now().Zone() // reads the time zone's file, which log entries need
+	time.Sleep(r.guard)
 	r.started = time.Now()
 	rep.Started = r.started
 	r.marks.Begin(r.in, r.out)
@@ -230,6 +234,13 @@ func (r *run) call(action events.Action, h events.Helper) (rep *report) {
 		rep.Outcome, rep.Text = Failed, err.Error()
 	}
 	return rep
+}
+
+// window tells when this process, or one of its threads, did what.
+func (r *run) window(tid int, start, end time.Time) {
+	r.conn.send(message{Type: typeWindow, Window: &Window{
+		PID: os.Getpid(), TID: tid, Start: start, End: end, First: control == controlAction,
+	}})
 }
 
 // cleanUp runs the cleanups, the last added first. Those that cleanups add run

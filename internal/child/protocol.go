@@ -36,6 +36,7 @@ type message struct {
 	Err     string          `json:"err,omitempty"` // of ack
 	PID     int             `json:"pid,omitempty"` // of spawned
 	Report  *report         `json:"report,omitempty"`
+	Window  *Window         `json:"window,omitempty"`
 }
 
 type messageType string
@@ -50,6 +51,7 @@ const (
 	typeAck     messageType = "ack"     // parent: it is written down, or why not
 	typeDone    messageType = "done"    // child: that operation is undone
 	typeSpawned messageType = "spawned" // child: I started this process
+	typeWindow  messageType = "window"  // child: when which process did what
 	typeStop    messageType = "stop"    // parent: clean up now
 	typeExit    messageType = "exit"    // parent: all is done, end
 	typeReport  messageType = "report"  // child: the action has ended and is cleaned up
@@ -71,6 +73,7 @@ type goMessage struct {
 	Action    string        `json:"action"`
 	Filter    []byte        `json:"filter,omitempty"`
 	Marks     trace.Marks   `json:"marks,omitempty"`
+	Guard     time.Duration `json:"guard,omitempty"`
 	Sleep     time.Duration `json:"sleep,omitempty"`
 	KubeFlags []string      `json:"kubeFlags,omitempty"`
 	Depth     int           `json:"depth"` // how many processes of SpawnAs are above
@@ -83,6 +86,7 @@ type report struct {
 	Stack   string    `json:"stack,omitempty"` // of a panic
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
+	Alone   bool      `json:"alone,omitempty"` // no other process of the tree lived then
 }
 
 // conn is one end of the protocol. Sending is safe for concurrent use.

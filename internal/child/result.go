@@ -38,15 +38,27 @@ func (o Outcome) String() string {
 // Result is how an action's process ended.
 type Result struct {
 	Outcome Outcome
-	Reason  string // why it was skipped, failed or timed out
-	Err     error  // why it failed or timed out, nil else
-	Started time.Time
+	Reason  string    // why it was skipped, failed or timed out
+	Err     error     // why it failed or timed out, nil else
+	Started time.Time // the action, by its own clock
 	Ended   time.Time
+	Gone    time.Time // its tree: Ended, unless other processes lived then
+	Windows []Window
 	PIDs    []int    // its processes, as far as known: its first, those of SpawnAs, those that had to be killed
 	Killed  []int    // of PIDs: that outlived the action and were killed
 	Undone  []string // changes that the action left and that were undone from the journal
 	Log     []Record
 	Output  string // the end of what it wrote to standard error and output
+}
+
+// Window is a time in the life of a process of this program: of the action, or
+// with a thread's number, of that thread's work for SpawnAs.
+type Window struct {
+	PID   int       `json:"pid"` // as this process sees it
+	TID   int       `json:"tid,omitempty"`
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+	First bool      `json:"first,omitempty"` // it is the action's first process
 }
 
 // Record is one log entry of an action.

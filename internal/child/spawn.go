@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -28,13 +29,24 @@ type spawned struct {
 	ended chan struct{} // closed when it is gone
 }
 
-func (h *helper) SpawnAs(name string, action string, args ...string) (err error) {
-	h.run.marks.Spawn(func() { err = h.run.spawn(name, action, args, false) })
-	return err
+func (h *helper) SpawnAs(name string, action string, args ...string) error {
+	return h.run.spawnAside(name, action, args, false)
 }
 
-func (h *helper) SpawnAsWithSymlink(name string, action string, args ...string) (err error) {
-	h.run.marks.Spawn(func() { err = h.run.spawn(name, action, args, true) })
+func (h *helper) SpawnAsWithSymlink(name string, action string, args ...string) error {
+	return h.run.spawnAside(name, action, args, true)
+}
+
+// spawnAside is spawn, of which only what the new process executes and does in
+// its action is the action's doing.
+func (r *run) spawnAside(name, action string, args []string, symlink bool) (err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	start := time.Now()
+	time.Sleep(r.guard)
+	r.marks.Spawn(func() { err = r.spawn(name, action, args, symlink) })
+	time.Sleep(r.guard)
+	r.window(threadID(), start, time.Now())
 	return err
 }
 
@@ -109,6 +121,7 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 	rep, before, err := s.converse(r, &goMessage{
 		Action:    action,
 		Marks:     r.marks,
+		Guard:     r.guard,
 		Sleep:     sleep,
 		KubeFlags: r.kubeFlags,
 		Depth:     r.depth + 1,
@@ -157,7 +170,7 @@ func (s *spawned) converse(r *run, setup *goMessage) (rep *report, before string
 				}
 				s.conn.send(ack) // when the child is gone, no one waits for it
 			}
-		case typeLog, typeDone, typeSpawned:
+		case typeLog, typeDone, typeSpawned, typeWindow:
 			r.conn.send(m)
 		case typeReport:
 			rep = m.Report

@@ -78,6 +78,10 @@ type Setup struct {
 	Filter []byte
 	// Marks are those that the tracer knows; zero for none.
 	Marks trace.Marks
+	// Guard is a time to wait between what the framework does and what the
+	// action does, so that a judge which looks on from elsewhere can tell them
+	// apart by their times. Zero for none.
+	Guard time.Duration
 	// Exit must be set when a tracer of this process has attached: the tracer
 	// takes the exit status that Wait would wait for. Exit returns how the
 	// process ended, in words, "" for a normal exit. Wait calls it when the
@@ -126,6 +130,7 @@ type Child struct {
 	mu   sync.Mutex
 	pids []int
 	log  []Record
+	runs []Window
 
 	ready   chan struct{} // closed when its program is prepared
 	report  chan *report  // one, when it reports
@@ -287,9 +292,15 @@ func (c *Child) read() {
 				c.t.Done(m.ID) // undoing it again would do nothing
 			}
 		case typeSpawned:
-			c.mu.Lock()
-			c.pids = append(c.pids, m.PID)
-			c.mu.Unlock()
+			if c.t.Descendants != nil { // in a container, numbers mean others
+				c.mu.Lock()
+				c.pids = append(c.pids, m.PID)
+				c.mu.Unlock()
+			}
+		case typeWindow:
+			if m.Window != nil {
+				c.ran(*m.Window)
+			}
 		case typeReady:
 			if !prepared {
 				prepared = true
@@ -302,6 +313,22 @@ func (c *Child) read() {
 			}
 		}
 	}
+}
+
+// ran notes what a process of this program did when, if its number means
+// something here.
+func (c *Child) ran(w Window) {
+	if c.t.Descendants == nil {
+		if !w.First || w.TID != 0 && w.TID != w.PID {
+			return
+		}
+		if w.PID = c.t.PID; w.TID != 0 {
+			w.TID = c.t.PID
+		}
+	}
+	c.mu.Lock()
+	c.runs = append(c.runs, w)
+	c.mu.Unlock()
 }
 
 // PID returns the process's number, 0 when it is not known.
@@ -327,6 +354,7 @@ func (c *Child) Go(s Setup) error {
 		Action:    c.spec.Action,
 		Filter:    s.Filter,
 		Marks:     s.Marks,
+		Guard:     s.Guard,
 		KubeFlags: c.spec.KubeFlags,
 		LogLevel:  uint32(c.spec.LogLevel),
 	}})
@@ -388,6 +416,9 @@ func (c *Child) wait(ctx context.Context) Result {
 		res.Started, res.Ended = rep.Started, rep.Ended
 	}
 	ended := c.complete(&res, rep == nil)
+	if rep != nil && rep.Alone {
+		res.Gone = res.Ended
+	}
 	switch {
 	case stopped && (rep == nil || rep.Outcome == TimedOut):
 		res.Outcome, res.Err = TimedOut, context.Cause(ctx)
@@ -468,6 +499,7 @@ func (c *Child) complete(res *Result, died bool) (ended string) {
 	if c.t.Descendants != nil && died {
 		res.Killed = append(res.Killed, c.t.Descendants(true)...)
 	}
+	res.Gone = time.Now()
 	<-c.drained
 	if c.t.Close != nil {
 		undone, err := c.t.Close()
@@ -486,6 +518,7 @@ func (c *Child) complete(res *Result, died bool) (ended string) {
 		pids[pid] = true
 	}
 	res.PIDs = slices.Sorted(maps.Keys(pids))
+	res.Windows = slices.Clone(c.runs)
 	res.Log = slices.Clone(c.log)
 	if c.t.Output != nil {
 		res.Output = c.t.Output()

@@ -118,6 +118,13 @@ func killDescendants(pid int, id string, byID bool) []int {
 	return killed
 }
 
+// hasChildren tells whether this process has any, dead or alive.
+func hasChildren() bool {
+	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) != unix.ECHILD
+}
+
+func threadID() int { return unix.Gettid() }
+
 // carries tells whether a process was started with a variable.
 func carries(pid int, mark []byte) bool {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")

@@ -76,6 +76,7 @@ func ExtraFields() []string {
 		"proc.pid", "proc.ppid", "proc.sid", "proc.pgid",
 		"proc.apid[2]", "proc.apid[3]", "proc.apid[4]",
 		"proc.exepath", "proc.cmdline", "proc.pcmdline",
+		"thread.tid", "evt.type", // which of the framework's doing it is
 	}
 }
 
@@ -103,13 +104,38 @@ type Action struct {
 	// PIDs are processes of the action's tree, as the kernel's first pid
 	// namespace numbers them.
 	PIDs []int
-	// Start and End are the action's window; a zero End is still open. Nothing
-	// is attributed by pids or time without a Start.
+	// Start and End are the action's window, from its begin to the end of its
+	// tree; a zero End is still open. Events outside of it are not the action's,
+	// however sure the signs are: they are of its process's start, or of what
+	// cleans up. Without a Start, only an id attributes an alert, at any time.
 	Start, End time.Time
+	// Processes are those of the tree that run the framework's program.
+	Processes []OwnProcess
 	// Alone says that no other action runs during the window, so that alerts
 	// may be attributed by time.
 	Alone bool
 }
+
+// OwnProcess is a process of the framework's own program that runs an action.
+// What it does before and after is the framework's.
+type OwnProcess struct {
+	PID        int
+	Start, End time.Time // the action's
+	// Aside are times at which one of its threads did the framework's work.
+	Aside []Aside
+}
+
+// Aside is a time at which a thread did the framework's work. It is longer than
+// that at both ends, by more than [Set.Slack].
+type Aside struct {
+	TID        int
+	Start, End time.Time
+}
+
+// Elsewhere is how far times of events may be off an action's window that come
+// from another host or from another source than system calls: their clock is
+// another one.
+const Elsewhere = 5 * time.Second
 
 // Set holds the actions that alerts may belong to. It is not safe for
 // concurrent use.
@@ -118,8 +144,11 @@ type Set struct {
 	// hosts belong to an action only by its id. Attribute adds names that it
 	// learns from exact alerts.
 	Hosts map[string]bool
-	// Slack is how far the times of alerts may be off the action's window.
+	// Slack is how far the times of system calls of this host may be off the
+	// action's window. [Elsewhere] is for all others.
 	Slack time.Duration
+	// Skew is how far the Falco's clock is before this host's.
+	Skew time.Duration
 
 	actions map[string]*Action
 }
@@ -144,6 +173,9 @@ func (s *Set) Remove(id string) { delete(s.actions, id) }
 
 // Match is the result of [Set.Attribute].
 type Match struct {
+	// Untimely is the action that the alert would belong to, by Strength, but for
+	// its time. Set only when Action is nil.
+	Untimely *Action
 	Action   *Action // nil: the alert belongs to none
 	Strength Strength
 	// Possible are the actions that the alert might belong to, by time, though
@@ -151,12 +183,21 @@ type Match struct {
 	Possible []*Action
 }
 
-// Attribute says which action an alert belongs to.
+// Attribute says which action an alert belongs to: one to whose window the
+// event's time belongs, see [Set.Timely].
 //
 // The surest sign decides. An id that is no action's of the set makes the alert
 // a foreign one, whatever weaker signs say: ids in the environment count before
 // those in text.
 func (s *Set) Attribute(a *alert.Alert) Match {
+	m := s.attribute(a)
+	if m.Action != nil && !s.Timely(a, m.Action) {
+		return Match{Untimely: m.Action, Strength: m.Strength}
+	}
+	return m
+}
+
+func (s *Set) attribute(a *alert.Alert) Match {
 	id, has := environment(a)
 	if id != "" {
 		if act := s.actions[id]; act != nil {
@@ -202,10 +243,76 @@ func (s *Set) Attribute(a *alert.Alert) Match {
 
 // within tells whether the alert's time is in the action's window.
 func (s *Set) within(a *alert.Alert, act *Action) bool {
-	if a.Time.IsZero() || act.Start.IsZero() || a.Time.Before(act.Start.Add(-s.Slack)) {
+	if a.Time.IsZero() || act.Start.IsZero() {
 		return false
 	}
-	return act.End.IsZero() || !a.Time.After(act.End.Add(s.Slack))
+	at, slack := s.clock(a)
+	return between(at, act.Start, act.End, slack)
+}
+
+// clock returns an alert's time by this host's clock, and how far it may be off.
+func (s *Set) clock(a *alert.Alert) (at time.Time, slack time.Duration) {
+	if a.Source != "" && a.Source != "syscall" || !s.Hosts[a.Hostname] {
+		return a.Time, Elsewhere
+	}
+	return a.Time.Add(-s.Skew), s.Slack
+}
+
+func between(at, start, end time.Time, slack time.Duration) bool {
+	return !at.Before(start.Add(-slack)) && (end.IsZero() || !at.After(end.Add(slack)))
+}
+
+// Timely tells whether an alert that belongs to an action by other signs does so
+// by its time too. In a process of the framework's, what it executes is the
+// action's though its begin is later: the name that it is executed by is what
+// many rules are about.
+func (s *Set) Timely(a *alert.Alert, act *Action) bool {
+	if act.Start.IsZero() || a.Time.IsZero() {
+		return true
+	}
+	if !s.within(a, act) {
+		return false
+	}
+	at, slack := s.clock(a)
+	pid := number(a, "proc.pid")
+	if slack == Elsewhere || pid == 0 {
+		return true
+	}
+	tid, typ := number(a, "thread.tid"), ""
+	if v, ok := a.Field("evt.type"); ok {
+		typ = v
+	}
+	for _, p := range act.Processes {
+		if p.PID != pid {
+			continue
+		}
+		start := p.Start
+		if typ == "" || typ == "execve" || typ == "execveat" {
+			start = act.Start
+		}
+		if !between(at, start, p.End, slack) {
+			return false
+		}
+		for _, aside := range p.Aside {
+			if tid != 0 && aside.TID == tid && between(at, aside.Start, aside.End, -slack) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// number returns a field that is a positive number, 0 when it is none.
+func number(a *alert.Alert, name string) int {
+	v, ok := a.Field(name)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // environment returns the id in the environment fields, and whether the alert

@@ -188,3 +188,70 @@ func BenchmarkAttribute(b *testing.B) {
 		s.Attribute(a)
 	}
 }
+
+// TestTimely looks at alerts whose other signs say that they are the action's.
+func TestTimely(t *testing.T) {
+	const ms = time.Millisecond
+	begin := time.Now()
+	exact := map[string]any{"proc.env[FALCOTEST_ID]": idA}
+	of := func(pid, tid int, typ string) map[string]any {
+		return map[string]any{"proc.env[FALCOTEST_ID]": idA, "proc.pid": float64(pid), "thread.tid": float64(tid), "evt.type": typ}
+	}
+	act := &Action{
+		ID: idA, PIDs: []int{100}, Rules: func(string) bool { return true }, Start: begin, End: begin.Add(100 * ms),
+		Processes: []OwnProcess{
+			// The first process prepares another from 10 to 40 ms, and is done at 60 ms.
+			{PID: 4000100, Start: begin, End: begin.Add(60 * ms), Aside: []Aside{{TID: 4000100, Start: begin.Add(10 * ms), End: begin.Add(40 * ms)}}},
+			{PID: 200, Start: begin.Add(20 * ms), End: begin.Add(30 * ms)},
+		},
+	}
+	for _, tt := range []struct {
+		name   string
+		fields map[string]any
+		output string
+		at     time.Duration
+		skew   time.Duration
+		host   string
+		source string
+		want   bool
+	}{
+		{name: "the child's own start", fields: exact, at: -30 * ms},
+		{name: "the child's own start, by pid", fields: map[string]any{"proc.pid": 100.0}, at: -30 * ms},
+		{name: "the child's own start, by text", fields: map[string]any{"proc.cmdline": "x falcotest-action y " + idA}, at: -30 * ms},
+		{name: "the child's own start, by the output", output: "command=x " + idA, at: -30 * ms},
+		{name: "the begin, as well as clocks agree", fields: exact, at: -1 * ms, want: true},
+		{name: "within", fields: exact, at: 50 * ms, want: true},
+		{name: "another process to the end of the tree", fields: of(300, 300, "open"), at: 100 * ms, want: true},
+		{name: "after the tree", fields: of(300, 300, "open"), at: 110 * ms},
+		{name: "the first process cleans up", fields: of(4000100, 4000100, "unlinkat"), at: 70 * ms},
+		{name: "the first process prepares another", fields: of(4000100, 4000100, "fchmodat"), at: 15 * ms},
+		{name: "another thread meanwhile", fields: of(4000100, 4000101, "accept4"), at: 15 * ms, want: true},
+		{name: "a thread that is not known", fields: map[string]any{"proc.env[FALCOTEST_ID]": idA, "proc.pid": 4000100.0}, at: 15 * ms, want: true},
+		{name: "the other is executed", fields: of(200, 200, "execve"), at: 12 * ms, want: true},
+		{name: "the other starts", fields: of(200, 200, "openat"), at: 15 * ms},
+		{name: "the other runs its action", fields: of(200, 200, "openat"), at: 25 * ms, want: true},
+		{name: "the other ends", fields: of(200, 200, "exit_group"), at: 35 * ms},
+		{name: "a Falco whose clock is known to be a second slow", fields: exact, at: -950 * ms, skew: -time.Second, want: true},
+		{name: "another host's clock", output: "command=x " + idA, at: -3 * time.Second, host: "node", want: true},
+		{name: "another host, an hour ago", output: "command=x " + idA, at: -time.Hour, host: "node"},
+		{name: "another name of the action's host", fields: exact, at: -3 * time.Second, host: "node"},
+		{name: "an API server's clock", fields: map[string]any{"ka.useragent": idA}, at: 2 * time.Second, source: "k8s_audit", want: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewSet(2*ms, "here")
+			s.Skew = tt.skew
+			s.Add(act)
+			a := &alert.Alert{Rule: "r", Time: begin.Add(tt.at), Hostname: "here", Source: "syscall", Fields: tt.fields, Output: tt.output}
+			if tt.host != "" {
+				a.Hostname = tt.host
+			}
+			if tt.source != "" {
+				a.Source = tt.source
+			}
+			m := s.Attribute(a)
+			if got := m.Action != nil; got != tt.want {
+				t.Errorf("attributed: %v by %v, want %v", got, m.Strength, tt.want)
+			}
+		})
+	}
+}

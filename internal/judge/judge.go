@@ -50,8 +50,12 @@ type Options struct {
 	// Grace is how long to wait after the sentinel's alert for one that it
 	// overtook. Default: 20 ms; negative: not at all.
 	Grace time.Duration
-	// ClockSlack is how far the Falco's clock may differ from this process's
-	// when alerts are attributed by process or time. Default: 100 ms.
+	// ClockSlack is how far the time of a system call of this host may be off
+	// the times that the action's own process told. It must be less than what
+	// child.Setup.Guard is. Default: [ClockSlack], since a Falco reads the same
+	// kernel's clock. If the clock was set anew since, the sentinel tells by how
+	// much the two differ. For other hosts and sources it is
+	// [correlate.Elsewhere].
 	ClockSlack time.Duration
 	// NoPIDs says that pids in alerts are numbered by another pid namespace
 	// than this process's.
@@ -63,6 +67,9 @@ type Options struct {
 // is behind does not get more to do.
 const resend = 250 * time.Millisecond
 
+// ClockSlack is the default of [Options.ClockSlack].
+const ClockSlack = time.Millisecond
+
 // Judge attributes the alerts of one subscription to actions. Its methods are
 // safe for concurrent use.
 type Judge struct {
@@ -72,11 +79,14 @@ type Judge struct {
 	mu        sync.Mutex
 	set       *correlate.Set
 	pending   map[*correlate.Action]*Pending
-	sentinels map[string]chan struct{}
+	sentinels map[string]*sent
 	answered  map[string]bool // the sources whose sentinel was answered once
-	broken    error           // why there is no connection now
-	gone      error           // why there never will be one again
-	counts    Counts
+
+	clockKnown bool // it was compared with this host's
+
+	broken error // why there is no connection now
+	gone   error // why there never will be one again
+	counts Counts
 }
 
 // Counts says what a [Judge] has seen.
@@ -105,7 +115,7 @@ func New(src Source, opts Options) *Judge {
 		opts.Grace = 20 * time.Millisecond
 	}
 	if opts.ClockSlack == 0 {
-		opts.ClockSlack = 100 * time.Millisecond
+		opts.ClockSlack = ClockSlack
 	}
 	if len(opts.Hostnames) == 0 {
 		if name, err := os.Hostname(); err == nil {
@@ -117,7 +127,7 @@ func New(src Source, opts Options) *Judge {
 		opts:      opts,
 		set:       correlate.NewSet(opts.ClockSlack, opts.Hostnames...),
 		pending:   map[*correlate.Action]*Pending{},
-		sentinels: map[string]chan struct{}{},
+		sentinels: map[string]*sent{},
 		answered:  map[string]bool{},
 	}
 	src.Handle(j.handle)
@@ -146,9 +156,13 @@ func (j *Judge) handle(ev outputs.Event) {
 
 func (j *Judge) receive(a *alert.Alert, at time.Time) {
 	if nonce := nonceOf(a); nonce != "" {
-		if c := j.sentinels[nonce]; c != nil {
+		if s, ok := j.sentinels[nonce]; ok {
 			j.answered[a.Source] = true
-			close(c)
+			if s.done.IsZero() || at.Before(s.done) {
+				s.done = at
+			}
+			j.compareClocks(a, s)
+			close(s.came)
 			delete(j.sentinels, nonce)
 		}
 		return
@@ -172,6 +186,10 @@ func (j *Judge) receive(a *alert.Alert, at time.Time) {
 		}
 	}
 	m := j.set.Attribute(a)
+	if m.Untimely != nil {
+		p := j.pending[m.Untimely]
+		p.untimely = append(p.untimely, Attributed{Alert: a, Strength: m.Strength, At: at})
+	}
 	if m.Action == nil {
 		j.counts.Foreign++
 		for _, act := range m.Possible {
@@ -259,7 +277,7 @@ func (j *Judge) Ready(ctx context.Context, source string) error {
 	tick := time.NewTicker(again)
 	defer tick.Stop()
 	for {
-		if err := trigger(ctx, nonce); err != nil {
+		if err := j.trigger(ctx, trigger, nonce); err != nil {
 			return fmt.Errorf("checking that alerts arrive: %w", err)
 		}
 		select {
@@ -279,12 +297,50 @@ func (j *Judge) Ready(ctx context.Context, source string) error {
 	}
 }
 
+// sent is a sentinel whose alert is to come.
+type sent struct {
+	at   time.Time // when it was triggered first
+	done time.Time // when it was triggered last
+	came chan struct{}
+}
+
+// trigger triggers a sentinel.
+func (j *Judge) trigger(ctx context.Context, trigger func(context.Context, string) error, nonce string) error {
+	err := trigger(ctx, nonce)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.sentinels[nonce]; s != nil {
+		s.done = time.Now()
+	}
+	return err
+}
+
+// compareClocks compares the clock of the Falco with this host's by a sentinel's
+// alert: its event was while the sentinel was triggered. The caller holds the
+// lock.
+func (j *Judge) compareClocks(a *alert.Alert, s *sent) {
+	if a.Source != "syscall" || a.Time.IsZero() || !j.set.Hosts[a.Hostname] {
+		return
+	}
+	j.clockKnown = true
+	j.set.Skew, j.set.Slack = 0, j.opts.ClockSlack
+	switch {
+	case a.Time.Before(s.at):
+		j.set.Skew = a.Time.Sub(s.at)
+	case a.Time.After(s.done):
+		j.set.Skew = a.Time.Sub(s.done)
+	}
+	if j.set.Skew != 0 {
+		j.set.Slack = max(j.opts.ClockSlack, s.done.Sub(s.at)) // it is known no better
+	}
+}
+
 func (j *Judge) listen() (nonce string, came <-chan struct{}) {
 	c := make(chan struct{})
 	nonce = newNonce()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.sentinels[nonce] = c
+	j.sentinels[nonce] = &sent{at: time.Now(), came: c}
 	return nonce, c
 }
 

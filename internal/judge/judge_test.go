@@ -322,3 +322,54 @@ func TestAdvice(t *testing.T) {
 		t.Errorf("advice to a slow one: %s", got)
 	}
 }
+
+// TestUntimely has an alert of the rule that is of the start of the action's
+// process.
+func TestUntimely(t *testing.T) {
+	begin := time.Now()
+	for _, tt := range []struct {
+		name     string
+		sentinel time.Duration // by how much its alert's time is off; 0 for no sentinel
+		at       time.Duration // of the alert, from the begin
+		want     Outcome
+		reason   string
+	}{
+		{"clocks agree", 1, -50 * time.Millisecond, Missed, "50ms before the action began, when its process was made ready"},
+		{"clocks agree, in time", 1, time.Millisecond, Detected, ""},
+		{"clocks differ", -time.Hour, -time.Hour, Detected, ""},
+		{"clocks differ, the start", -time.Hour, -time.Hour - time.Second, Missed, "1s before the action began"},
+		{"no sentinel", 0, -50 * time.Millisecond, Inconclusive, "unless the Falco's clock differs from this host's"},
+		{"no sentinel, the end", 0, 150 * time.Millisecond, Inconclusive, "50ms after the action had ended"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := &fakeSource{}
+			opts := Options{Hostnames: []string{"here"}, Grace: -1, Timeout: 50 * time.Millisecond}
+			if tt.sentinel != 0 {
+				opts.Sentinels = map[string]Sentinel{"syscall": {Trigger: func(_ context.Context, nonce string) error {
+					a := SentinelAlert(nonce, "here")
+					a.Time = a.Time.Add(tt.sentinel)
+					src.alert(a)
+					return nil
+				}}}
+			}
+			j := New(src, opts)
+			if err := j.Ready(t.Context(), "syscall"); err != nil {
+				t.Fatal(err)
+			}
+			p := j.Expect(Expectation{ID: id, Rules: is(rule)})
+			p.Started(4242)
+			a := envAlert(id)
+			a.Hostname, a.Source, a.Time = "here", "syscall", begin.Add(tt.at)
+			src.alert(a)
+			p.Ran(begin, begin.Add(100*time.Millisecond), nil)
+			p.Ended()
+			v, err := p.Wait(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Outcome != tt.want || !strings.Contains(v.Reason, tt.reason) {
+				t.Errorf("%v: %s; want %v: %s", v.Outcome, v.Reason, tt.want, tt.reason)
+			}
+		})
+	}
+}

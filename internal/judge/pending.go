@@ -103,6 +103,7 @@ type Pending struct {
 	ended    chan struct{}
 	isEnded  bool
 	alerts   []Attributed
+	untimely []Attributed // but for their times
 	possible []*alert.Alert
 	seen     map[string]bool
 	losses   []error
@@ -179,13 +180,34 @@ func (p *Pending) addPIDs(pids []int) {
 	}
 }
 
+// Ran tells when the action ran, by the clock of its own kernel: from its begin
+// to the end of its tree; and when its processes of the framework's program did
+// so. Until then, it is taken to run from Started on. Call it before Ended.
+func (p *Pending) Ran(start, end time.Time, processes []correlate.OwnProcess) {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	p.act.Start, p.act.End, p.act.Processes = start, end, processes
+	all := append(p.alerts, p.untimely...)
+	slices.SortStableFunc(all, func(a, b Attributed) int { return a.At.Compare(b.At) })
+	p.alerts, p.untimely = nil, nil
+	for _, a := range all {
+		if p.j.set.Timely(a.Alert, p.act) {
+			p.alerts = append(p.alerts, a)
+		} else {
+			p.untimely = append(p.untimely, a)
+		}
+	}
+}
+
 // Ended tells that the action has ended: all that it does has been done.
 func (p *Pending) Ended() {
 	p.j.mu.Lock()
 	defer p.j.mu.Unlock()
 	if !p.isEnded {
 		p.isEnded = true
-		p.act.End = time.Now()
+		if p.act.End.IsZero() {
+			p.act.End = time.Now()
+		}
 		close(p.ended)
 	}
 }
@@ -243,7 +265,7 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 	var nonce string
 	sentinel := p.j.opts.Sentinels[p.e.Source]
 	trigger := func() error {
-		if err := sentinel.Trigger(ctx, nonce); err != nil {
+		if err := p.j.trigger(ctx, sentinel.Trigger, nonce); err != nil {
 			return fmt.Errorf("waiting for alerts: %w", err)
 		}
 		return nil
@@ -343,6 +365,23 @@ func (p *Pending) unanswered() string {
 	return fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", sentinelRules[p.e.Source], p.j.opts.Timeout)
 }
 
+// wrongTime describes an alert of an expected rule that is the action's but for
+// its time, "" when there is none. The caller holds the lock.
+func (p *Pending) wrongTime() string {
+	i := slices.IndexFunc(p.untimely, func(a Attributed) bool { return p.e.Rules != nil && p.e.Rules(a.Alert.Rule) })
+	if i < 0 {
+		return ""
+	}
+	at := p.untimely[i].Alert.Time.Add(-p.j.set.Skew)
+	switch {
+	case at.Before(p.act.Start):
+		return fmt.Sprintf("an alert of the rule is of an event %v before the action began, when its process was made ready", p.act.Start.Sub(at).Round(time.Microsecond))
+	case at.After(p.act.End):
+		return fmt.Sprintf("an alert of the rule is of an event %v after the action had ended, when its changes were undone", at.Sub(p.act.End).Round(time.Microsecond))
+	}
+	return "an alert of the rule is of what the framework did in one of the action's processes, to prepare, start or end another or itself"
+}
+
 // Expected tells whether the verdict will be detected, whatever comes: an alert
 // that counts has arrived.
 func (p *Pending) Expected() bool {
@@ -398,6 +437,7 @@ func (p *Pending) decide(certain bool, doubt string) Verdict {
 		Alerts:   append([]Attributed(nil), p.alerts...),
 		Possible: append([]*alert.Alert(nil), p.possible...),
 	}
+	wrongTime := p.wrongTime()
 	switch {
 	case len(p.losses) > 0:
 		v.Reason = p.losses[0].Error()
@@ -414,6 +454,11 @@ func (p *Pending) decide(certain bool, doubt string) Verdict {
 		v.Reason = "an alert of the rule came that cannot be told from those of other actions that ran at the same time"
 	case len(v.Possible) > 0 && p.j.opts.Min > correlate.Time:
 		v.Reason = fmt.Sprintf("an alert of the rule came whose cause cannot be told but by its time; correlation by %s is required", p.j.opts.Min)
+	case wrongTime != "" && !p.j.clockKnown:
+		v.Reason = wrongTime + "; it does not count, unless the Falco's clock differs from this host's, which is not known"
+	case wrongTime != "" && certain:
+		v.Outcome, v.Certain = Missed, true
+		v.Reason = "everything that the action did has been judged, and no alert of the rule came that counts: " + wrongTime
 	case certain:
 		v.Outcome, v.Certain = Missed, true
 		v.Reason = "everything that the action did has been judged, and no alert of the rule came"
