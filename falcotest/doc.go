@@ -25,6 +25,12 @@
 // or inconclusive. They are kept apart everywhere: an action that did not run
 // is never reported as a rule that did not fire.
 //
+// # More
+//
+// Pages beside this package: JUDGES.md (who judges, and how to set it up), GATE.md
+// (baseline, what changed, coverage, reports). On the web they are at
+// https://github.com/falcotest/go-falcotest/tree/main/falcotest.
+//
 // # Settings
 //
 // Each setting is an option, here with its default in parentheses, and a
