@@ -4,8 +4,10 @@ package falcotest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +44,9 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reaching the Falco that judges: %w", err)
 	}
+	if advice := secretPath(sub.Address()); advice != "" {
+		t.Log(advice)
+	}
 	s.cluster.explainer = s.explainAudit
 	opts := judge.Options{
 		Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs(),
@@ -51,7 +56,28 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	return &remote{sub: sub, j: judge.New(sub, opts), cluster: s.cluster}, nil
 }
 
-func (r *remote) name() string { return falcoName(r.sub.Version(), r.sub.Address()) }
+func (r *remote) name() string { return falcoName(r.sub.Version(), withoutSecret(r.sub.Address())) }
+
+// secretPath advises to have a secret in the URL where alerts are taken by HTTP
+// and there is none.
+func secretPath(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+		return ""
+	}
+	u.Path, u.RawQuery = "/"+rand.Text(), ""
+	return fmt.Sprintf("whoever reaches %s can post alerts there. Put a secret into the path of FALCOTEST_FALCO, and have Falco post to it:\n  http_output:\n    enabled: true\n    url: %s", address, u)
+}
+
+// withoutSecret is the URL of a judge for reports: of one that takes alerts by
+// HTTP without its path.
+func withoutSecret(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return address
+	}
+	return u.Scheme + "://" + u.Host
+}
 
 // hostPIDs tells whether this process numbers processes as a Falco on the host
 // does: whether it is in the machine's first PID namespace, whose inode number

@@ -121,6 +121,7 @@ func embeddedCluster(ctx context.Context, webhook string) (*embeddedServer, erro
 		}
 	}
 	problem := func(err error) { each(func(c *cluster) { c.problem(err) }) }
+	refused := func(err error) { each(func(c *cluster) { c.refused(err) }) }
 	handle := func(e *audit.Event) { each(func(c *cluster) { c.handle(e) }) }
 	c := &embeddedServer{}
 	if webhook != "" {
@@ -132,7 +133,7 @@ func embeddedCluster(ctx context.Context, webhook string) (*embeddedServer, erro
 		c.forwarder = f
 	}
 	var err error
-	if c.Cluster, err = kube.Start(ctx, kube.Options{Handle: handle, Problem: problem}); err != nil {
+	if c.Cluster, err = kube.Start(ctx, kube.Options{Handle: handle, Problem: problem, Refused: refused}); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -165,7 +166,8 @@ type cluster struct {
 	// explainer is the engine that explains a miss.
 	explainer func() (*engine.Engine, error)
 
-	once     sync.Once
+	starting sync.Mutex
+	started  bool
 	err      error
 	embedded *embeddedServer // nil for a cluster that there is
 	config   *rest.Config    // to work with such a cluster
@@ -175,7 +177,8 @@ type cluster struct {
 	mu       sync.Mutex                // guards the writing of embedded, too, and its reading by flags
 	events   map[string][]*audit.Event // of the actions that run, by id
 	arrived  map[string]chan struct{}  // closed when the event of a marker came
-	problems []error
+	problems told                      // events that were lost
+	refusals told                      // requests that were no webhook's
 }
 
 func newCluster(settings Kubernetes) *cluster {
@@ -205,14 +208,22 @@ func isKubernetes(action string) bool { return strings.HasPrefix(action, "k8saud
 // existing tells whether the cluster is one that there is.
 func (c *cluster) existing() bool { return c.settings.Kubeconfig != "" || c.settings.Context != "" }
 
-// start makes sure that there is a cluster.
+// start makes sure that there is a cluster. What comes from the end of a
+// caller's context does not count for others.
 func (c *cluster) start(ctx context.Context) error {
-	c.once.Do(func() {
-		if c.err = c.connect(ctx); c.err == nil && c.settings.CreateNamespace {
-			c.err = c.createNamespace(ctx)
-		}
-	})
-	return c.err
+	c.starting.Lock()
+	defer c.starting.Unlock()
+	if c.started {
+		return c.err
+	}
+	err := c.connect(ctx)
+	if err == nil && c.settings.CreateNamespace {
+		err = c.createNamespace(ctx)
+	}
+	if err == nil || ctx.Err() == nil {
+		c.started, c.err = true, err
+	}
+	return err
 }
 
 func (c *cluster) connect(ctx context.Context) (err error) {
@@ -270,7 +281,7 @@ func (c *cluster) listen() error {
 		}
 		config = &tls.Config{Certificates: []tls.Certificate{pair}}
 	}
-	c.listener, err = audit.Listen(u.Host, config, audit.HandlerOptions{Handle: c.handle, Problem: c.problem, Token: q.Get("token")})
+	c.listener, err = audit.Listen(u.Host, config, audit.HandlerOptions{Handle: c.handle, Problem: c.problem, Refused: c.refused, Token: q.Get("token")})
 	return err
 }
 
@@ -332,7 +343,39 @@ func (c *cluster) handle(e *audit.Event) {
 func (c *cluster) problem(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.problems = append(c.problems, err)
+	c.problems.add(err)
+}
+
+func (c *cluster) refused(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusals.add(err)
+}
+
+// told is how often something happened, and how the last time.
+type told struct {
+	times int
+	last  error
+}
+
+func (t *told) add(err error) { t.times, t.last = t.times+1, err }
+
+// losses is how often events were lost so far.
+func (c *cluster) losses() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.problems.times
+}
+
+// refusal says what a miss may come from if the cluster's audit webhook is not
+// set up as it must be, or "".
+func (c *cluster) refusal() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refusals.times == 0 {
+		return ""
+	}
+	return fmt.Sprintf("requests to the endpoint for audit events were refused (%d, the last: %v): see that the cluster's audit webhook is set up for it", c.refusals.times, c.refusals.last)
 }
 
 // watch keeps the events of an action from now on, for an explanation.
@@ -443,9 +486,9 @@ func (c *cluster) askLast(ctx context.Context, nonce string) error {
 	return nil
 }
 
-// trouble says what makes it impossible to tell what did not happen, "" if
-// nothing does.
-func (c *cluster) trouble() string {
+// trouble says what makes it impossible to tell what did not happen since so
+// many losses, "" if nothing does.
+func (c *cluster) trouble(losses int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.embedded != nil {
@@ -453,8 +496,8 @@ func (c *cluster) trouble() string {
 			return err.Error()
 		}
 	}
-	if len(c.problems) > 0 {
-		return fmt.Sprintf("audit events were lost: %v", c.problems[0])
+	if c.problems.times > losses {
+		return fmt.Sprintf("audit events were lost: %v", c.problems.last)
 	}
 	return ""
 }
@@ -494,7 +537,11 @@ func (c *cluster) createNamespace(ctx context.Context) error {
 
 // close ends what the session had of the cluster.
 func (c *cluster) close() error {
-	c.once.Do(func() { c.err = errors.New("the session has ended") })
+	c.starting.Lock()
+	if !c.started {
+		c.started, c.err = true, errors.New("the session has ended")
+	}
+	c.starting.Unlock()
 	listening.Lock()
 	delete(listening.sessions, c)
 	listening.Unlock()

@@ -413,6 +413,7 @@ func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Resu
 		return v
 	}
 	defer leave()
+	r.lost = s.cluster.losses()
 	ended, v, w := s.conduct(ctx, sel, alone, r)
 	if ended == nil {
 		return v
@@ -530,7 +531,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Alerts = append(r.Alerts, a.Alert)
 	}
 	if sel.kubernetes() && v.Outcome != judge.Detected {
-		if trouble := s.cluster.trouble(); trouble != "" {
+		if trouble := s.cluster.trouble(r.lost); trouble != "" {
 			v.Outcome, v.Reason = judge.Inconclusive, trouble
 		}
 	}
@@ -559,6 +560,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		r.Outcome, r.Reason = Missed, v.Reason
 		if !v.Certain {
 			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
+		}
+		if r.Hint == "" && sel.kubernetes() {
+			r.Hint = s.cluster.refusal()
 		}
 	default:
 		r.Outcome, r.Reason = Inconclusive, v.Reason

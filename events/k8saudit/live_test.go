@@ -158,7 +158,7 @@ func TestLive(t *testing.T) {
 	if d := cmp.Diff(before, c.objects(t)); d != "" {
 		t.Errorf("what is in the cluster (-before +after):\n%s", d)
 	}
-	if n := c.Counts(); n.Refused != 0 || n.Broken != 0 {
+	if n := c.Counts(); n.Refused != 0 || n.Lost != 0 {
 		t.Errorf("counts %+v", n)
 	}
 }

@@ -33,9 +33,15 @@ type HandlerOptions struct {
 	// whoever sends faster than events are handled waits.
 	Handle func(*Event)
 
-	// Problem, if set, is told of each request that was refused and of each
-	// event that could not be read. Calls do not overlap.
+	// Problem, if set, is told of each request whose events were lost: for its
+	// size, or because they could not be read. Calls do not overlap.
 	Problem func(error)
+
+	// Refused, if set, is told of each request that was none of an audit
+	// webhook's: without the token, or of the wrong kind. Nothing was lost by
+	// it, or all of a webhook that is not set up as it must be. Calls do not
+	// overlap, nor with those of Problem.
+	Refused func(error)
 
 	// Token, if set, is the bearer token that requests must have. Without it,
 	// whoever can reach the endpoint can send events.
@@ -49,8 +55,8 @@ type HandlerOptions struct {
 type Counts struct {
 	Requests uint64 // answered, whether well or with an error
 	Events   uint64 // handled
-	Refused  uint64 // requests without the token, of the wrong kind or too large
-	Broken   uint64 // requests with malformed JSON, or with events that could not be read
+	Refused  uint64 // requests without the token or of the wrong kind
+	Lost     uint64 // requests that were too large, malformed, or with events that could not be read
 }
 
 // Handler takes audit events over HTTP: it is the receiving end of
@@ -99,14 +105,16 @@ func (h *Handler) count(f func(*Counts)) {
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, err := h.take(w, r)
+	told := h.opts.Problem
 	h.count(func(c *Counts) {
 		c.Requests++
 		switch {
 		case err == nil:
-		case status == http.StatusBadRequest:
-			c.Broken++
-		default:
+		case status == http.StatusUnauthorized, status == http.StatusMethodNotAllowed, status == http.StatusUnsupportedMediaType:
 			c.Refused++
+			told = h.opts.Refused
+		default:
+			c.Lost++
 		}
 	})
 	if err == nil {
@@ -114,10 +122,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Error(w, err.Error(), status)
-	if h.opts.Problem != nil {
+	if told != nil {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.opts.Problem(fmt.Errorf("audit events from %s: %w", r.RemoteAddr, err))
+		told(fmt.Errorf("audit events from %s: %w", r.RemoteAddr, err))
 	}
 }
 

@@ -165,8 +165,8 @@ func (f *Falco) start(ctx context.Context) error {
 		c.socket = socket
 	} else {
 		// The listener comes first: a Falco does not send again what it could
-		// not send.
-		sub, err := outputs.Open(ctx, "http://127.0.0.1:0/", f.opts.Outputs)
+		// not send. Nobody else knows the path.
+		sub, err := outputs.Open(ctx, "http://127.0.0.1:0/"+rand.Text(), f.opts.Outputs)
 		if err != nil {
 			return err
 		}

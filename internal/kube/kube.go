@@ -38,9 +38,9 @@ type Options struct {
 	// a client has read all of an answer, the events have been handled.
 	Handle func(*audit.Event)
 
-	// Problem, if set, is told of audit events that could not be read and of
-	// requests to the audit endpoint that were refused.
-	Problem func(error)
+	// Problem, if set, is told of audit events that were lost; Refused of
+	// requests to the audit endpoint that were none of the API server's.
+	Problem, Refused func(error)
 
 	// WebhookURL is where audit events go instead of Handle: the endpoint of a
 	// Falco's k8saudit plugin.
@@ -156,6 +156,7 @@ func (c *Cluster) startEndpoint(opts Options, ca *authority) error {
 	c.endpoint, err = audit.Listen("127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}}, audit.HandlerOptions{
 		Handle:  handle,
 		Problem: opts.Problem,
+		Refused: opts.Refused,
 		Token:   token,
 	})
 	if err != nil {

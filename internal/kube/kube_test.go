@@ -143,7 +143,7 @@ func TestCluster(t *testing.T) {
 
 	t.Run("events of others are refused", func(t *testing.T) {
 		before := c.Counts()
-		if before.Events == 0 || before.Refused != 0 || before.Broken != 0 {
+		if before.Events == 0 || before.Refused != 0 || before.Lost != 0 {
 			t.Errorf("counts %+v", before)
 		}
 	})

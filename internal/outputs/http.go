@@ -3,7 +3,9 @@
 package outputs
 
 import (
+	"cmp"
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,15 +15,16 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 const (
-	// maxConns bounds the connections of one listener. A Falco uses one.
+	// maxConns bounds the connections of one listener. A Falco uses one. Of more,
+	// the oldest that has brought no alert is closed: it may be a stranger's who
+	// would keep the Falco out, or hold a broken one's place.
 	maxConns = 256
 	// headerTimeout and bodyTimeout bound what a slow client may take.
 	headerTimeout = 10 * time.Second
@@ -38,6 +41,7 @@ type httpSource struct {
 	done chan struct{}
 
 	active sync.RWMutex // held for reading by each request
+	conns  connections
 }
 
 func openHTTP(ctx context.Context, u *url.URL, h *hub) (*httpSource, error) {
@@ -66,7 +70,6 @@ func openHTTP(ctx context.Context, u *url.URL, h *hub) (*httpSource, error) {
 	at := *u
 	at.Host = lis.Addr().String()
 	s.url = &at
-	lis = netutil.LimitListener(lis, maxConns)
 	if conf != nil {
 		lis = tls.NewListener(lis, conf)
 	}
@@ -76,6 +79,10 @@ func openHTTP(ctx context.Context, u *url.URL, h *hub) (*httpSource, error) {
 		ReadTimeout:       bodyTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0), // handshakes of strangers
+		ConnState:         s.changed,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
 	}
 	h.emit(Event{Kind: Connected})
 	go func() {
@@ -113,8 +120,8 @@ func serverTLS(u *url.URL) (*tls.Config, error) {
 func (s *httpSource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.active.RLock()
 	defer s.active.RUnlock()
-	if p := s.url.Path; p != "" && p != "/" && r.URL.Path != p {
-		http.Error(w, "alerts are taken at "+p, http.StatusNotFound)
+	if want := cmp.Or(s.url.Path, "/"); want != "/" && subtle.ConstantTimeCompare([]byte(r.URL.Path), []byte(want)) != 1 {
+		http.Error(w, "alerts are taken at another path", http.StatusNotFound)
 		return
 	}
 	if r.Method != http.MethodPost && r.Method != http.MethodPut {
@@ -140,8 +147,75 @@ func (s *httpSource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+		s.conns.proven(c)
+	}
 	s.hub.received(a)
 	w.WriteHeader(http.StatusOK)
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// changed keeps the connections within bounds.
+func (s *httpSource) changed(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if old := s.conns.add(c); old != nil {
+			// It may have been the Falco's, about to bring an alert.
+			s.hub.lost("more than %d connections are open at %s: the one from %s was closed before it brought an alert", maxConns, endpoint(s.url), old.RemoteAddr())
+			go old.Close() // by TLS it takes leave
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.conns.remove(c)
+	}
+}
+
+// connections are those that are open, the oldest first.
+type connections struct {
+	mu    sync.Mutex
+	open  []net.Conn
+	known map[net.Conn]bool // whether they have brought an alert
+}
+
+// add adds a connection, and returns the one to be closed for it, or nil.
+func (l *connections) add(c net.Conn) net.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil {
+		l.known = make(map[net.Conn]bool)
+	}
+	l.open = append(l.open, c)
+	l.known[c] = false
+	if len(l.open) <= maxConns {
+		return nil
+	}
+	i := max(0, slices.IndexFunc(l.open, func(c net.Conn) bool { return !l.known[c] }))
+	old := l.open[i]
+	l.drop(i)
+	return old
+}
+
+func (l *connections) drop(i int) {
+	delete(l.known, l.open[i])
+	l.open = slices.Delete(l.open, i, i+1)
+}
+
+// proven notes that a connection has brought an alert.
+func (l *connections) proven(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.known[c]; ok {
+		l.known[c] = true
+	}
+}
+
+func (l *connections) remove(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.open, c); i >= 0 {
+		l.drop(i)
+	}
 }
 
 func (s *httpSource) address() string { return s.url.String() }

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -353,6 +355,55 @@ func TestHTTP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Connections of strangers that do nothing do not keep the Falco's out; that one
+// of them was closed is told, since it may have been the Falco's.
+func TestHTTPIdleConnections(t *testing.T) {
+	s, err := Open(t.Context(), "http://127.0.0.1:0/secret", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	events := collect(s)
+	u, err := url.Parse(s.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	post := func() {
+		t.Helper()
+		res, err := client.Post(s.Address(), "application/json", strings.NewReader(`{"rule":"one","priority":"Info","time":"2026-11-22T23:14:05.5Z"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+	}
+	post()
+	next(t, events, Received)
+	for i := range maxConns + 50 {
+		c, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if i%2 == 0 {
+			c.Write([]byte("P")) // the beginning of a request
+		}
+	}
+	if ev := next(t, events, Lost); !strings.Contains(ev.Err.Error(), "closed before it brought an alert") {
+		t.Errorf("got %v", ev.Err)
+	}
+	post() // by the connection that is there
+	next(t, events, Received)
+	client.CloseIdleConnections()
+	post() // by a new one
+	next(t, events, Received)
 }
 
 func TestParseJSON(t *testing.T) {
