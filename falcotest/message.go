@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
 // message is what a person reads of a result that fails or skips a subtest: the
@@ -133,7 +135,11 @@ func (r *Result) nextLines(test string) []string {
 	switch {
 	case r.Hint != "":
 	case r.Outcome == Missed && r.Position.File != "":
-		lines = append(lines, fmt.Sprintf("mend the condition at %s, or the action if it no longer does what the rule is for", r.Position))
+		what, at := "the condition", r.Position
+		if c := r.falseClause(); c != nil {
+			what, at = "the clause", Position{File: c.Pos.File, Line: c.Pos.Line}
+		}
+		lines = append(lines, fmt.Sprintf("mend %s at %s, or the action if it no longer does what the rule is for", what, at))
 	case r.Outcome == Unexpected && r.Position.File != "":
 		lines = append(lines, fmt.Sprintf("mend the rule at %s, or what the test at %s expects", r.Position, r.Test))
 	case r.Outcome == TriggerFailed && r.Test != "":
@@ -146,9 +152,22 @@ func (r *Result) nextLines(test string) []string {
 		lines = append(lines, "see that the judge keeps up and stays alive, then run again")
 	}
 	if test != "" {
-		lines = append(lines, "run it alone: go test -v -run '"+runPattern(test)+"'")
+		lines = append(lines, "run it alone: go test -v -run '"+runPattern(test)+"' "+packageName())
 	}
 	return lines
+}
+
+// falseClause is the clause that kept the rule from firing, in a macro, a list or an
+// exception maybe; nil where that is not known.
+func (r *Result) falseClause() *filter.Clause {
+	if r.Outcome != Missed || r.Why == nil || r.Why.Condition == nil {
+		return nil
+	}
+	near := r.Why.Condition.Nearest
+	if near == nil || len(near.Clauses) == 0 || near.Clauses[0].Pos.File == "" {
+		return nil
+	}
+	return &near.Clauses[0]
 }
 
 // runPattern is the -run pattern that selects just the named test.

@@ -36,11 +36,8 @@ func (s *Session) report(test string, results []*Result, messages map[*Result]st
 			Correlation: r.Correlation, Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Reason: r.Reason,
 			File: r.Position.File, Line: r.Position.Line, Message: messages[r],
 		}
-		if r.Outcome == Missed && r.Why != nil && r.Why.Condition != nil {
-			if near := r.Why.Condition.Nearest; near != nil && len(near.Clauses) > 0 {
-				pos := near.Clauses[0].Pos
-				row.Clause = &report.Place{File: pos.File, Line: pos.Line, Column: pos.Column}
-			}
+		if c := r.falseClause(); c != nil {
+			row.Clause = &report.Place{File: c.Pos.File, Line: c.Pos.Line, Column: c.Pos.Column}
 		}
 		for i, a := range r.Alerts {
 			if i == maxAlerts {
