@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -145,6 +146,9 @@ func (r *Report) Text(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s; judged by %s\n", r.Totals(), r.Judge)
+	for _, line := range r.shared() {
+		fmt.Fprintf(&b, "%s\n", line)
+	}
 	for _, line := range r.unverified(12) {
 		fmt.Fprintf(&b, "%s\n", line)
 	}
@@ -189,6 +193,31 @@ func (r *Report) Summary(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// shared tells of each clause that kept several rules from firing, with the rules: of
+// a macro or a list that they have in common, most often.
+func (r *Report) shared() []string {
+	rules := map[Place][]string{}
+	var order []Place
+	for _, row := range r.Rows {
+		if row.Outcome != "missed" || row.Clause == nil || row.Rule == "" {
+			continue
+		}
+		if list := rules[*row.Clause]; !slices.Contains(list, row.Rule) {
+			if list == nil {
+				order = append(order, *row.Clause)
+			}
+			rules[*row.Clause] = append(list, row.Rule)
+		}
+	}
+	var lines []string
+	for _, p := range order {
+		if list := rules[p]; len(list) > 1 {
+			lines = append(lines, fmt.Sprintf("one clause keeps %d rules from firing, %s:%d: %s", len(list), p.File, p.Line, strings.Join(list, ", ")))
+		}
+	}
+	return lines
 }
 
 // unverified says which rules the run says nothing of, and how the clauses and the
@@ -261,7 +290,7 @@ func (r *Report) Markdown(w io.Writer) error {
 				cell(row.Action), row.Outcome, strings.TrimRight(strings.ReplaceAll(row.Message, "```", "'''"), "\n"))
 		}
 	}
-	for _, line := range r.unverified(len(r.Verdicts) + len(r.Uncovered)) {
+	for _, line := range append(r.shared(), r.unverified(len(r.Verdicts)+len(r.Uncovered))...) {
 		fmt.Fprintf(&b, "\n%s\n", cell(line))
 	}
 	for _, need := range r.Unmet {

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -34,9 +35,9 @@ func (d *Document) findings() []finding {
 			file, line, column := row.place()
 			switch row.Outcome {
 			case "missed", "unexpected":
-				list = append(list, finding{row.Outcome, "error", row.Message, row.Rule, file, line, column})
+				list = append(list, finding{row.Outcome, "error", cmp.Or(row.Message, row.headline()), row.Rule, file, line, column})
 			case "trigger failed", "inconclusive":
-				list = append(list, finding{strings.ReplaceAll(row.Outcome, " ", "-"), "warning", row.Message, row.Rule, file, line, column})
+				list = append(list, finding{strings.ReplaceAll(row.Outcome, " ", "-"), "warning", cmp.Or(row.Message, row.headline()), row.Rule, file, line, column})
 			}
 		}
 		for _, f := range r.Findings {
