@@ -47,8 +47,11 @@ func BPFProgramNotProfiled(h events.Helper) error {
 	pins.Pin(&program)
 	pins.Pin(&license)
 	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	for try := 0; errno == unix.EAGAIN && try < 5; try++ { // a signal came while the kernel looked at the program
+		fd, _, errno = unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	}
 	if errno != 0 {
-		return attempted(h, "loading a BPF program", errno, unix.EPERM, unix.ENOSYS, unix.EINVAL)
+		return attempted(h, "loading a BPF program", errno, unix.EPERM, unix.ENOSYS, unix.EINVAL, unix.EAGAIN)
 	}
 	return unix.Close(int(fd))
 }

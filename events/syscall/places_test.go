@@ -58,7 +58,7 @@ func TestHere(t *testing.T) {
 	if *hereFile == "" {
 		t.Skip("this is a part of TestPlaces")
 	}
-	s := falcotest.Start(t, strictest(t).option(), falcotest.WithDisabledActions())
+	s := falcotest.Start(t, strictest(t).option(), falcotest.WithDisabledActions(), falcotest.WithActionDeadline(3*time.Minute))
 	actions := append(actionNames(), nothings...)
 	if *hereOnly != "" {
 		actions = strings.Split(*hereOnly, ",")
@@ -190,7 +190,7 @@ func (at *atPlace) run(t *testing.T, engine *container.Engine) {
 	var output bytes.Buffer
 	file := filepath.Join(shared, "outcomes.json")
 	c := places.Command{
-		Args: []string{"-test.run=^TestHere$", "-test.v", "-test.timeout=4m", "-here=" + file, "-only=" + strings.Join(at.only, ",")},
+		Args: []string{"-test.run=^TestHere$", "-test.v", "-test.timeout=8m", "-here=" + file, "-only=" + strings.Join(at.only, ",")},
 		Env:  []string{"CI=", "FALCOTEST_STRICT=0"},
 		Dir:  dir, Shared: shared, Output: &output,
 	}
@@ -203,7 +203,7 @@ func (at *atPlace) run(t *testing.T, engine *container.Engine) {
 		c.Env = append(c.Env, "FALCO_TESTDATA="+data)
 		c.Mounts = []string{data + ":" + data + ":ro"}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
 	started := time.Now()
 	at.err = at.place.Run(ctx, engine, c)
