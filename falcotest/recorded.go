@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/input"
 )
 
 // auditEngine judges the recorded events of test files.
@@ -40,7 +40,7 @@ func (s *Session) judgeEvents(_ context.Context, sel selected) ([]*Alert, *engin
 	name := sel.test.Pos.String()
 	var in io.Reader = bytes.NewReader(sel.test.Events)
 	if sel.test.EventsFile != "" {
-		f, err := os.Open(sel.test.EventsFile)
+		f, err := input.Open(sel.test.EventsFile)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening recorded audit events: %w", err)
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/expect"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/input"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/testfile"
 )
@@ -193,7 +194,7 @@ func unreadable(p *Replayed, err error) string {
 // explained by the evaluator, which is returned in the error's absence and else.
 func (r *replayer) judge(ctx context.Context, file string, observe func(*engine.Evaluator)) (*Replayed, error) {
 	p := &Replayed{file: file, r: r}
-	f, err := os.Open(file)
+	f, err := input.Open(file)
 	if err != nil {
 		return p, fmt.Errorf("opening a recording: %w", err)
 	}

@@ -129,8 +129,11 @@ type Child struct {
 
 	mu   sync.Mutex
 	pids []int
-	log  []Record
-	runs []Window
+	log  []Record // the end of it
+
+	logSize int // of log, in bytes
+	leftOut int // how many entries came before
+	runs    []Window
 
 	ready   chan struct{} // closed when its program is prepared
 	report  chan *report  // one, when it reports
@@ -269,12 +272,7 @@ func (c *Child) read() {
 		switch m.Type {
 		case typeLog:
 			if m.Log != nil {
-				c.mu.Lock()
-				c.log = append(c.log, *m.Log)
-				c.mu.Unlock()
-				if c.spec.Log != nil {
-					c.spec.Log(*m.Log)
-				}
+				c.keep(*m.Log)
 			}
 		case typeJournal:
 			ack := message{Type: typeAck}
@@ -520,6 +518,10 @@ func (c *Child) complete(res *Result, died bool) (ended string) {
 	res.PIDs = slices.Sorted(maps.Keys(pids))
 	res.Windows = slices.Clone(c.runs)
 	res.Log = slices.Clone(c.log)
+	if c.leftOut > 0 {
+		left := Record{Time: res.Log[0].Time, Level: logrus.InfoLevel.String(), Message: fmt.Sprintf("%d entries before these are left out", c.leftOut)}
+		res.Log = append([]Record{left}, res.Log...)
+	}
 	if c.t.Output != nil {
 		res.Output = c.t.Output()
 	}
@@ -534,13 +536,51 @@ func (c *Child) exhausted() error {
 }
 
 func (c *Child) note(level logrus.Level, text string) {
-	r := Record{Time: time.Now(), Level: level.String(), Message: text}
+	c.keep(Record{Time: time.Now(), Level: level.String(), Message: text})
+}
+
+// maxLog bounds what is kept of an action's log: its end, so many bytes; and of
+// one entry.
+const (
+	maxLog   = 1 << 20
+	maxEntry = 64 << 10
+)
+
+// keep keeps a log entry for the result, and passes it on.
+func (c *Child) keep(r Record) {
+	r.Message = cutEntry(r.Message)
+	for name, value := range r.Fields {
+		r.Fields[name] = cutEntry(value)
+	}
 	c.mu.Lock()
 	c.log = append(c.log, r)
+	c.logSize += r.size()
+	for c.logSize > maxLog && len(c.log) > 1 {
+		c.logSize -= c.log[0].size()
+		c.log[0] = Record{}
+		c.log = c.log[1:]
+		c.leftOut++
+	}
 	c.mu.Unlock()
 	if c.spec.Log != nil {
 		c.spec.Log(r)
 	}
+}
+
+func cutEntry(text string) string {
+	if over := len(text) - maxEntry; over > 0 {
+		return fmt.Sprintf("%s… and %d bytes more", strings.ToValidUTF8(text[:maxEntry], ""), over)
+	}
+	return text
+}
+
+// size is about how much memory a record takes.
+func (r Record) size() int {
+	n := 64 + len(r.Message)
+	for name, value := range r.Fields {
+		n += 32 + len(name) + len(value)
+	}
+	return n
 }
 
 // end lets the process go, kills it when it does not, and waits until it is

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // executable returns a path of the running executable that gives the process
@@ -40,6 +41,7 @@ func newSession(cmd *exec.Cmd) {
 // proc is what /proc tells of a process.
 type proc struct {
 	pid, ppid, session int
+	start              uint64 // as journal.StartOf has it
 }
 
 // processes returns all processes but zombies.
@@ -62,12 +64,13 @@ func processes() []proc {
 		}
 		// The second field, in parentheses, may hold anything.
 		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		if len(fields) < 4 || fields[0] == "Z" || fields[0] == "X" {
+		if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
 			continue
 		}
 		p := proc{pid: pid}
 		p.ppid, _ = strconv.Atoi(fields[1])
 		p.session, _ = strconv.Atoi(fields[3])
+		p.start, _ = strconv.ParseUint(fields[19], 10, 64)
 		list = append(list, p)
 	}
 	return list
@@ -103,7 +106,7 @@ func killDescendants(pid int, id string, byID bool) []int {
 			if !doomed[p.pid] || p.pid == pid || p.pid == own {
 				continue
 			}
-			if unix.Kill(p.pid, unix.SIGKILL) == nil {
+			if hit, _ := journal.KillProcess(p.pid, p.start); hit {
 				found = true
 				if !slices.Contains(killed, p.pid) {
 					killed = append(killed, p.pid)

@@ -27,7 +27,8 @@ func (op Op) undoSystem() error {
 		}
 		return err
 	case Kill:
-		return kill(op.PID, op.Start)
+		_, err := KillProcess(op.PID, op.Start)
+		return err
 	}
 	return errors.ErrUnsupported
 }
@@ -114,24 +115,31 @@ func StartOf(pid int) (uint64, error) {
 	return strconv.ParseUint(fields[19], 10, 64)
 }
 
-func kill(pid int, start uint64) error {
-	// The handle makes sure that the number is not given to another process
-	// between the look and the signal.
+// KillProcess kills the process of that number that started then, and tells
+// whether there was one. Another that has its number since is not hit: the
+// handle makes sure that the number is not given to another process between the
+// look and the signal.
+func KillProcess(pid int, start uint64) (bool, error) {
+	signal := func() error { return unix.Kill(pid, unix.SIGKILL) }
 	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
+	switch {
+	case err == nil:
+		defer unix.Close(fd)
+		signal = func() error { return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) }
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM): // an old kernel, or a filter of calls
+	case errors.Is(err, unix.ESRCH):
+		return false, nil
+	default:
+		return false, err
 	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
 	if now, err := StartOf(pid); err != nil || now != start {
-		return nil
+		return false, nil
 	}
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return err
+	err = signal()
+	if errors.Is(err, unix.ESRCH) {
+		return false, nil
 	}
-	return nil
+	return err == nil, err
 }
 
 // removeInterface asks the kernel by netlink to remove a network interface.

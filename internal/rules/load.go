@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/input"
 )
 
 // maxFile is how large a rules file may be, in bytes. The largest of the
@@ -63,7 +64,7 @@ func Load(ctx context.Context, names []string, opts Options) (*Set, error) {
 }
 
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := input.Open(name)
 	if err != nil {
 		return nil, cause(err)
 	}

@@ -281,3 +281,14 @@ func TestHostile(t *testing.T) {
 		}
 	}
 }
+
+// What is no file, and would be waited for or read for ever, is told at once.
+func TestLoadNoFile(t *testing.T) {
+	if _, err := os.Stat("/dev/zero"); err != nil {
+		t.Skip(err)
+	}
+	_, err := Load(t.Context(), []string{"/dev/zero"}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "it is not a regular file") {
+		t.Errorf("got %v", err)
+	}
+}
