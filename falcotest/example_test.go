@@ -51,6 +51,8 @@ func ExampleOutcome() {
 	// Output:
 	// detected
 	// missed
+	// silent
+	// unexpected
 	// skipped
 	// trigger failed
 	// inconclusive
