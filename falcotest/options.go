@@ -57,8 +57,10 @@ type falcoConfig struct {
 }
 
 // WithRules names the rules files under test, by glob patterns relative to the
-// test's folder; a folder stands for the .yaml files in it. They are loaded in
-// the order given, those of one pattern by name. Default: rules/*.yaml, else
+// test's folder; a folder stands for the .yaml and .yml files in it, and a glob
+// for those that it matches; what else is there is left out, with a warning. They
+// are loaded in the order given, those of one pattern by name, where x.local.yaml
+// comes after x.yaml. Default: rules/*.yaml, else
 // what Falco itself loads by default from /etc/falco.
 func WithRules(globs ...string) Option {
 	return func(c *settings) { c.rules = append(c.rules, globs...) }

@@ -157,8 +157,7 @@ var auditFields = []fieldDef{
 	// The plugin looks for sourceIPs among the rules of a role, so that the
 	// field practically never has a value.
 	indexed("ka.sourceips", ruleValues("sourceIPs")),
-	// It takes an index, though it is no list, and does not look at it.
-	{name: "ka.cluster.name", typ: filter.CharBuf, arg: indexArgument, get: text("ka.cluster.name", "annotations", "cluster_name").get},
+	text("ka.cluster.name", "annotations", "cluster_name"),
 }
 
 // containerFields are the fields of one of a pod's lists of containers.

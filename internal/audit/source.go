@@ -75,7 +75,7 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 }
 
 func wrongArgument(format string, args ...any) error {
-	return &filter.ArgumentError{Err: fmt.Errorf(format, args...)}
+	return &filter.ArgumentError{Err: fmt.Errorf(format, args...), Plugin: true}
 }
 
 var byName = func() map[string]*fieldDef {

@@ -168,3 +168,33 @@ func TestEvaluationDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for events that do not alert, want none", n)
 	}
 }
+
+// TestForeignPlugins loads rules with fields of plugins that are not here: such a
+// rule is not supported, and the others are.
+func TestForeignPlugins(t *testing.T) {
+	set := load(t, `
+- rule: pod
+  desc: d
+  condition: evt.type = open and not k8smeta.pod.name startswith x and tolower(json.value[/a/b]) = val(proc.name)
+  output: o %k8smeta.ns.name %toupper(krsi.x)
+  priority: INFO
+- rule: other
+  desc: d
+  condition: evt.type = open
+  output: o %user.name[uid] %proc.name[pid] %container.id[host] %proc.aname[x]
+  priority: INFO
+`)
+	e := newEngine(t, set, Options{})
+	if status, reason := e.Status("pod"); status != Unsupported || !strings.Contains(reason, "the plugin k8smeta") {
+		t.Errorf("got %v: %s", status, reason)
+	}
+	if status, reason := e.Status("other"); status != Evaluated {
+		t.Errorf("got %v: %s", status, reason)
+	}
+	ev := sampleEvent()
+	ev.Type = event.SysOpen
+	alerts := evaluate(e, ev)
+	if len(alerts) != 1 || !strings.Contains(alerts[0].Output, "[uid]") || !strings.Contains(alerts[0].Output, "[pid] host[host]") || !strings.Contains(alerts[0].Output, "[x] container_id=") {
+		t.Errorf("got %v", alerts)
+	}
+}

@@ -140,7 +140,7 @@ func (s *scanner) scalar(c *scalar) {
 				}
 				continue
 			}
-			s.pos++
+			s.next()
 			if !isBlank(b) {
 				solid = len(c.value) + s.pos - chunk
 			}

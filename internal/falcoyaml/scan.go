@@ -89,6 +89,7 @@ type scanner struct {
 	pos       int
 	lineStart int
 	lines     []int
+	past      int  // how much was read past the end
 	lineEnd   byte // the byte that ends lines: that of the first line end
 
 	tokens []token
@@ -117,6 +118,8 @@ func (s *scanner) fail(pos int, hint, format string, args ...any) {
 	line, column := f.Position(pos)
 	if s.ended && pos == len(s.text) {
 		column = 1 // as yaml-cpp has it
+	} else if pos == len(s.text) {
+		column += s.past
 	}
 	panic(&Error{Line: line, Column: column, Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
@@ -137,6 +140,7 @@ func (s *scanner) column() int { return s.pos - s.lineStart }
 func (s *scanner) next() byte {
 	c := s.at(0)
 	if !s.more() {
+		s.past++
 		return c
 	}
 	s.pos++
@@ -146,7 +150,7 @@ func (s *scanner) next() byte {
 			s.lineEnd = '\r'
 		}
 	}
-	if c == s.lineEnd && c != 0 {
+	if c == s.lineEnd { // before the first line end, a zero byte is one
 		s.lineStart = s.pos
 		s.lines = append(s.lines, s.pos)
 	}

@@ -202,6 +202,11 @@ func (c *Compiler) check(e *Expr, r *Result) (int32, error) {
 		return 0, err
 	}
 	if left < 0 { // of a plugin that is not here: nothing to type
+		if e.Right != nil && !e.Right.Const {
+			if _, err := c.operand(e.Right, r); err != nil {
+				return 0, err
+			}
+		}
 		return c.never(), nil
 	}
 	s := &c.prog.slots[left]
@@ -281,7 +286,7 @@ func (c *Compiler) checkConst(e *Expr, ck check, r *Result) (int32, error) {
 		if err != nil {
 			return 0, errorAt(e.Text, e.Right.offs[i], "%s is of type %s: %w", e.Left, typeName(s), err)
 		}
-		if s.name == "evt.type" && c.types != nil && !c.types[text] {
+		if c.types != nil && !c.types[text] && c.field(ck.left).Name == "evt.type" {
 			err := errorAt(e.Text, e.Right.offs[i], "unknown event type %s", text)
 			err.UnknownField = true
 			if near := spelling.Nearest(text, c.typeNames()); near != "" {

@@ -17,21 +17,26 @@ type TypeSet struct {
 // To an 'and' belong the types that all its parts can be true for, to an 'or'
 // those that any of them can be. A check of anything else can be true for all
 // types, and so can its negation: negations are pushed down to the checks.
-func EventTypes(e *Expr) TypeSet { return eventTypes(e, false) }
+func EventTypes(e *Expr) TypeSet {
+	return eventTypes(e, false, func(name string) string { return name })
+}
 
-func eventTypes(e *Expr, negated bool) TypeSet {
+// EventKinds is like EventTypes, with types by the names that kind gives them.
+func EventKinds(e *Expr, kind func(name string) string) TypeSet { return eventTypes(e, false, kind) }
+
+func eventTypes(e *Expr, negated bool, kind func(string) string) TypeSet {
 	switch e.Kind {
 	case Not:
-		return eventTypes(e.Children[0], !negated)
+		return eventTypes(e.Children[0], !negated, kind)
 	case Macro:
 		if len(e.Children) == 0 {
 			return TypeSet{allBut: true}
 		}
-		return eventTypes(e.Children[0], negated)
+		return eventTypes(e.Children[0], negated, kind)
 	case And, Or:
-		s := eventTypes(e.Children[0], negated)
+		s := eventTypes(e.Children[0], negated, kind)
 		for _, c := range e.Children[1:] {
-			t := eventTypes(c, negated)
+			t := eventTypes(c, negated, kind)
 			if (e.Kind == And) != negated {
 				s = s.intersect(t)
 			} else {
@@ -52,7 +57,7 @@ func eventTypes(e *Expr, negated bool) TypeSet {
 		}
 		s := TypeSet{names: map[string]bool{}, allBut: negated != (e.Op == OpNe)}
 		for _, v := range e.Right.Values {
-			s.names[v] = true
+			s.names[kind(v)] = true
 		}
 		return s
 	}
@@ -75,7 +80,7 @@ func CheckEventTypes(e *Expr) error {
 			return true // Falco does not look for types here
 		}
 		switch {
-		case e.Left.Func != "" && isEventType(e.Left.field()):
+		case e.Left.Func != "" && isEventType(e.Left.Innermost()):
 			err = errorAt(e.Text, e.Left.Off, "%s: Falco takes no transformer around evt.type, it must know which events to listen to", e.Left)
 		case isEventType(e.Left) && e.Right != nil && !e.Right.Const:
 			err = errorAt(e.Text, e.Right.Off, "%s cannot be compared with a field: Falco must know which events to listen to", e.Left)
@@ -88,8 +93,8 @@ func CheckEventTypes(e *Expr) error {
 	return nil
 }
 
-// field is the field that an operand is of, without its transformers.
-func (o *Operand) field() *Operand {
+// Innermost is the field that an operand is of, without its transformers.
+func (o *Operand) Innermost() *Operand {
 	for o.Func != "" {
 		o = o.Args[0]
 	}

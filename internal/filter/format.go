@@ -54,6 +54,9 @@ func formatField(src Source, s string) (FormatPart, string, error) {
 		part.Width = min(part.Width*10+int(s[0]-'0'), 1<<20)
 		s = s[1:]
 	}
+	if s == "" && part.Width > 0 {
+		return part, "", fmt.Errorf("the output ends with a number behind a %%")
+	}
 	var funcs []string
 next:
 	for _, t := range transformers {
@@ -78,7 +81,7 @@ next:
 		}
 		s = s[1:]
 		var ok bool
-		if t, list, ok = transformType(funcs[i], t, list); !ok || field.NoTransform {
+		if t, list, ok = transformType(funcs[i], t, list); (!ok || field.NoTransform) && !field.Foreign {
 			return part, "", fmt.Errorf("%s() does not take %s of type %s", funcs[i], o, field.Type)
 		}
 		o = &Operand{Func: funcs[i], Args: []*Operand{o}}
@@ -124,7 +127,9 @@ func longestField(src Source, s string) (*Operand, *Field, int, error) {
 			}
 		}
 		field, err := src.Field(name, "", false)
-		if err != nil {
+		var wrong *ArgumentError
+		isArgument := errors.As(err, &wrong)
+		if err != nil && !isArgument {
 			if first == nil {
 				first = err
 			}
@@ -133,13 +138,16 @@ func longestField(src Source, s string) (*Operand, *Field, int, error) {
 			}
 			continue
 		}
-		if field.Plugin {
+		if err == nil && field.Plugin || isArgument && wrong.Plugin {
 			word, _, _ := strings.Cut(s, " ")
-			if i := strings.IndexByte(word, '['); i == n {
+			if i := strings.IndexByte(word, '['); i > n {
+				return nil, nil, 0, &UnknownFieldError{fmt.Errorf("no field of a plugin begins '%%%s': put a blank behind %s", cutText(word), name)}
+			} else if i == n {
 				return nil, nil, 0, fmt.Errorf("the brackets behind %s are not closed before a blank", name)
-			} else if i > n {
-				return nil, nil, 0, fmt.Errorf("no field of a plugin begins '%%%s': put a blank behind %s", cutText(word), name)
 			}
+		}
+		if err != nil {
+			return nil, nil, 0, err
 		}
 		return &Operand{Field: name}, field, n, nil
 	}

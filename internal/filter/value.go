@@ -104,7 +104,10 @@ type Field struct {
 
 // ArgumentError says that a field's argument is wrong. Falco then refuses an
 // output; of other fields it takes the name alone, and the brackets for text.
-type ArgumentError struct{ Err error }
+type ArgumentError struct {
+	Err    error
+	Plugin bool // the field is one of a plugin
+}
 
 func (e *ArgumentError) Error() string { return e.Err.Error() }
 func (e *ArgumentError) Unwrap() error { return e.Err }
@@ -125,4 +128,14 @@ type Source interface {
 // The events of other sources are all of one kind.
 type EventTyper interface {
 	EventTypes() []string
+}
+
+// EventCounter is implemented by a source that can tell how many kinds of events
+// the types of a set stand for to Falco: entering a call and leaving it are two,
+// and older versions of an event more.
+type EventCounter interface {
+	// EventKind returns the name that types have in those sets: calls that are
+	// reported with their number alone are all of one kind.
+	EventKind(name string) string
+	CountEvents(kinds TypeSet) int
 }

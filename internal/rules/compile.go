@@ -227,12 +227,26 @@ func (l *loader) compileRule(u *rule, c *filter.Compiler) *Rule {
 		}
 	}
 	r.EventTypes = filter.EventTypes(r.Expr)
-	if _, typed := src.(filter.EventTyper); typed && u.warnEventTypes && (r.EventTypes.Unbounded() || len(r.EventTypes.Listed()) == 0) {
+	if u.warnEventTypes && tooManyTypes(src, r) {
 		l.warnings = append(l.warnings, l.problem(NoEventType, u.pos, item, "the rule matches too many evt.type values, which costs much time").
 			hint("add a check of evt.type to the condition, e.g. evt.type in (open, openat, openat2)"))
 	}
 	r.Fields, r.Operators = fieldsAndOperators(r.Expr)
 	return r
+}
+
+// tooManyTypes tells whether Falco finds that a rule matches too many types of
+// events, or none.
+func tooManyTypes(src filter.Source, r *Rule) bool {
+	const most = 100
+	if _, typed := src.(filter.EventTyper); !typed {
+		return false
+	}
+	if c, ok := src.(filter.EventCounter); ok {
+		n := c.CountEvents(filter.EventKinds(r.Expr, c.EventKind))
+		return n == 0 || n > most
+	}
+	return r.EventTypes.Unbounded() || len(r.EventTypes.Listed()) == 0
 }
 
 // compileOutput parses the rule's output, and tells whether to go on.
@@ -337,6 +351,11 @@ var deprecatedFields = []struct{ name, hint string }{
 
 const latencyHint = "there are no enter events any more, so no event has it"
 
+// unsafeNA tells whether Falco warns of comparing a field with <NA>.
+func unsafeNA(field string) bool {
+	return strings.HasPrefix(field, "ka.") || strings.HasPrefix(field, "jevt.")
+}
+
 // warnOfCondition notes what Falco warns of in a condition.
 func (l *loader) warnOfCondition(u *rule, e *filter.Expr, item string) {
 	unsafe := false
@@ -361,7 +380,7 @@ func (l *loader) warnOfCondition(u *rule, e *filter.Expr, item string) {
 				}
 			})
 			if !unsafe && e.Right != nil && e.Right.Const && slices.Contains(e.Right.Values, "<NA>") &&
-				(strings.HasPrefix(e.Left.Field, "ka.") || strings.HasPrefix(e.Left.Field, "jevt.")) {
+				unsafeNA(e.Left.Innermost().Field) {
 				switch e.Op {
 				case filter.OpEq, filter.OpEqEq, filter.OpNe, filter.OpIn, filter.OpIntersects, filter.OpPMatch:
 					unsafe = true

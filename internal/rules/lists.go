@@ -105,13 +105,15 @@ func (l *list) put(t *filter.Text, longest int) (out *filter.Text, used bool) {
 		if start > 0 {
 			out.WriteFixed(" ", name)
 		}
-		for k, it := range l.resolved {
+		empty := true
+		for _, it := range l.resolved {
 			pos := it.pos
 			pos.In = in
-			if k > 0 {
+			if !empty {
 				out.WriteFixed(", ", pos)
 			}
 			out.WriteFixed(quote(it.text), pos)
+			empty = empty && it.text == ""
 			if out.Len() > longest {
 				return out, true
 			}
@@ -133,7 +135,7 @@ func (l *list) empty() bool {
 			return false
 		}
 	}
-	return len(l.resolved) < 2
+	return true
 }
 
 // quote puts an item with blanks into quotes, unless it has some.

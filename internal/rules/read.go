@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,6 +34,14 @@ func (r *reader) read() {
 		return
 	}
 	for _, root := range r.file.Documents {
+		if key := oddKey(root); key != nil {
+			p := r.fail(key, "a key must be a word, not a list or a mapping")
+			p.Code = ErrYAMLParse
+			r.add(key, p.hint("put text that begins with [ or { into quotes"))
+			return
+		}
+	}
+	for _, root := range r.file.Documents {
 		r.item = ""
 		if root.Kind != falcoyaml.Sequence {
 			r.add(root, r.fail(root, "the file is no list of rules, macros and lists").hint("a rules file is a list of items that begin with '- rule:', '- macro:' or '- list:'"))
@@ -56,6 +65,41 @@ func (r *reader) read() {
 		r.remark(r.file.position(off), "Falco reads the file up to here only: a document before this is empty").
 			hint("nothing from here on is loaded: take out the '---' that has nothing, or only a comment, between it and the next")
 	}
+}
+
+// oddKey finds a key that is a collection, in those mappings where Falco stumbles
+// over it: it compares items, and what is known of them, with a schema first.
+func oddKey(root *falcoyaml.Node) *falcoyaml.Node {
+	key := func(n *falcoyaml.Node) *falcoyaml.Node {
+		for i := 0; n != nil && n.Kind == falcoyaml.Map && i < len(n.Items); i += 2 {
+			if k := n.Items[i].Kind; k == falcoyaml.Sequence || k == falcoyaml.Map {
+				return n.Items[i]
+			}
+		}
+		return nil
+	}
+	var within func(list *falcoyaml.Node, below ...string) *falcoyaml.Node
+	within = func(list *falcoyaml.Node, below ...string) *falcoyaml.Node {
+		if list == nil || list.Kind != falcoyaml.Sequence {
+			return nil
+		}
+		for _, n := range list.Items {
+			if k := cmp.Or(key(n), key(n.Get("override"))); k != nil {
+				return k
+			}
+			for _, name := range below {
+				var next []string
+				if name == "required_plugin_versions" {
+					next = []string{"alternatives"}
+				}
+				if k := within(n.Get(name), next...); k != nil {
+					return k
+				}
+			}
+		}
+		return nil
+	}
+	return within(root, "exceptions", "required_plugin_versions")
 }
 
 // yamlProblem says why a file could not be parsed.

@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,18 +15,29 @@ const EngineVersion = "0.58.0"
 
 type version struct{ major, minor, patch uint64 }
 
-// parseVersion reads x.y.z; what follows z is not looked at.
+// parseVersion reads x.y.z as sscanf does: blanks and a sign may stand before each
+// number, one that does not fit is cut to 32 bits, and what follows z is not
+// looked at.
 func parseVersion(s string) (version, bool) {
 	var v version
 	for i, p := range []*uint64{&v.major, &v.minor, &v.patch} {
+		s = strings.TrimLeft(s, " \t\n\v\f\r")
+		negative := strings.HasPrefix(s, "-")
+		if negative || strings.HasPrefix(s, "+") {
+			s = s[1:]
+		}
 		n := 0
 		for n < len(s) && s[n] >= '0' && s[n] <= '9' {
 			n++
 		}
-		u, err := strconv.ParseUint(s[:n], 10, 32)
-		if err != nil {
+		u, err := strconv.ParseUint(s[:n], 10, 64) // the largest there is, where it does not fit
+		if n == 0 || err != nil && !errors.Is(err, strconv.ErrRange) {
 			return v, false
 		}
+		if negative && err == nil {
+			u = -u
+		}
+		u = uint64(uint32(u))
 		*p, s = u, s[n:]
 		if i < 2 {
 			rest, ok := strings.CutPrefix(s, ".")
