@@ -167,3 +167,18 @@ func parseHosts(text string) map[netip.Addr][]string {
 	}
 	return m
 }
+
+// Interfaces are the addresses of this machine's network interfaces.
+func Interfaces() []netip.Prefix {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Prefix
+	for _, i := range list {
+		if p, err := netip.ParsePrefix(i.String()); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
