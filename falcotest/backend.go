@@ -24,8 +24,13 @@ func openBackend(ctx context.Context, t testing.TB, s *Session) (backend, error)
 	if err := s.cfg.checkScheme(); err != nil {
 		return nil, err
 	}
-	if strings.HasPrefix(s.cfg.falco, "builtin:") {
+	switch {
+	case strings.HasPrefix(s.cfg.falco, "builtin:"):
 		return openBuiltin(ctx, s)
+	case strings.HasPrefix(s.cfg.falco, "replay:"):
+		return openReplay(ctx, t, s)
+	case s.cfg.record != "":
+		return nil, fmt.Errorf("recording the actions: the judge %s sees them itself, and nothing traces them here: let builtin: or replay: judge", s.cfg.falco)
 	}
 	if strings.HasPrefix(s.cfg.falco, "exec:") {
 		return openExec(ctx, t, s)

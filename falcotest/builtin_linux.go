@@ -32,6 +32,10 @@ type builtin struct {
 	host   string
 
 	cluster *cluster
+
+	// settled waits until what was traced is judged; nil when that is done as it
+	// happens.
+	settled func(context.Context) error
 }
 
 func openBuiltin(ctx context.Context, s *Session) (backend, error) {
@@ -72,7 +76,12 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 
 // sentinel publishes the sentinel's alert behind all that the action caused:
 // its tree has ended, and its events were evaluated as they happened.
-func (b *builtin) sentinel(_ context.Context, nonce string) error {
+func (b *builtin) sentinel(ctx context.Context, nonce string) error {
+	if b.settled != nil {
+		if err := b.settled(ctx); err != nil {
+			return err
+		}
+	}
 	b.server.Publish(judge.SentinelAlert(nonce, b.host))
 	return nil
 }

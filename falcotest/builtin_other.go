@@ -7,6 +7,7 @@ package falcotest
 import (
 	"context"
 	"errors"
+	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/engine"
 )
@@ -15,6 +16,8 @@ import (
 var errNoTracing = errors.New("the built-in engine needs Linux on amd64 or arm64: it traces the actions' system calls")
 
 func openBuiltin(context.Context, *Session) (backend, error) { return nil, errNoTracing }
+
+func openReplay(context.Context, testing.TB, *Session) (backend, error) { return nil, errNoTracing }
 
 // explainAgain explains nothing: there is no built-in engine here.
 func (s *Session) explainAgain(_ context.Context, r *Result, _ selected) {

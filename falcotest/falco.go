@@ -140,31 +140,11 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
-	files, err := absolute(s.files)
+	opts, err := s.falcoOptions(path)
 	if err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
-	extra, err := absolute(s.cfg.falcoCfg.rules)
-	if err != nil {
-		return nil, fmt.Errorf("starting a Falco: %w", err)
-	}
-	opts := falco.Options{
-		Path:       path,
-		Rules:      files,
-		ExtraRules: extra,
-		EnableAll:  s.enablesDisabled(),
-		Fields:     expectedFields(s.chosen),
-		Engine:     s.cfg.falcoCfg.engine,
-		Options:    s.cfg.falcoCfg.options,
-		Outputs:    outputs.Options{Who: who(t)},
-	}
-	for _, text := range s.cfg.falcoCfg.plugins {
-		p, err := falco.ParsePlugin(text)
-		if err != nil {
-			return nil, fmt.Errorf("starting a Falco: %w", err)
-		}
-		opts.Plugins = append(opts.Plugins, p)
-	}
+	opts.Outputs = outputs.Options{Who: who(t)}
 	if slices.ContainsFunc(s.set.Rules, onAudit) {
 		if opts.Plugins, err = falco.WithAuditPlugins(path, opts.Plugins); err != nil {
 			return nil, fmt.Errorf("starting a Falco: %w", err)
@@ -188,6 +168,28 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 	}
 	j := judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: sentinels, NoPIDs: !hostPIDs()})
 	return &started{remote: remote{sub: sub, j: j, cluster: s.cluster}, falco: f}, nil
+}
+
+// falcoOptions are those of a Falco that judges the rules under test.
+func (s *Session) falcoOptions(path string) (falco.Options, error) {
+	opts := falco.Options{
+		Path: path, EnableAll: s.enablesDisabled(), Fields: expectedFields(s.chosen), Engine: s.cfg.falcoCfg.engine, Options: s.cfg.falcoCfg.options,
+	}
+	var err error
+	if opts.Rules, err = absolute(s.files); err != nil {
+		return opts, err
+	}
+	if opts.ExtraRules, err = absolute(s.cfg.falcoCfg.rules); err != nil {
+		return opts, err
+	}
+	for _, text := range s.cfg.falcoCfg.plugins {
+		p, err := falco.ParsePlugin(text)
+		if err != nil {
+			return opts, err
+		}
+		opts.Plugins = append(opts.Plugins, p)
+	}
+	return opts, nil
 }
 
 // onAudit tells whether a rule is for Kubernetes audit events.

@@ -52,7 +52,7 @@ func (c *settings) rulePatterns() []string {
 
 // loadsRules tells whether the judge loads the rules under test.
 func (c *settings) loadsRules() bool {
-	return strings.HasPrefix(c.falco, "builtin:") || strings.HasPrefix(c.falco, "exec:")
+	return strings.HasPrefix(c.falco, "builtin:") || strings.HasPrefix(c.falco, "exec:") || strings.HasPrefix(c.falco, "replay:")
 }
 
 // checkScheme says which judges there are when a URL names none of them.
@@ -60,9 +60,9 @@ func (c *settings) checkScheme() error {
 	scheme, _, ok := strings.Cut(c.falco, ":")
 	if ok {
 		switch scheme {
-		case "builtin", "unix", "grpcs", "exec", "http", "https", "file":
+		case "builtin", "replay", "unix", "grpcs", "exec", "http", "https", "file":
 			return nil
 		}
 	}
-	return fmt.Errorf("reaching the judge: %q is no URL of a Falco: want builtin:, unix:///path, grpcs://host:port?cert=…&key=…&ca=…, exec:///path, http://address, https://address or file:///path", c.falco)
+	return fmt.Errorf("reaching the judge: %q is no URL of a Falco: want builtin:, unix:///path, grpcs://host:port?cert=…&key=…&ca=…, exec:///path, replay:///path, http://address, https://address or file:///path", c.falco)
 }

@@ -30,6 +30,7 @@ type settings struct {
 	matching string // of rules: first or all
 	minimum  string // the weakest correlation that passes
 	report   []string
+	record   string // a folder for recordings
 
 	terminal    bool
 	baseline    string
@@ -72,6 +73,7 @@ func WithRules(globs ...string) Option {
 //	unix:///run/falco/falco.sock                 the gRPC outputs API of Falco 0.43 and older
 //	grpcs://host:5060?cert=…&key=…&ca=…          the same over the network, mutual TLS
 //	exec:///usr/bin/falco                        start that Falco with the rules under test
+//	replay:///usr/bin/falco                      trace the actions here, let that Falco judge the recordings: no privileges
 //	http://127.0.0.1:2801                        listen there for Falco's http_output
 //	file:///var/log/falco.json                   follow Falco's file_output in JSON
 func WithFalco(url string) Option {
@@ -212,6 +214,14 @@ func WithTerminal(on bool) Option {
 	return func(c *settings) { c.terminal = on }
 }
 
+// WithRecord keeps what each action did as a recording in a folder, ACTION.scap,
+// which Falco replays and [Replay] judges. It needs a judge for whom the actions
+// are traced: builtin: or replay:. What a recording holds that may be secret is
+// said in CAPTURES.md.
+func WithRecord(folder string) Option {
+	return func(c *settings) { c.record = folder }
+}
+
 // WithBaseline compares the outcome of each rule with what was accepted before and
 // stands in a file, by custom testdata/falcotest.golden. Regressions fail the
 // test: a rule that was detected and is missed, skipped, disabled, shadowed or gone
@@ -312,6 +322,7 @@ func newSettings(opts []Option) (*settings, error) {
 	config.Strict.Override(&c.strict)
 	config.Report.Override(&c.report)
 	config.Terminal.Override(&c.terminal)
+	config.Record.Override(&c.record)
 	config.Baseline.Override(&c.baseline)
 	config.Base.Override(&c.base)
 	config.MinCoverage.Override(&c.minCoverage)

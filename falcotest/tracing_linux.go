@@ -7,6 +7,7 @@ package falcotest
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,9 @@ type tracing struct {
 	container func(id string) *event.Container
 	// keep says that events are kept for being judged again.
 	keep bool
+	// record is the folder in which runs are recorded, "" for none.
+	record string
+	wanted [event.NumTypes]bool // types that rules ask for
 	// here is the container that this process runs in, nil on a host.
 	here *event.Container
 }
@@ -49,6 +53,16 @@ func newTracing(s *Session) (*tracing, error) {
 	}
 	t := &tracing{
 		engine: eng, types: eng.EventTypes(), container: s.containers.lookup, keep: s.cfg.keepsEvents(), here: s.containers.here(s.life),
+	}
+	for _, typ := range t.types {
+		t.wanted[typ] = true
+	}
+	if s.cfg.record != "" {
+		t.record = s.cfg.record
+		if err := os.MkdirAll(t.record, 0o777); err != nil {
+			return nil, fmt.Errorf("making the folder for recordings: %w", err)
+		}
+		t.types = t.recordedTypes()
 	}
 	if t.program, err = trace.Program(t.types); err != nil {
 		return nil, err
@@ -75,13 +89,27 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 	}
 	mine := func(a *alert.Alert) { emit(belonging(a, c.ID())) }
 	handler := func(e *event.Event) { w.evaluator.EvaluateCall(e, mine) }
+	if t.record != "" {
+		rec, err := newRecording(t.record, sel.action)
+		if err != nil {
+			return nil, err
+		}
+		w.recording = rec
+		handler = func(e *event.Event) {
+			rec.add(e)
+			if t.wanted[e.Type] { // others would blur why a rule did not fire
+				w.evaluator.EvaluateCall(e, mine)
+			}
+		}
+	}
 	if t.keep && sel.rule != nil {
 		types := sel.rule.EventTypes
+		judge := handler
 		handler = func(e *event.Event) {
 			if len(w.events) < maxKept && types.Has(e.Type.String()) {
 				w.events = append(w.events, e.Clone())
 			}
-			w.evaluator.EvaluateCall(e, mine)
+			judge(e)
 		}
 	}
 	var err error
@@ -95,6 +123,9 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 		Here:      t.here,
 	})
 	if err != nil {
+		if w.recording != nil {
+			w.recording.discard()
+		}
 		return nil, fmt.Errorf("tracing the action: %w", err)
 	}
 	return w, nil
@@ -119,6 +150,8 @@ type tracedChild struct {
 	evaluator *engine.Evaluator
 	events    []any          // that are kept
 	alerts    []*alert.Alert // where a real Falco judged
+	recording *recording     // nil when nothing is recorded
+	events    []any          // that are kept
 }
 
 // maxKept bounds how many events of an action are kept.
@@ -133,6 +166,9 @@ func (t *tracedChild) marks() trace.Marks { return t.secret }
 
 func (t *tracedChild) exit() string {
 	exit, _ := t.tracer.Wait()
+	if t.recording != nil {
+		t.recording.close()
+	}
 	switch {
 	case exit.Signal != 0:
 		return "killed by " + unix.SignalName(exit.Signal)
@@ -144,6 +180,9 @@ func (t *tracedChild) exit() string {
 
 func (t *tracedChild) err() error {
 	_, err := t.tracer.Wait()
+	if err == nil && t.recording != nil {
+		err = t.recording.close()
+	}
 	return err
 }
 

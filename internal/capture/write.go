@@ -55,6 +55,7 @@ type Writer struct {
 	buf    []byte
 	began  bool
 	events uint64
+	total  uint64
 	users  map[accountKey]bool
 	groups map[accountKey]bool
 	boxes  map[string]bool // containers that were told of
@@ -79,8 +80,12 @@ func NewWriter(w io.Writer, opts WriterOptions) *Writer {
 	}
 }
 
-// Events is how many events were written.
+// Events is how many events were written that were given.
 func (w *Writer) Events() uint64 { return w.events }
+
+// Total is how many events the recording has: also those by which it tells of
+// accounts.
+func (w *Writer) Total() uint64 { return w.total }
 
 // Close ends the recording. One that is not closed lacks its end, and is refused.
 func (w *Writer) Close() error {
@@ -461,6 +466,7 @@ func (w *Writer) event(at int64, t *event.Thread, code uint16, n int, param func
 	if t != nil {
 		tid = t.TID
 	}
+	w.total++
 	width, typ := 2, uint32(blockEventV2)
 	if codes[code].is&large != 0 {
 		width, typ = 4, blockEventV2Large

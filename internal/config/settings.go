@@ -41,6 +41,8 @@ var (
 		Doc: "write the results to these files, separated by commas; their names end in .json, .md, .html, .xml, .sarif, .cov, .navigator.json or .codequality.json"}, commas)
 	Terminal = flag(Setting{Variable: "FALCOTEST_TERMINAL", Option: "WithTerminal", Unset: "1",
 		Doc: "0: neither the progress nor the totals are written to the terminal itself"}, true)
+	Record = text(Setting{Variable: "FALCOTEST_RECORD", Option: "WithRecord",
+		Doc: "keep what each action did as a .scap file in this folder; judges builtin: and replay:"})
 	Baseline = text(Setting{Variable: "FALCOTEST_BASELINE", Option: "WithBaseline",
 		Doc: "the file with what was accepted of each rule; what is worse fails, -update accepts"})
 	Base = text(Setting{Variable: "FALCOTEST_BASE", Option: "WithChangedSince",

@@ -125,6 +125,7 @@ type config struct {
 	plugins []Plugin
 	socket  string // gRPC
 	url     string // HTTP
+	replay  bool   // alerts go to the standard output, with the numbers of their events
 }
 
 // appended is what each alert prints beside what its rule says.
@@ -135,6 +136,9 @@ func (c config) appended() []any {
 		fields = append(fields, "container.id", "container.name") // whether it knows the container
 	}
 	fields = append(fields, c.options.Fields["syscall"]...)
+	if c.replay {
+		fields = append(fields, NumberField)
+	}
 	list := []any{m{"match": m{"source": "syscall"}, "extra_fields": fields}}
 	if auditPlugin(c.plugins) != nil {
 		list = append(list, m{"match": m{"source": "k8s_audit"}, "extra_fields": append([]string{correlate.AuditField}, c.options.Fields["k8s_audit"]...)})
@@ -204,6 +208,10 @@ func (c config) yaml() []byte {
 	}
 	if c.url != "" {
 		conf["http_output"] = m{"enabled": true, "url": c.url, "user_agent": "falcosecurity/falco", "keep_alive": true}
+	}
+	if c.replay {
+		conf["stdout_output"] = m{"enabled": true}
+		delete(conf, "syscall_event_drops")
 	}
 	if c.options.EnableAll {
 		conf["rules"] = []m{{"enable": m{"rule": "*"}}}

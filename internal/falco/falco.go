@@ -154,12 +154,7 @@ func Start(ctx context.Context, opts Options) (*Falco, error) {
 const socketName = "falco.sock"
 
 func (f *Falco) start(ctx context.Context) error {
-	c := config{options: f.opts, plugins: f.opts.Plugins}
-	for _, p := range DefaultPlugins(f.path) {
-		if !slices.ContainsFunc(f.opts.Plugins, func(own Plugin) bool { return own.Name == p.Name }) {
-			c.plugins = append([]Plugin{p}, c.plugins...)
-		}
-	}
+	c := config{options: f.opts, plugins: withDefaults(f.path, f.opts.Plugins)}
 	socket := filepath.Join(f.dir, socketName)
 	if hasGRPC(f.ver) && !f.opts.http {
 		c.socket = socket

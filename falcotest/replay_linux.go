@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build amd64 || arm64
+
+package falcotest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/correlate"
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/falco"
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// replaying is a Falco that judges what was traced here: each action is recorded,
+// and the recordings that have come together are replayed in one go. What the
+// Falco says goes the way of the built-in engine's alerts, which are compared with
+// them.
+type replaying struct {
+	*builtin
+	falco  *falco.Replayer
+	logf   func(string, ...any)
+	folder string // for recordings, when it is ours
+
+	mu       sync.Mutex
+	waiting  []*traced
+	replayed chan struct{} // closed when the replay that runs has ended, nil when none does
+	err      error
+	differ   []string
+}
+
+// traced is a recording that waits for the Falco.
+type traced struct {
+	recording falco.Recording
+	action    string
+	id        string // of the run
+	alerts    []*alert.Alert
+	judged    chan struct{}
+}
+
+func openReplay(ctx context.Context, t testing.TB, s *Session) (b backend, err error) {
+	r := &replaying{logf: t.Logf}
+	if s.cfg.record == "" {
+		if r.folder, err = os.MkdirTemp("", "falcotest-recordings-"); err != nil {
+			return nil, fmt.Errorf("making a folder for recordings: %w", err)
+		}
+		s.cfg.record = r.folder
+	}
+	defer func() {
+		if err != nil && r.folder != "" {
+			os.RemoveAll(r.folder)
+		}
+	}()
+	path, err := falco.ReplayExecutable(s.cfg.falco)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Falco: %w", err)
+	}
+	opts, err := s.falcoOptions(path)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Falco: %w", err)
+	}
+	opts.Outputs = outputs.Options{Logf: func(string, ...any) {}}
+	if r.falco, err = falco.NewReplayer(ctx, opts); err != nil {
+		return nil, err
+	}
+	inner, err := openBuiltin(ctx, s)
+	if err != nil {
+		return nil, errors.Join(err, r.falco.Close())
+	}
+	r.builtin = inner.(*builtin)
+	r.builtin.settled = r.settle
+	return r, nil
+}
+
+func (r *replaying) name() string {
+	return falcoName(r.falco.Version(), r.falco.Path()) + ", replaying what was traced here"
+}
+
+// unsupported: a Falco knows all fields that there are, so only rules that are off
+// remain; and audit events are not in recordings.
+func (r *replaying) unsupported(rule *rules.Rule) string {
+	if onAudit(rule) {
+		return r.builtin.unsupported(rule)
+	}
+	if status, _ := r.engine.Status(rule.Name); status == engine.Disabled {
+		return r.builtin.unsupported(rule)
+	}
+	return ""
+}
+
+func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
+	if isKubernetes(sel.action) {
+		return r.builtin.watch(ctx, c, sel)
+	}
+	t := &traced{action: sel.action, id: c.ID(), judged: make(chan struct{})}
+	w, err := r.tracing.watch(ctx, c, sel, func(a *alert.Alert) { t.alerts = append(t.alerts, a) })
+	if err != nil {
+		return nil, err
+	}
+	child := w.(*tracedChild)
+	child.recording.done = func(rec falco.Recording) {
+		t.recording = rec
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.waiting = append(r.waiting, t)
+	}
+	return w, nil
+}
+
+// settle returns when all recordings that wait have been judged. While one replay
+// runs, others come together for the next.
+func (r *replaying) settle(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		running, mine := r.replayed, r.waiting
+		switch {
+		case r.err != nil:
+			r.mu.Unlock()
+			return r.err
+		case running != nil:
+			r.mu.Unlock()
+			select {
+			case <-running:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			continue
+		case len(mine) == 0:
+			r.mu.Unlock()
+			return nil
+		}
+		r.replayed, r.waiting = make(chan struct{}), nil
+		r.mu.Unlock()
+		err := r.replay(mine)
+		r.mu.Lock()
+		close(r.replayed)
+		r.replayed = nil
+		if err != nil {
+			r.err = err
+		}
+		r.mu.Unlock()
+	}
+}
+
+// replay has the Falco judge recordings. It does not end with the caller's
+// context, since others wait for the same replay.
+func (r *replaying) replay(list []*traced) error {
+	var recordings []falco.Recording
+	var judged []*traced
+	for _, t := range list {
+		if t.recording.Events > 0 {
+			recordings, judged = append(recordings, t.recording), append(judged, t)
+		}
+	}
+	all, err := r.falco.Judge(context.Background(), recordings)
+	if err != nil {
+		return err
+	}
+	for i, t := range judged {
+		r.compare(t, all[i])
+		for _, a := range all[i] {
+			for _, field := range correlate.ExtraFields() {
+				if strings.HasSuffix(field, "["+correlate.EnvID+"]") {
+					a.Fields[field] = t.id // the recording is this action's
+				}
+			}
+			r.server.Publish(a)
+		}
+	}
+	return nil
+}
+
+// compare notes where the Falco and the built-in engine make different alerts of
+// the same events.
+func (r *replaying) compare(t *traced, falcos []*alert.Alert) {
+	theirs, ours := signs(falcos), signs(t.alerts)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for sign, a := range theirs {
+		if ours[sign] == nil {
+			if status, _ := r.engine.Status(a.Rule); status != engine.Unsupported {
+				r.differ = append(r.differ, fmt.Sprintf("%s: this Falco alerts and the built-in engine does not: %s", t.action, oneLine(a.Output)))
+			}
+		}
+	}
+	for sign, a := range ours {
+		if theirs[sign] == nil {
+			r.differ = append(r.differ, fmt.Sprintf("%s: the built-in engine alerts and this Falco does not: %s", t.action, oneLine(a.Output)))
+		}
+	}
+}
+
+// signs are alerts by what must be equal: the rule, and the time of the event.
+func signs(alerts []*alert.Alert) map[string]*alert.Alert {
+	m := make(map[string]*alert.Alert, len(alerts))
+	for _, a := range alerts {
+		m[fmt.Sprintf("%s %d", a.Rule, a.Time.UnixNano())] = a
+	}
+	return m
+}
+
+// advice tells of differences between the engines, which are faults of the
+// built-in one, or of what it records.
+func (r *replaying) advice() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.differ) == 0 {
+		return ""
+	}
+	return "the built-in engine and this Falco judge the same events differently, which is a fault of the built-in engine (please report it):\n    " +
+		strings.Join(r.differ, "\n    ")
+}
+
+func (r *replaying) judge() *judge.Judge { return r.j }
+
+func (r *replaying) close() error {
+	err := errors.Join(r.builtin.close(), r.falco.Close())
+	if r.folder != "" {
+		err = errors.Join(err, os.RemoveAll(filepath.Clean(r.folder)))
+	}
+	return err
+}
