@@ -71,6 +71,8 @@
 //	                           or .codequality.json
 //	FALCOTEST_TERMINAL         WithTerminal: 0: neither the progress nor the
 //	                           totals are written to the terminal itself (1)
+//	FALCOTEST_RECORD           WithRecord: keep what each action did as a .scap
+//	                           file in this folder; judges builtin: and replay:
 //	FALCOTEST_BASELINE         WithBaseline: the file with what was accepted of
 //	                           each rule; what is worse fails, -update accepts
 //	FALCOTEST_BASE             WithChangedSince: run the tests of those rules

@@ -110,6 +110,7 @@ func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (wa
 		return nil, err
 	}
 	child := w.(*tracedChild)
+	child.noted = "as the built-in engine judged the same events"
 	child.recording.done = func(rec falco.Recording) {
 		t.recording = rec
 		r.mu.Lock()
@@ -211,15 +212,17 @@ func signs(alerts []*alert.Alert) map[string]*alert.Alert {
 	return m
 }
 
-// advice tells of differences between the engines, which are faults of the
-// built-in one, or of what it records.
+// advice tells of differences between the engines: faults of the built-in one, or
+// of what it records.
 func (r *replaying) advice() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.differ) == 0 {
 		return ""
 	}
-	return "the built-in engine and this Falco judge the same events differently, which is a fault of the built-in engine (please report it):\n    " +
+	return "the built-in engine and this Falco judge the same events differently. This Falco's word counted. " +
+		"Rules that ask for proc.duration or another age differ because a recording does not say since when " +
+		"the processes run that were there before it began; anything else is a fault of the built-in engine, please report it:\n    " +
 		strings.Join(r.differ, "\n    ")
 }
 

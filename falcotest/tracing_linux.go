@@ -151,7 +151,7 @@ type tracedChild struct {
 	events    []any          // that are kept
 	alerts    []*alert.Alert // where a real Falco judged
 	recording *recording     // nil when nothing is recorded
-	events    []any          // that are kept
+	noted     string         // how it is known why a rule did not fire, when another judged
 }
 
 // maxKept bounds how many events of an action are kept.
@@ -188,4 +188,4 @@ func (t *tracedChild) err() error {
 
 func (t *tracedChild) why(rule string) *engine.Why { return t.evaluator.Why(rule) }
 
-func (t *tracedChild) note() string { return "" }
+func (t *tracedChild) note() string { return t.noted }

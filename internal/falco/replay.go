@@ -90,6 +90,10 @@ func NewReplayer(ctx context.Context, opts Options) (*Replayer, error) {
 	return r, nil
 }
 
+// captureFile is the option for which file to replay. A Falco that replays wants
+// one to be named from the beginning, also where it does not read it.
+const captureFile = "engine.replay.capture_file="
+
 // Version is the Falco's.
 func (r *Replayer) Version() string { return r.ver }
 
@@ -120,7 +124,7 @@ func (r *Replayer) prepare(ctx context.Context) error {
 	}
 	var log logTail
 	log.logf = r.opts.Outputs.Logf
-	cmd := r.command(ctx, "--dry-run")
+	cmd := r.command(ctx, "--dry-run", "-o", captureFile+filepath.Join(r.journal.Path(), "none.scap"))
 	cmd.Stdout, cmd.Stderr = &log, &log
 	err := cmd.Run()
 	log.flush()
@@ -224,7 +228,7 @@ func concatenate(name string, recordings []Recording) error {
 func (r *Replayer) replay(ctx context.Context, file string) ([]*alert.Alert, error) {
 	var log logTail
 	log.logf = r.opts.Outputs.Logf
-	cmd := r.command(ctx, "-o", "engine.replay.capture_file="+file)
+	cmd := r.command(ctx, "-o", captureFile+file)
 	cmd.Stderr = &log
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
