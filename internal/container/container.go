@@ -16,13 +16,15 @@
 // are imported, not built. Libraries for testing with containers are made for
 // services that are pulled and waited for, and bring a helper container.
 //
-// It imports packages events, internal/child, internal/config and internal/event. Data enters by
+// It imports packages events, internal/child, internal/config, internal/event
+// and internal/journal. Data enters by
 // a child.Spec and an events.Container, and leaves by a child.Child and an
 // event.Container.
 package container
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,6 +40,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // The labels of what this package makes.
@@ -72,7 +75,12 @@ type Engine struct {
 
 	cli   *client.Client
 	name  string // docker or podman
+	host  string
 	owner string
+
+	journaling sync.Once
+	journal    *journal.Dir // by which any later run removes what this one made, if it is killed
+	journalErr error
 
 	images imageCache
 
@@ -165,6 +173,7 @@ func connect(ctx context.Context, name, host string) (*Engine, error) {
 	return &Engine{
 		cli:     cli,
 		name:    name,
+		host:    host,
 		owner:   ownerLabel(),
 		facts:   make(map[string]*event.Container),
 		running: make(map[string]struct{}),
@@ -196,7 +205,41 @@ func (e *Engine) Close() error {
 		errs = append(errs, e.remove(ctx, id))
 	}
 	errs = append(errs, e.removeImages(ctx, e.images.all()), e.cli.Close())
+	if e.journal != nil {
+		// What could not be removed is found by its labels.
+		errs = append(errs, e.journal.Done(opContainers))
+		_, err := e.journal.Close()
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
+}
+
+// opContainers is the ID of the operation that removes what a run made.
+const opContainers = "containers"
+
+func init() { journal.UndoContainers(undoContainers) }
+
+// undoContainers removes what a run that is dead made.
+func undoContainers(op journal.Op) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	e, err := connect(ctx, op.Path, op.Host)
+	if err != nil {
+		return err
+	}
+	defer e.cli.Close()
+	_, err = e.removeOf(ctx, client.Filters{}.Add("label", labelOwner+"="+op.Owner), func(string) bool { return true })
+	return err
+}
+
+// writeDown notes in a journal, before anything is made, what is to be removed.
+func (e *Engine) writeDown() error {
+	e.journaling.Do(func() {
+		if e.journal, e.journalErr = journal.CreatePrivate("", "containers-"+rand.Text()[:12]); e.journalErr == nil {
+			e.journalErr = e.journal.Add(journal.Op{ID: opContainers, Kind: journal.Containers, Path: e.name, Host: e.host, Owner: e.owner})
+		}
+	})
+	return e.journalErr
 }
 
 func (e *Engine) remove(ctx context.Context, id string) error {
@@ -224,14 +267,18 @@ func (e *Engine) removeImages(ctx context.Context, refs []string) error {
 // Recover removes containers and images of this machine's earlier runs whose
 // process is dead, and returns a line for each.
 func (e *Engine) Recover(ctx context.Context) (report []string, err error) {
+	return e.removeOf(ctx, client.Filters{}.Add("label", labelOwner), ownerIsDead)
+}
+
+// removeOf removes the containers and images of owners that are dead.
+func (e *Engine) removeOf(ctx context.Context, filters client.Filters, dead func(owner string) bool) (report []string, err error) {
 	var errs []error
-	filters := client.Filters{}.Add("label", labelOwner)
 	containers, err := e.cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		return nil, fmt.Errorf("looking for containers that earlier runs left: %w", err)
 	}
 	for _, c := range containers.Items {
-		if !ownerIsDead(c.Labels[labelOwner]) {
+		if !dead(c.Labels[labelOwner]) {
 			continue
 		}
 		if err := e.remove(ctx, c.ID); err != nil {
@@ -245,7 +292,7 @@ func (e *Engine) Recover(ctx context.Context) (report []string, err error) {
 		return report, errors.Join(append(errs, fmt.Errorf("looking for images that earlier runs left: %w", err))...)
 	}
 	for _, image := range images.Items {
-		if !ownerIsDead(image.Labels[labelOwner]) {
+		if !dead(image.Labels[labelOwner]) {
 			continue
 		}
 		if err := e.removeImages(ctx, []string{image.ID}); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 func TestMain(m *testing.M) {
@@ -188,6 +189,27 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// What a killed run left goes with any later run, also one that has nothing to do
+// with containers and undoes what the journals say.
+func TestKilledRunByJournal(t *testing.T) {
+	e := engine(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledRun$")
+	cmd.Env = append(os.Environ(), "CONTAINER_TEST_DIE=1")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	report, err := journal.Recover("")
+	if text := strings.Join(report, "\n"); err != nil || !strings.Contains(text, "remove the containers and images of a run") {
+		t.Errorf("recovered %q, %v", text, err)
+	}
+	// Others may be killed beside this test.
+	report, err = e.Recover(t.Context())
+	if text := strings.Join(report, "\n"); err != nil || strings.Contains(text, "example.com/left/behind") {
+		t.Errorf("by labels, there is still: %q, %v", text, err)
+	}
+}
+
 // TestKilledRun lets a process make a container and die.
 func TestKilledRun(t *testing.T) {
 	if os.Getenv("CONTAINER_TEST_DIE") != "" {
@@ -205,7 +227,7 @@ func TestKilledRun(t *testing.T) {
 	}
 	e := engine(t)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledRun$")
-	cmd.Env = append(os.Environ(), "CONTAINER_TEST_DIE=1")
+	cmd.Env = append(os.Environ(), "CONTAINER_TEST_DIE=1", "TMPDIR="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Fatalf("%v\n%s", err, out)
 	}

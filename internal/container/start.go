@@ -43,6 +43,9 @@ func (e *Engine) Start(ctx context.Context, spec child.Spec, like events.Contain
 	if spec.ID == "" {
 		spec.ID = child.NewID()
 	}
+	if err := e.writeDown(); err != nil {
+		return fail(err)
+	}
 	image, err := e.image(ctx, like)
 	if err != nil {
 		return fail(err)

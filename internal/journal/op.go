@@ -24,7 +24,15 @@ const (
 	Cgroup     Kind = "cgroup"     // remove the control group Path and those below it
 	Kill       Kind = "kill"       // the process PID that started at Start
 	Unmount    Kind = "unmount"    // Path
+	Containers Kind = "containers" // remove those that Owner made by the engine named Path at Host, and images
 )
+
+// undoContainers is set by internal/container, since this package knows no
+// engines.
+var undoContainers func(Op) error
+
+// UndoContainers says how operations of the kind [Containers] are undone.
+func UndoContainers(f func(Op) error) { undoContainers = f }
 
 // Op undoes one change. Undoing it twice, or when the change was not made
 // after all, does nothing and is no error.
@@ -35,6 +43,8 @@ type Op struct {
 	File  *File  `json:"file,omitempty"`
 	PID   int    `json:"pid,omitempty"`
 	Start uint64 `json:"start,omitempty"` // clock ticks from boot to the start of PID
+	Host  string `json:"host,omitempty"`
+	Owner string `json:"owner,omitempty"`
 }
 
 // File is what Restore restores.
@@ -103,6 +113,10 @@ func (op Op) check() error {
 		if op.Path == "" {
 			return errors.New("journal: interface needs a name")
 		}
+	case Containers:
+		if op.Path == "" || op.Host == "" || op.Owner == "" {
+			return fmt.Errorf("journal: containers needs an engine, its host and an owner, not %q, %q and %q", op.Path, op.Host, op.Owner)
+		}
 	case Kill:
 		if op.PID <= 1 || op.Start == 0 {
 			return fmt.Errorf("journal: kill needs a process and its start, not %d and %d", op.PID, op.Start)
@@ -122,6 +136,8 @@ func (op Op) String() string {
 		return "remove the network interface " + op.Path
 	case Cgroup:
 		return "remove the control group " + op.Path
+	case Containers:
+		return fmt.Sprintf("remove the containers and images of a run from %s at %s", op.Path, op.Host)
 	case Kill:
 		return fmt.Sprintf("kill process %d", op.PID)
 	}
@@ -150,6 +166,11 @@ func (op Op) undo() error {
 		return op.restore()
 	case Cgroup:
 		return removeCgroup(op.Path)
+	case Containers:
+		if undoContainers == nil {
+			return errors.ErrUnsupported
+		}
+		return undoContainers(op)
 	}
 	return op.undoSystem()
 }
