@@ -27,6 +27,14 @@
 // Changes to the machine are written to the journal by the parent before the
 // child makes them; see [journal.Dir].
 //
+// # What is the action's
+//
+// Between the framework's doing and the action's, the process makes marks for a
+// tracer ([trace.Marks]), and it tells the times ([Window]) for a Falco: begin and
+// end of the action, right before and after its function; and the work of
+// SpawnAs, of which only what the new process executes is the action's. Cleanups
+// come after the end. What goes over the protocol's two descriptors is left out.
+//
 // # Names
 //
 // An action's process has the arguments "<executable> falcotest-action <action>
