@@ -6,6 +6,7 @@ package syscall_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,8 @@ var noActions = map[string]events.Action{
 		return nil
 	},
 }
+
+var nothingTimes = flag.Int("nothing", 4, "how often TestNothing does nothing in each way")
 
 func nothing(events.Helper) error { return nil }
 
@@ -71,9 +74,9 @@ func nothingFires(t *testing.T, set ruleSet) {
 	if err := os.WriteFile(every, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	times := 20
+	times := *nothingTimes
 	if testing.Short() {
-		times = 2
+		times = min(times, 2)
 	}
 	s := falcotest.Start(t, set.option(every), falcotest.WithDisabledActions())
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

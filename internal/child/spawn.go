@@ -42,11 +42,13 @@ func (h *helper) SpawnAsWithSymlink(name string, action string, args ...string) 
 func (r *run) spawnAside(name, action string, args []string, symlink bool) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start := time.Now()
-	time.Sleep(r.guard)
-	r.marks.Spawn(func() { err = r.spawn(name, action, args, symlink) })
-	time.Sleep(r.guard)
-	r.window(threadID(), start, time.Now())
+	r.marks.Spawn(func() {
+		start := time.Now()
+		time.Sleep(r.guard)
+		err = r.spawn(name, action, args, symlink)
+		time.Sleep(r.guard)
+		r.window(threadID(), start, time.Now())
+	})
 	return err
 }
 
