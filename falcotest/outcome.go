@@ -27,12 +27,13 @@ const (
 	// Unexpected: an alert came that must not come, or the alerts of the rule
 	// are not those that are expected.
 	Unexpected
-	// Skipped: the action could not run here, or nobody could judge it.
+	// Skipped: the action could not run here, or nobody could judge it: it hangs
+	// on what can never be known in this place whether the rule fires.
 	Skipped
 	// TriggerFailed: the action itself failed, crashed or timed out.
 	TriggerFailed
-	// Inconclusive: the judge lost events or went away, so that nothing can be
-	// said of the rule.
+	// Inconclusive: the judge lost events or went away, or did not know what the
+	// rule asks for, so that nothing can be said of the rule.
 	Inconclusive
 )
 

@@ -30,7 +30,7 @@ var fdFields = []field{
 	}},
 	{name: "fd.name", typ: filter.CharBuf, get: fdName},
 	{name: "fd.directory", typ: filter.CharBuf, get: fdDirectory},
-	{name: "fd.filename", typ: filter.CharBuf, get: fdStr(nameUnknown, func(fd *event.FD) (string, bool) {
+	{name: "fd.filename", typ: filter.CharBuf, get: fdStr(fileNameUnknown, func(fd *event.FD) (string, bool) {
 		if fd.Type != event.FDFile {
 			return "", false
 		}
@@ -221,6 +221,14 @@ func nameUnknown(fd *event.FD) event.Unknown {
 	return fd.Unknown.Type
 }
 
+// fileNameUnknown is for what files alone have.
+func fileNameUnknown(fd *event.FD) event.Unknown {
+	if fd.Unknown.Type == event.Known && !isFileFD(fd) {
+		return event.Known
+	}
+	return nameUnknown(fd)
+}
+
 // clientUnknown and serverUnknown are for the ends of a connection, of which
 // this end may not be known. What listens is a server.
 func clientUnknown(fd *event.FD) event.Unknown {
@@ -380,8 +388,8 @@ func fdNameRaw(_ *Syscall, e *event.Event, v *filter.Value) bool {
 		if !nameFromEvent(e, v, true) {
 			return false
 		}
-	case nameUnknown(fd) != event.Known:
-		return unknown(v, nameUnknown(fd))
+	case fileNameUnknown(fd) != event.Known:
+		return unknown(v, fileNameUnknown(fd))
 	case isFileFD(fd):
 		v.Str = fd.NameRaw
 	}

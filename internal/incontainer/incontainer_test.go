@@ -31,3 +31,26 @@ func TestContained(t *testing.T) {
 		})
 	}
 }
+
+func TestIdentity(t *testing.T) {
+	for name, test := range map[string]struct {
+		evidence
+		id, engine string
+	}{
+		"a host":               {evidence{cgroups: "0::/user.slice/session-2.scope\n"}, "", ""},
+		"a private cgroup":     {evidence{cgroups: "0::/\n", marked: true, namespaces: true}, "", ""},
+		"docker, version 1":    {evidence{cgroups: "9:pids:/docker/" + id + "\n"}, id, "docker"},
+		"docker, systemd":      {evidence{cgroups: "0::/system.slice/docker-" + id + ".scope\n"}, id, "docker"},
+		"podman":               {evidence{cgroups: "0::/machine.slice/libpod-" + id + ".scope/container\n"}, id, "podman"},
+		"containerd":           {evidence{cgroups: "0::/kubepods.slice/cri-containerd-" + id + ".scope\n"}, id, ""},
+		"docker, by its mount": {evidence{cgroups: "0::/\n", mounts: "1 2 8:1 /var/lib/docker/containers/" + id + "/hosts /etc/hosts rw - ext4 /dev/sda rw\n"}, id, "docker"},
+		"podman, by its mount": {evidence{mounts: "1 2 8:1 /containers/storage/overlay-containers/" + id + "/userdata/hosts /etc/hosts rw - ext4 /dev/sda rw\n"}, id, "podman"},
+		"a sandbox's files":    {evidence{mounts: "1 2 8:1 /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/" + id + "/hostname /etc/hostname rw - ext4 /dev/sda rw\n"}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if id, engine := test.identity(); id != test.id || engine != test.engine {
+				t.Errorf("got %q of %q", id, engine)
+			}
+		})
+	}
+}
