@@ -267,7 +267,7 @@ func hasOwnPrivileges(action string) bool {
 // comparePlaces compares what was skipped where with the table in the
 // documentation, or writes that.
 func comparePlaces(t *testing.T, all []*atPlace) {
-	want := placesTable(all)
+	want := placesTable(t, all)
 	if *update {
 		if err := os.WriteFile(placesFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -278,8 +278,8 @@ func comparePlaces(t *testing.T, all []*atPlace) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if line := thisMachine() + "\n"; !strings.Contains(string(have), line) {
-		t.Logf("not compared with %s, which was made on another kind of machine than %s", placesFile, line)
+	if line := "\nSeen with " + seenWith(t) + "\n"; !strings.Contains(string(have), line) {
+		t.Logf("not compared with %s, which was not seen with %s", placesFile, seenWith(t))
 		return
 	}
 	if diff := gocmp.Diff(strings.Split(string(have), "\n"), strings.Split(want, "\n")); diff != "" {
@@ -288,19 +288,20 @@ func comparePlaces(t *testing.T, all []*atPlace) {
 }
 
 // ownWords are those that differ from run to run: ids, and numbers of processes.
-var ownWords = regexp.MustCompile(`[0-9a-f]{32,}|ft[a-z2-7]{14}|process [0-9]+`)
+var ownWords = regexp.MustCompile(`[0-9a-f]{32,}|ft[a-z2-7]{14}|process [0-9]+|unix://[^ :]+`)
 
-// thisMachine is what decides, of a machine, what can work on it as root.
-func thisMachine() string {
+// seenWith is what decides, of the rules and the machine, what is skipped as
+// root.
+func seenWith(t *testing.T) string {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
-		return "an unknown machine"
+		t.Fatal(err)
 	}
 	release := unix.ByteSliceToString(name.Release[:])
 	if parts := strings.SplitN(release, ".", 3); len(parts) > 2 {
 		release = parts[0] + "." + parts[1]
 	}
-	text := "Linux " + release + " (" + unix.ByteSliceToString(name.Machine[:]) + ")"
+	text := "the " + strictest(t).name + " rules on Linux " + release + " (" + unix.ByteSliceToString(name.Machine[:]) + ")"
 	for line := range lines("/proc/self/status") {
 		if set, ok := strings.CutPrefix(line, "CapEff:"); ok {
 			text += ", capabilities " + strings.TrimSpace(set)
@@ -316,7 +317,7 @@ func thisMachine() string {
 	return text
 }
 
-func placesTable(all []*atPlace) string {
+func placesTable(t *testing.T, all []*atPlace) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Places
 
@@ -325,14 +326,13 @@ nothing is detected that was not done. Written, as root with a container engine,
 
     go test ./events/syscall -run TestPlaces -places -update
 
-In containers, actions run where the tests do; on the machine, those that need a container have one made for them, but here
-only where the tests run as root.
+In containers, actions run where the tests do; on the machine, those that need a container have one made for them.
 
-Seen on this machine: %s
+Seen with %s
 
 | Place | What it is | Detected | Skipped | Inconclusive |
 | --- | --- | ---: | ---: | ---: |
-`, thisMachine())
+`, seenWith(t))
 	for _, at := range all {
 		count := map[string]int{}
 		for _, o := range at.outcomes {
