@@ -2,7 +2,10 @@
 
 package events
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Option changes how an action is registered.
 type Option func(*actionOpts)
@@ -42,6 +45,38 @@ func WithContainer(c Container) Option {
 // changes itself.
 func WithHostMounts(reason string) Option {
 	return func(o *actionOpts) { o.host = reason }
+}
+
+// NearMiss registers the action as a near miss of the named one: it does the
+// same but for one thing, the excuse, for which the rule must not fire. Whoever
+// runs the named action for its rule runs the near miss too, and requires that
+// the one fires and the other does not.
+//
+//	events.Register(WriteBelowEtcByPackageManager,
+//		events.NearMiss("syscall.WriteBelowEtc", "the writer is a package manager"))
+func NearMiss(of, excuse string) Option {
+	return func(o *actionOpts) { o.nearMiss, o.excuse = of, excuse }
+}
+
+// NearMisses returns the names of the near misses of an action, sorted.
+func NearMisses(name string) []string {
+	registry.RLock()
+	defer registry.RUnlock()
+	var names []string
+	for other, e := range registry.entries {
+		if e.opts.nearMiss != "" && e.opts.nearMiss == name {
+			names = append(names, other)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// NearMissOf returns the action that the named one is a near miss of, and what
+// makes the difference; "" for an action that is none.
+func NearMissOf(name string) (of, excuse string) {
+	o := lookup(name)
+	return o.nearMiss, o.excuse
 }
 
 // WithDuration declares that the action takes at least d, because it has to

@@ -18,6 +18,8 @@ type actionOpts struct {
 	container *Container
 	host      string
 	duration  time.Duration
+	nearMiss  string // the action that it is a near miss of
+	excuse    string
 }
 
 type entry struct {

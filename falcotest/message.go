@@ -141,7 +141,11 @@ func (r *Result) nextLines(test string) []string {
 		}
 		lines = append(lines, fmt.Sprintf("mend %s at %s, or the action if it no longer does what the rule is for", what, at))
 	case r.Outcome == Unexpected && r.Position.File != "":
-		lines = append(lines, fmt.Sprintf("mend the rule at %s, or what the test at %s expects", r.Position, r.Test))
+		who := "test at " + r.Test
+		if r.Test == "" {
+			who = "test"
+		}
+		lines = append(lines, fmt.Sprintf("mend the rule at %s, or what the %s expects", r.Position, who))
 	case r.Outcome == TriggerFailed && r.Test != "":
 		lines = append(lines, fmt.Sprintf("mend the test at %s, or what it needs of this machine", r.Test))
 	case r.Outcome == TriggerFailed:

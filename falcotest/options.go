@@ -44,9 +44,10 @@ type settings struct {
 	falcoCfg falcoConfig
 	image    string
 
-	testFiles []string
-	onlyFiles bool   // run no actions
-	engine    string // the container engine, "" for automatic
+	expectations map[string]Expectation // by action
+	testFiles    []string
+	onlyFiles    bool   // run no actions
+	engine       string // the container engine, "" for automatic
 }
 
 // falcoConfig is what exec: passes to the Falco that it starts.

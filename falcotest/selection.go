@@ -24,6 +24,10 @@ func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []
 		return nil, nil, errors.New("selecting actions: no action is registered: import the packages that hold them, e.g. _ \"github.com/falcotest/go-falcotest/events/syscall\"")
 	}
 	names := slices.Sorted(maps.Keys(events.All()))
+	names = slices.DeleteFunc(names, func(name string) bool {
+		of, _ := events.NearMissOf(name)
+		return of != "" // it runs with that one
+	})
 	wanted, err := wantedNames(c, names)
 	if err != nil {
 		return nil, nil, err

@@ -213,6 +213,9 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 		}
 	}
 	s.chosen = append(s.chosen, tests...)
+	if err := s.expectations(); err != nil {
+		return err
+	}
 	s.uncovered = slices.DeleteFunc(s.uncovered, func(r *rules.Rule) bool {
 		return slices.ContainsFunc(tests, func(sel selected) bool { return sel.rule == r })
 	})
@@ -359,6 +362,11 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 	if sel.test != nil {
 		base.Test = sel.test.Pos.String()
 		base.Case = sel.test.Case()
+		if sel.test.Draft != "" {
+			base.Outcome, base.Reason = TriggerFailed, "the test is a draft: "+sel.test.Draft
+			base.Hint = fmt.Sprintf("complete the test at %s, and take the key draft away", base.Test)
+			return &base
+		}
 		if sel.test.Skip != "" {
 			base.Outcome, base.Reason = Skipped, sel.test.Skip
 			return &base

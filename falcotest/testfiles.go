@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/rules"
@@ -259,21 +258,6 @@ func (s *Session) meet(r *Result, sel selected, final bool) {
 	}
 }
 
-// judged tells why nothing can be said of a rule that must not fire: where it
-// was not evaluated, that it stayed silent means nothing.
-func (s *Session) judged(sel selected, w watcher) error {
-	if sel.rule == nil {
-		return errors.New("whether the Falco has the rule is not known here: name its rules files by WithRules or FALCOTEST_RULES")
-	}
-	if w == nil {
-		return nil
-	}
-	if why := w.why(sel.rule.Name); why != nil && why.Status != engine.Evaluated.String() {
-		return fmt.Errorf("the rule was not evaluated: %s", why)
-	}
-	return nil
-}
-
 // decided makes a result of a verdict where a test says what is expected.
 func (s *Session) decided(r *Result, sel selected, v judge.Verdict, w watcher) {
 	if v.Outcome == judge.Inconclusive || r.Outcome == Skipped || r.Outcome == Inconclusive {
@@ -281,7 +265,7 @@ func (s *Session) decided(r *Result, sel selected, v judge.Verdict, w watcher) {
 	}
 	s.meet(r, sel, true)
 	if sel.expect != nil && sel.expect.Silent && r.Outcome == Silent {
-		if err := s.judged(sel, w); err != nil {
+		if err := s.notEvaluated(sel, w); err != nil {
 			r.Outcome, r.Reason = Inconclusive, err.Error()
 		}
 	}

@@ -202,3 +202,15 @@ func (e *Expectation) nearness(a *alert.Alert) float64 {
 	}
 	return sum
 }
+
+// Describe says what is expected of an alert beside its rule, a line each.
+func (e *Expectation) Describe() []string {
+	var lines []string
+	for _, l := range e.compare(&alert.Alert{}) {
+		lines = append(lines, l.name+" "+l.want)
+	}
+	if e.Count.set && !e.Silent {
+		lines = append(lines, "count "+e.Count.String())
+	}
+	return lines
+}

@@ -204,7 +204,7 @@ open_by_handle_at mountFd:fd=dirfd?-100 handle:buf flags:int=open?
 perf_event_open attr:buf? pid:int? cpu:int?-1 groupFd:int?-1 flags:int?
 personality persona:int?
 pidfd_getfd pidfd|pidFd:fd targetFd:fd flags:int?
-pidfd_open pid:int flags:int?
+pidfd_open pid:int=pid flags:int?
 pidfd_send_signal pidfd:fd sig:int=signal info:0 flags:int?
 pipe fds:pair
 pipe2 fds:pair flags:int=open?
@@ -214,7 +214,7 @@ pread64 fd:fd buffer|buf:buf? len|count:len? offset:int?
 prlimit64 pid:int? resource:int=rlimit newLimit:rlim? oldLimit:0
 process_vm_readv pid:int localIov:0 liovcnt:0 remoteIov:0 riovcnt:0 flags:int?
 process_vm_writev pid:int localIov:0 liovcnt:0 remoteIov:0 riovcnt:0 flags:int?
-ptrace request:int=ptrace pid:int? addr:int? data:int?
+ptrace request:int=ptrace pid:int=pid? addr:int? data:int?
 pwrite64 fd:fd buffer|buf:buf len|count:len? offset:int?
 read fd:fd buffer|buf:buf? len|count|size:len?
 readlink path|pathname:path buf:out4096 size:int?

@@ -81,6 +81,7 @@ func testShape() *shape {
 		may("expectedOutcome", outcomeShape()),
 		may("cases", listOf(caseShape(), 1, "Makes the test a template: %{ item.key } stands for a case's value, and there is a test for each case.")),
 		plus("extends", words("The name of another test of the file, to be like: objects are merged, resources and steps by their name, and other lists replaced; null takes a key away.")),
+		plus("draft", words("What is still to be done: the test fails, and says so.")),
 		plus("source", choice("Where the events come from.", "syscall", "k8s_audit")),
 		plus("events", &shape{kinds: []nodeKind{list, object, text}, items: anything(), doc: "Recorded Kubernetes audit events that are judged in place of a run: one, a list, or the path of a file, relative to this one."}),
 	)
@@ -362,6 +363,10 @@ func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 			bad("such as 203.0.113.10:80, [2001:db8::1]:80 or unix:///run/x.sock", "a socket address")
 		}
 	case scenario.Number, scenario.FD, scenario.Length:
+		if a.Set == "pid" && (v.str() != "0" || call.Name == "kill") {
+			c.wrong(v, "such as ${target.pid}, of a resource of the type process", "the argument %s of %s must be of a process of the test's own", a.Name, call.Name)
+			return
+		}
 		if v.kind == number && !v.float {
 			return
 		}

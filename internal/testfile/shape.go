@@ -125,7 +125,8 @@ func (c *checker) check(s *shape, n *node, path string) {
 func (s *shape) kindsText() string {
 	var names []string
 	for _, k := range s.kinds {
-		if k != null {
+		// Where a text may stand, what YAML takes for a number is one, too.
+		if k != null && !(slices.Contains(s.kinds, text) && (k == number || k == boolean)) {
 			names = append(names, k.String())
 		}
 	}

@@ -48,6 +48,8 @@ type Test struct {
 	Rule    string // "" for a test that expects nothing but to run
 	RulePos Pos
 
+	// Draft is what is still to be done before the test means anything, or "".
+	Draft string
 	// Skip is why the test does not apply here, or "".
 	Skip   string
 	Source string
@@ -314,6 +316,7 @@ func (c *checker) test(s *shape, n *node, index int, values *testCase, number in
 	if values != nil {
 		t.Name = generatedName(t.Template, number)
 	}
+	t.Draft = n.get("draft").str()
 	t.Source = cmp.Or(n.get("source").str(), SyscallSource)
 	if runIf := n.get("runIf"); runIf.given() {
 		t.Skip = skipReason(runIf)

@@ -21,7 +21,21 @@ type verb struct {
 }
 
 var verbs = []verb{
+	initVerb,
+	explainVerb,
+	schemaVerb,
 	recordVerb,
+}
+
+// simple makes a verb of a function that returns what went wrong.
+func simple(f func(args []string, out io.Writer) error) func(context.Context, []string, io.Writer, io.Writer) int {
+	return func(_ context.Context, args []string, stdout, stderr io.Writer) int {
+		if err := f(args, stdout); err != nil {
+			fmt.Fprintln(stderr, "falcotest:", err)
+			return 1
+		}
+		return 0
+	}
 }
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/events"
+	_ "github.com/falcotest/go-falcotest/events/k8saudit"
+	_ "github.com/falcotest/go-falcotest/events/syscall"
+	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/testfile"
+)
+
+const module = "github.com/falcotest/go-falcotest"
+
+var initVerb = verb{"init", "[FOLDER]", "set up a rules repository for tests; overwrites nothing", simple(initialise)}
+
+// scaffold writes files that are not there.
+type scaffold struct {
+	dir string
+	out io.Writer
+}
+
+func (s *scaffold) write(name, content string) error {
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		fmt.Fprintf(s.out, "kept   %s\n", name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "wrote  %s\n", name)
+	return nil
+}
+
+// initialise sets up a rules repository.
+func initialise(args []string, out io.Writer) error {
+	s := &scaffold{dir: ".", out: out}
+	switch len(args) {
+	case 0:
+	case 1:
+		s.dir = args[0]
+	default:
+		return errors.New("init takes one folder")
+	}
+	folder, err := rulesFolder(s.dir)
+	if err != nil {
+		return err
+	}
+	found, err := rules.Find(filepath.Join(s.dir, folder))
+	if err != nil {
+		return err
+	}
+	set, err := rules.Load(context.Background(), found.Names, rules.Options{Sources: []filter.Source{engine.NewSyscall(), audit.Source()}})
+	if err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct{ name, content string }{
+		{"go.mod", goMod(filepath.Base(abs))},
+		{"rules_test.go", fmt.Sprintf(rulesTest, folder)},
+		{".github/workflows/falcotest.yml", githubWorkflow},
+		{".gitlab/falcotest.yml", gitlabJob},
+	} {
+		if err := s.write(f.name, f.content); err != nil {
+			return err
+		}
+	}
+	tested, err := testedRules(filepath.Join(s.dir, folder))
+	if err != nil {
+		return err
+	}
+	for _, r := range set.Rules {
+		if tested[r.Name] || hasAction(r.Name) {
+			continue
+		}
+		if err := s.write(filepath.Join(folder, fileName(r.Name)+rules.TestFileSuffix), draft(r)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "\nnext: go mod tidy && go test -v ./...\n      drafts fail until they are completed: each says how\n")
+	return nil
+}
+
+// rulesFolder finds where the rules are: in a folder rules, or right here.
+func rulesFolder(dir string) (string, error) {
+	for _, folder := range []string{"rules", "."} {
+		names, _ := filepath.Glob(filepath.Join(dir, folder, "*.yaml"))
+		names = slices.DeleteFunc(names, rules.IsTestFile)
+		if len(names) > 0 {
+			return folder, nil
+		}
+	}
+	return "", fmt.Errorf("there are no rules files *.yaml in %s or its folder rules", dir)
+}
+
+func hasAction(rule string) bool {
+	for name := range events.All() {
+		if events.MatchRule(name, rule) {
+			return true
+		}
+	}
+	return false
+}
+
+// testedRules are the rules that have tests in files already.
+func testedRules(dir string) (map[string]bool, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*"+rules.TestFileSuffix))
+	if err != nil {
+		return nil, err
+	}
+	files, err := testfile.Load(names...)
+	if err != nil {
+		return nil, err
+	}
+	tested := map[string]bool{}
+	for _, f := range files {
+		for _, t := range f.Tests {
+			tested[t.Rule] = true
+		}
+	}
+	return tested, nil
+}
+
+func goMod(name string) string {
+	name = strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' {
+			return r
+		}
+		return '-'
+	}, name), "-.")
+	if name == "" {
+		name = "rules"
+	}
+	require := ""
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Path == module && strings.HasPrefix(info.Main.Version, "v") {
+		require = fmt.Sprintf("\nrequire %s %s\n", module, info.Main.Version)
+	}
+	return fmt.Sprintf("module %s\n\ngo 1.26\n%s\ntool %s/falcotest/cmd/falcotest\n", name, require, module)
+}
+
+const rulesTest = `package rules_test
+
+import (
+	"testing"
+
+	_ "github.com/falcotest/go-falcotest/events/k8saudit"
+	_ "github.com/falcotest/go-falcotest/events/syscall"
+	"github.com/falcotest/go-falcotest/falcotest"
+)
+
+func TestMain(m *testing.M) { falcotest.Main(m) }
+
+// TestRules runs an action for each rule that has one, and the tests in the
+// files *_falcotest.yaml beside the rules.
+func TestRules(t *testing.T) { falcotest.Run(t, falcotest.WithRules("%s")) }
+`
+
+const githubWorkflow = `name: Falco rules
+on: [push, pull_request]
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-go@v5
+        with: {go-version-file: go.mod}
+      - run: go test -count=1 ./...
+        env:
+          FALCOTEST_REPORT: ${{ runner.temp }}/falco.md
+      - run: cat "$RUNNER_TEMP/falco.md" >> "$GITHUB_STEP_SUMMARY"
+        if: always()
+`
+
+const gitlabJob = `# In .gitlab-ci.yml: include: {local: .gitlab/falcotest.yml}
+falco-rules:
+  image: golang:1.26
+  script:
+    - go test -count=1 -v ./...
+`
+
+// fileName is a rule's name as that of a file.
+func fileName(rule string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '_'
+	}, rule)
+	for strings.Contains(name, "__") {
+		name = strings.ReplaceAll(name, "__", "_")
+	}
+	return strings.Trim(name, "_")
+}
+
+// draft is a first test of a rule, filled from what its condition asks for.
+func draft(r *rules.Rule) string {
+	asked := map[string][]string{}
+	collect(r.Expr, false, asked)
+	var b strings.Builder
+	fmt.Fprintf(&b, "# A draft, made from the condition of the rule. Complete it, and take the key draft\n# away: until then the test fails. The language: TESTFILES.md of %s.\n#\n# The rule asks for:\n", module)
+	for _, field := range sorted(asked) {
+		values := asked[field]
+		if len(values) > 6 {
+			values = append(slices.Clone(values[:6]), "…")
+		}
+		fmt.Fprintf(&b, "#   %s: %s\n", field, strings.Join(values, ", "))
+	}
+	fmt.Fprintf(&b, "tests:\n  - name: %s\n    rule: %q\n    draft: say in steps what the rule is to detect\n", fileName(r.Name), r.Name)
+	if r.Source == testfile.AuditSource {
+		fmt.Fprintf(&b, "    source: k8s_audit\n    events:\n      - {kind: Event, apiVersion: audit.k8s.io/v1, auditID: \"1\", stage: ResponseComplete, verb: %q, user: {username: %q}, objectRef: {resource: %q}}\n    expectedOutcome: {}\n",
+			first(asked["ka.verb"], "get"), first(asked["ka.user.name"], "someone"), first(asked["ka.target.resource"], "pods"))
+		return b.String()
+	}
+	var chain []string
+	for _, field := range []string{"proc.aname", "proc.pname", "proc.name"} {
+		if names := asked[field]; len(names) > 0 {
+			chain = append(chain, fmt.Sprintf("{name: %q}", first(names, "")))
+		}
+	}
+	if len(asked["proc.name"]) == 0 && len(chain) > 0 {
+		chain = append(chain, "{}")
+	}
+	if len(chain) > 0 || len(asked["container.id"]) > 0 {
+		b.WriteString("    context:\n")
+		if slices.ContainsFunc(sorted(asked), func(f string) bool { return strings.HasPrefix(f, "container.") }) {
+			b.WriteString("      container: {}\n")
+		}
+		if len(chain) > 0 {
+			fmt.Fprintf(&b, "      processes: [%s]\n", strings.Join(chain, ", "))
+		}
+	}
+	path := ""
+	for _, field := range []string{"fd.name", "fd.filename", "fd.directory", "evt.arg.path", "evt.arg.name"} {
+		if path == "" {
+			path = first(asked[field], "")
+		}
+	}
+	if path == "" || !strings.HasPrefix(path, "/") {
+		path = "/tmp/falcotest-draft/" + strings.Trim(path, "/*")
+	}
+	if strings.HasSuffix(path, "/") {
+		path += "file"
+	}
+	fmt.Fprintf(&b, "    resources:\n      - {type: fd, name: target, subtype: file, filePath: %q}\n    steps:\n      - {type: syscall, name: open, syscall: openat, args: {pathname: %q, flags: O_RDONLY}}\n    expectedOutcome: {}\n", path, path)
+	return b.String()
+}
+
+func first(values []string, otherwise string) string {
+	if len(values) == 0 {
+		return otherwise
+	}
+	return values[0]
+}
+
+func sorted(m map[string][]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// collect gathers the values that checks ask for, by field, leaving out what is
+// excluded.
+func collect(e *filter.Expr, not bool, into map[string][]string) {
+	if e == nil {
+		return
+	}
+	if e.Kind == filter.Not {
+		not = !not
+	}
+	if e.Kind == filter.Check && !not && e.Left != nil && e.Right != nil && e.Op != "!=" {
+		for _, v := range e.Right.Values {
+			if name := e.Left.String(); !slices.Contains(into[name], v) && v != "<NA>" {
+				into[name] = append(into[name], v)
+			}
+		}
+	}
+	for _, child := range e.Children {
+		collect(child, not, into)
+	}
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestVerbs(t *testing.T) {
+	var out, problems strings.Builder
+	call := func(args ...string) int { return run(t.Context(), args, &out, &problems) }
+	if code := call("schema"); code != 0 || !json.Valid([]byte(out.String())) {
+		t.Errorf("the schema is no JSON: %d %s", code, problems.String())
+	}
+	out.Reset()
+	if code := call("explain", "../../../examples/testfiles/rules/payroll_falcotest.yaml"); code != 0 {
+		t.Error(problems.String())
+	}
+	if want := `expects that "Payroll Sent Away" fires`; !strings.Contains(out.String(), want) {
+		t.Errorf("got %q", out.String())
+	}
+	if code := call("explane"); code != 2 || !strings.Contains(problems.String(), `there is no verb "explane"`) {
+		t.Errorf("got %d and %q", code, problems.String())
+	}
+}
+
+// A repository of rules gets what it lacks, and loses nothing.
+func TestInit(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("rules/rules.yaml", `
+- rule: Ledger Read
+  desc: x
+  condition: evt.type=openat and fd.name startswith /srv/ledger/ and proc.name=cat and not proc.pname=sh
+  output: x (file=%fd.name)
+  priority: NOTICE
+- rule: Clear Log Activities
+  desc: there is an action for it
+  condition: evt.type=openat and fd.name=/x
+  output: x
+  priority: NOTICE
+`)
+	write("rules_test.go", "package mine\n")
+	var out strings.Builder
+	if run(t.Context(), []string{"init", dir}, &out, &out) != 0 {
+		t.Fatal(out.String())
+	}
+	for _, want := range []string{"wrote  go.mod", "kept   rules_test.go", "wrote  rules/ledger_read_falcotest.yaml", "wrote  .github/workflows/falcotest.yml"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, "rules", "*_falcotest.yaml")); len(names) != 1 {
+		t.Errorf("the drafts are %q", names)
+	}
+	draft, err := os.ReadFile(filepath.Join(dir, "rules", "ledger_read_falcotest.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`{name: "cat"}`, `filePath: "/srv/ledger/file"`, "draft:"} {
+		if !strings.Contains(string(draft), want) {
+			t.Errorf("%q is not in\n%s", want, draft)
+		}
+	}
+	if strings.Contains(string(draft), `"sh"`) {
+		t.Errorf("what is excluded is in the draft:\n%s", draft)
+	}
+	// The draft can be read, and another run changes nothing.
+	out.Reset()
+	if run(t.Context(), []string{"explain", filepath.Join(dir, "rules", "ledger_read_falcotest.yaml")}, &out, &out) != 0 {
+		t.Error(out.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"init", dir}, &out, &out); code != 0 || strings.Contains(out.String(), "wrote") {
+		t.Errorf("the second time: %d\n%s", code, out.String())
+	}
+}

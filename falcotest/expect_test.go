@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/falcotest"
+)
+
+func init() {
+	open := func(name string) events.Action {
+		return func(h events.Helper) error {
+			fd, err := unix.Open(filepath.Join(os.TempDir(), name), unix.O_CREAT|unix.O_WRONLY, 0o600)
+			if err != nil {
+				return err
+			}
+			return unix.Close(fd)
+		}
+	}
+	events.RegisterWithName(open("falcotest-told"), "expecting.FileMade")
+	events.RegisterWithName(open("falcotest-excused"), "expecting.FileMadeElsewhere", events.NearMiss("expecting.FileMade", "the file has another name"))
+}
+
+const expectingRules = `
+- rule: File Made
+  desc: A file is made.
+  condition: evt.type in (open, openat, openat2) and fd.name endswith /%s and evt.is_open_write=true
+  output: made (file=%%fd.name)
+  priority: WARNING
+  tags: [files]
+- rule: Never
+  desc: A disabled rule.
+  condition: evt.type=openat
+  output: opened (file=%%fd.name)
+  priority: NOTICE
+  enabled: false
+`
+
+func rulesFile(t *testing.T, name string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, expectingRules, name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestExpectations says in Go what an action's alert is like, and runs its near
+// miss.
+func TestExpectations(t *testing.T) {
+	falcotest.Run(t, falcotest.WithRules(rulesFile(t, "falcotest-told")), falcotest.WithActions("expecting.FileMade"),
+		falcotest.WithExpectation("expecting.FileMade", falcotest.Expect("File Made").Priority("warning").Tag("files").
+			Field("fd.name", falcotest.HasSuffix("/falcotest-told")).Field("evt.type", falcotest.Matches("^open")).Count(1)))
+}
+
+func TestSilent(t *testing.T) {
+	s := falcotest.Start(t, falcotest.WithRules(rulesFile(t, "falcotest-told")), falcotest.WithActions("expecting.FileMade"))
+	s.Silent(t, "expecting.FileMadeElsewhere", "File Made")
+	told := falcotest.Expect("File Made").Output(falcotest.Contains("made")).AtLeast("notice").Source("syscall")
+	told.Check(t, s.Trigger(t, "expecting.FileMade"))
+
+	for _, test := range []struct {
+		name string
+		run  func(t testing.TB)
+		want string
+	}{
+		{"fires", func(t testing.TB) { s.Silent(t, "expecting.FileMade", "File Made") }, `unexpected: the rule "File Made" fired, and must not`},
+		{"not loaded", func(t testing.TB) { s.Silent(t, "expecting.FileMade", "File Mede") }, `did you mean File Made?`},
+		{"disabled", func(t testing.TB) { s.Silent(t, "expecting.FileMade", "Never") }, "is disabled"},
+		{"otherwise", func(t testing.TB) {
+			told.Field("fd.name", falcotest.Equals("/x")).Check(t, s.Trigger(t, "expecting.FileMade"))
+		}, `- fd.name = "/x"`},
+		{"no priority", func(t testing.TB) { told.Priority("loud").Check(t, nil) }, `unknown priority "loud"`},
+	} {
+		r := &failing{TB: t}
+		func() {
+			defer func() { recover() }()
+			test.run(r)
+		}()
+		if got := strings.Join(r.said, "\n"); !strings.Contains(got, test.want) {
+			t.Errorf("%s: got %q, want %q in it", test.name, got, test.want)
+		}
+	}
+}
+
+// failing keeps what a test would say when it fails.
+type failing struct {
+	testing.TB
+	said []string
+}
+
+func (f *failing) Helper()           {}
+func (f *failing) Error(args ...any) { f.said = append(f.said, fmt.Sprint(args...)) }
+func (f *failing) Fatal(args ...any) { f.Error(args...); panic("failed") }
+func (f *failing) Fatalf(format string, args ...any) {
+	f.Error(fmt.Sprintf(format, args...))
+	panic("failed")
+}

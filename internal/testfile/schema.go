@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// Schema returns the language as a JSON Schema (2020-12), for editors. It takes
+// every file that [Parse] takes, but does not compare one part of a file with
+// another, as Parse does.
+func Schema() []byte {
+	s := plainSchema(language())
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	s["title"] = "Tests for Falco rules"
+	// The keys that a test takes over from another are not required of it.
+	item := plainSchema(testShape())
+	item["required"] = []string{"name"}
+	s["properties"].(schema)["tests"].(schema)["items"] = item
+	extending := item["properties"].(schema)
+	for _, name := range []string{"resources", "steps"} {
+		extending[name] = schema{"description": testShape().field(name).doc, "anyOf": []any{extending[name], schema{
+			"type": "array", "items": schema{"type": "object", "required": []string{"name"}},
+		}, schema{"type": "null"}}}
+	}
+	// Then the rest of the test is checked where it is whole.
+	whole := schema{"properties": schema{}}
+	for _, name := range []string{"resources", "steps"} {
+		whole["properties"].(schema)[name] = schema{"anyOf": []any{plainSchema(testShape().field(name).shape), schema{"type": "null"}}}
+	}
+	item["if"], item["else"] = schema{"required": []string{"extends"}}, whole
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s); err != nil {
+		panic(err) // the shapes are fixed
+	}
+	return b.Bytes()
+}
+
+type schema = map[string]any
+
+// standIn is what may stand for any scalar: a placeholder, or where bindings
+// are, a binding.
+var standIn = schema{"type": "string", "pattern": `%\{\s*item\.\S+?\s*\}`}
+
+var typeNames = map[nodeKind]string{null: "null", text: "string", number: "integer", boolean: "boolean", list: "array", object: "object"}
+
+// schemaOf is the schema of a value, or of what stands for it.
+func schemaOf(s *shape) schema {
+	out := plainSchema(s)
+	// Whatever may come from a case may be a placeholder, but for the lists that
+	// a file is made of, whose keys editors are to offer.
+	if s.items == s || len(s.kinds) == 1 && s.kinds[0] == list && s.items != nil && len(s.items.fields) > 0 {
+		return out
+	}
+	return schema{"anyOf": []any{out, standIn}, "description": s.doc}
+}
+
+func plainSchema(s *shape) schema {
+	if s.items == s {
+		return schema{"description": s.doc} // any value
+	}
+	var kinds []string
+	for _, k := range s.kinds {
+		kinds = append(kinds, typeNames[k])
+	}
+	if slices.Contains(kinds, "string") && slices.Contains(kinds, "integer") {
+		kinds[slices.Index(kinds, "integer")] = "number"
+	}
+	out := schema{"description": s.doc, "type": kinds}
+	if len(kinds) == 1 {
+		out["type"] = kinds[0]
+	}
+	if slices.Contains(s.kinds, text) && !s.empty && len(s.choices) == 0 {
+		out["minLength"] = 1
+	}
+	if len(s.choices) > 0 {
+		out["enum"] = s.choices
+	}
+	if len(s.kinds) == 1 && s.kinds[0] == number {
+		out["minimum"] = s.least
+	}
+	if slices.Contains(s.kinds, list) && s.items != nil {
+		out["items"] = schemaOf(s.items)
+		if s.least > 0 {
+			out["minItems"] = s.least
+		}
+	}
+	if slices.Contains(s.kinds, object) {
+		objectSchema(s, out)
+	}
+	return out
+}
+
+func objectSchema(s *shape, out schema) {
+	if s.items != nil {
+		out["additionalProperties"] = schemaOf(s.items)
+		if s.least > 0 {
+			out["minProperties"] = s.least
+		}
+		return
+	}
+	properties := schema{}
+	var required []string
+	add := func(f *field, to schema) {
+		one := schemaOf(f.shape)
+		if !f.required {
+			one = schema{"description": f.doc, "anyOf": []any{one, schema{"type": "null"}}}
+		}
+		to[f.name] = one
+	}
+	for _, f := range s.fields {
+		add(f, properties)
+		if f.required {
+			required = append(required, f.name)
+		}
+	}
+	out["properties"] = properties
+	if len(required) > 0 {
+		out["required"] = required
+	}
+	out["patternProperties"] = schema{"^x-": true}
+	if s.selects == "" {
+		out["additionalProperties"] = false
+		return
+	}
+	// What else there may be hangs on the value that selects.
+	var alternatives []any
+	for _, v := range s.variants {
+		more, need := schema{}, []string{}
+		for _, f := range v.fields {
+			add(f, more)
+			if f.required {
+				need = append(need, f.name)
+			}
+		}
+		then := schema{"properties": more, "description": v.doc}
+		if len(need) > 0 {
+			then["required"] = need
+		}
+		alternatives = append(alternatives, schema{
+			"if":   schema{"properties": schema{s.selects: schema{"const": v.value}}, "required": []string{s.selects}},
+			"then": then,
+		})
+	}
+	out["allOf"] = alternatives
+	out["unevaluatedProperties"] = false
+}
