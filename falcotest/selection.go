@@ -77,6 +77,9 @@ func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []
 		if set != nil {
 			why = append(why, fmt.Sprintf("%d rules under test, %d actions registered", len(set.Rules), len(names)))
 			why = append(why, leftOut(set)...)
+			for _, p := range set.Remarks[:min(3, len(set.Remarks))] {
+				why = append(why, p.String())
+			}
 		}
 		return nil, nil, fmt.Errorf("selecting actions: none selected, so nothing would be tested (%s)", strings.Join(why, "; "))
 	}

@@ -43,7 +43,7 @@ const (
 )
 
 // Remark is the code of what Falco itself does not say.
-const Remark Code = "FALCOTEST_REMARK"
+const Remark Code = "remark"
 
 // IsError tells whether the code is one of an error.
 func (c Code) IsError() bool { return strings.HasPrefix(string(c), "LOAD_ERR_") }
