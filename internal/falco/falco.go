@@ -75,7 +75,9 @@ type Falco struct {
 	sub     *outputs.Subscription
 	log     logTail
 	process *os.Process
-	done    chan struct{} // closed when the process has ended
+	// nameless is whether no name server answers here.
+	nameless bool
+	done     chan struct{} // closed when the process has ended
 
 	mu      sync.Mutex
 	ending  bool
@@ -196,6 +198,9 @@ func (f *Falco) start(ctx context.Context) error {
 	for _, o := range f.opts.Options {
 		args = append(args, "-o", o)
 	}
+	if f.nameless = unanswered(ctx, net.DefaultResolver); f.nameless {
+		f.opts.Outputs.Logf("no name server answers here: host names in conditions match nothing, and each keeps Falco for a second")
+	}
 	if err := f.run(args); err != nil {
 		return err
 	}
@@ -265,7 +270,7 @@ func (f *Falco) run(args []string) error {
 		runtime.LockOSThread()
 		cmd := exec.Command(f.path, args...)
 		cmd.Dir = f.dir
-		cmd.Env = environment(f.opts.Plugins)
+		cmd.Env = environment(f.opts.Plugins, f.nameless)
 		cmd.Stdout, cmd.Stderr = &f.log, &f.log
 		cmd.SysProcAttr = sysProcAttr()
 		cmd.WaitDelay = f.opts.EndTimeout
@@ -287,8 +292,12 @@ func (f *Falco) run(args []string) error {
 // of them are, each on one processor: plugin-sdk-go would else extract fields in
 // a goroutine beside Falco's thread, which on a machine of few processors keeps
 // a Kubernetes audit event waiting for 0.7 s (seen with k8saudit 0.18 on two).
-func environment(plugins []Plugin) []string {
+// Where no name server answers, its resolver does not wait for one.
+func environment(plugins []Plugin, nameless bool) []string {
 	env := os.Environ()
+	if nameless && os.Getenv("RES_OPTIONS") == "" {
+		env = append(env, giveUpSoon)
+	}
 	if _, set := os.LookupEnv("GOMAXPROCS"); len(plugins) > 0 && !set {
 		env = append(env, "GOMAXPROCS=1")
 	}

@@ -404,14 +404,14 @@ func TestAuditWebhook(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	plugins := []Plugin{{Name: "k8saudit"}}
 	t.Setenv("GOMAXPROCS", "3")
-	if got := environment(plugins); slices.Contains(got, "GOMAXPROCS=1") {
+	if got := environment(plugins, false); slices.Contains(got, "GOMAXPROCS=1") {
 		t.Error("the user's GOMAXPROCS was replaced")
 	}
 	os.Unsetenv("GOMAXPROCS")
-	if got := environment(plugins); !slices.Contains(got, "GOMAXPROCS=1") {
+	if got := environment(plugins, false); !slices.Contains(got, "GOMAXPROCS=1") {
 		t.Error("GOMAXPROCS=1 is missing")
 	}
-	if got := environment(nil); slices.Contains(got, "GOMAXPROCS=1") {
+	if got := environment(nil, false); slices.Contains(got, "GOMAXPROCS=1") {
 		t.Error("GOMAXPROCS=1 without plugins")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -47,6 +48,8 @@ type Replayer struct {
 	journal *journal.Dir
 	args    []string
 	batches int
+	// nameless is whether no name server answers here.
+	nameless bool
 }
 
 // Recording is one that a Falco is to judge.
@@ -70,6 +73,7 @@ func NewReplayer(ctx context.Context, opts Options) (*Replayer, error) {
 	}
 	opts.Engine = "replay"
 	r := &Replayer{opts: opts}
+	r.nameless = unanswered(ctx, net.DefaultResolver)
 	name := opts.Path
 	if name == "" {
 		name = "falco"
@@ -151,7 +155,7 @@ func withDefaults(falco string, plugins []Plugin) []Plugin {
 func (r *Replayer) command(ctx context.Context, more ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.path, append(slices.Clone(r.args), more...)...)
 	cmd.Dir = r.journal.Path()
-	cmd.Env = environment(r.opts.Plugins)
+	cmd.Env = environment(r.opts.Plugins, r.nameless)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
