@@ -36,7 +36,7 @@ import (
 // Their programs are found by KUBEBUILDER_ASSETS, in setup-envtest's folder, or
 // where this command builds them, once:
 //
-//	go run github.com/falcotest/go-falcotest/internal/kube/build
+//	go run github.com/falcotest/go-falcotest/falcotest/cmd/falcotest apiserver
 //
 // Without them the actions are skipped, or fail where CI is set.
 type Kubernetes struct {

@@ -25,6 +25,8 @@ var verbs = []verb{
 	explainVerb,
 	schemaVerb,
 	recordVerb,
+	reportVerb,
+	apiserverVerb,
 }
 
 // simple makes a verb of a function that returns what went wrong.

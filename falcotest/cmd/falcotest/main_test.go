@@ -17,6 +17,17 @@ func TestVerbs(t *testing.T) {
 		t.Errorf("the schema is no JSON: %d %s", code, problems.String())
 	}
 	out.Reset()
+	file := filepath.Join(t.TempDir(), "all.md")
+	if code := call("report", "-o", file, "../../../internal/report/testdata/report.json"); code != 0 {
+		t.Error(problems.String())
+	}
+	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), "### Falco rules: 2 detected") {
+		t.Errorf("the merged report: %v\n%s", err, b)
+	}
+	if code := call("report", "-o", "x.pdf", "../../../internal/report/testdata/report.json"); code != 1 || !strings.Contains(problems.String(), "does not end in any of") {
+		t.Errorf("a report of an unknown kind: %d %s", code, problems.String())
+	}
+	out.Reset()
 	if code := call("explain", "../../../examples/testfiles/rules/payroll_falcotest.yaml"); code != 0 {
 		t.Error(problems.String())
 	}

@@ -34,7 +34,7 @@ var files = []struct{ name, as string }{
 }
 
 // Command is the command that builds the program into the user's cache.
-const Command = "go run github.com/falcotest/go-falcotest/internal/kube/build"
+const Command = "go run github.com/falcotest/go-falcotest/falcotest/cmd/falcotest apiserver"
 
 // Version returns the version of Kubernetes that is built: "v1.37.2".
 func Version() string {
@@ -85,7 +85,7 @@ func Path() (string, error) {
 // returns its path. It needs the go command, which downloads Kubernetes from
 // the Go module proxy; it takes about three minutes on two idle cores and 2.5
 // GB of memory. When several processes call it at once, one builds and the
-// others wait. What the go command says goes to log.
+// others wait. What the go command says goes to log: the packages as they are built.
 func Build(ctx context.Context, log io.Writer) (string, error) {
 	program, err := Path()
 	if err != nil {
@@ -133,7 +133,7 @@ func build(ctx context.Context, program string, log io.Writer) error {
 	// this module, does not hold for files that are named.
 	unfinished := program + ".unfinished"
 	defer os.Remove(unfinished)
-	args := append([]string{"build", "-o", unfinished}, flags()...)
+	args := append([]string{"build", "-v", "-o", unfinished}, flags()...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "main.go")...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly",
