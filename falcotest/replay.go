@@ -383,7 +383,7 @@ func (p *Replayed) ruleOf(name string) *rules.Rule {
 func (p *Replayed) notEvaluated(e *expect.Expectation, pos, what string) string {
 	var m message
 	fmt.Fprintf(&m.b, "not evaluated: %s\n", what)
-	m.add("recording", fmt.Sprintf("%s, %d events", p.file, p.Events))
+	m.add("file", fmt.Sprintf("%s, %d events", p.file, p.Events))
 	m.add("expected", pos)
 	m.add("rules", p.r.files...)
 	if r := p.ruleOf(e.Rule); r != nil {
@@ -401,7 +401,7 @@ func (p *Replayed) notEvaluated(e *expect.Expectation, pos, what string) string 
 func (p *Replayed) failure(t testing.TB, e *expect.Expectation, pos string, mismatch *expect.Mismatch) string {
 	var m message
 	fmt.Fprintf(&m.b, "%s\n", mismatch.Headline())
-	m.add("recording", fmt.Sprintf("%s, %d events", p.file, p.Events))
+	m.add("file", fmt.Sprintf("%s, %d events", p.file, p.Events))
 	if r := p.ruleOf(e.Rule); r != nil {
 		m.add("rule", r.Pos.String())
 	}

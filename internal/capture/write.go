@@ -44,7 +44,7 @@ var keptEnv = []string{
 // KeptEnv tells whether a recording keeps the value of a variable by default.
 func KeptEnv(name string) bool { return slices.Contains(keptEnv, name) }
 
-// Writer writes a recording, gzipped, in the version that Falco 0.23's libraries
+// Writer writes a recording, gzipped, in the version that Falco's libraries 0.23
 // write. The processes that the first event knows are its tables; those that
 // come later are told of by their own events, or are added with the first event
 // that shows them. It is not safe for concurrent use.
@@ -58,8 +58,7 @@ type Writer struct {
 	total  uint64
 	users  map[accountKey]bool
 	groups map[accountKey]bool
-	boxes  map[string]bool // containers that were told of
-	known  map[int64]bool  // processes in the tables
+	known  map[int64]bool // processes in the tables
 	err    error
 }
 
@@ -76,7 +75,6 @@ func NewWriter(w io.Writer, opts WriterOptions) *Writer {
 	zip := gzip.NewWriter(w)
 	return &Writer{
 		opts: opts, zip: zip, out: bufio.NewWriterSize(zip, 1<<16), users: map[accountKey]bool{},
-		groups: map[accountKey]bool{}, boxes: map[string]bool{}, known: map[int64]bool{},
 	}
 }
 
