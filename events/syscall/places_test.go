@@ -98,7 +98,7 @@ func TestDenied(t *testing.T) {
 		}
 		t.Run(p.Name, func(t *testing.T) {
 			at := atPlace{place: p, only: actions}
-			at.run(t, nil)
+			at.run(t, nil, strictest(t))
 			at.check(t)
 			for _, o := range at.outcomes {
 				if o.Outcome != falcotest.Detected.String() && !hasUnmetNeed(o) {
@@ -152,13 +152,14 @@ func TestPlaces(t *testing.T) {
 			all = append(all, &atPlace{place: p})
 		}
 	}
+	set := strictest(t)
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, 2)
 	for _, at := range all {
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			at.run(t, engine)
+			at.run(t, engine, set)
 		})
 	}
 	wg.Wait()
@@ -172,7 +173,7 @@ func TestPlaces(t *testing.T) {
 }
 
 // run runs TestHere at the place.
-func (at *atPlace) run(t *testing.T, engine *container.Engine) {
+func (at *atPlace) run(t *testing.T, engine *container.Engine, set ruleSet) {
 	shared, err := os.MkdirTemp("", "places-")
 	if err != nil {
 		at.err = err
@@ -194,7 +195,7 @@ func (at *atPlace) run(t *testing.T, engine *container.Engine) {
 		Env:  []string{"CI=", "FALCOTEST_STRICT=0"},
 		Dir:  dir, Shared: shared, Output: &output,
 	}
-	if set := strictest(t); set.name == "upstream" {
+	if set.name == "upstream" {
 		data, err := filepath.Abs(filepath.Dir(filepath.Dir(set.files[0])))
 		if err != nil {
 			at.err = err
