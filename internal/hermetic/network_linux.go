@@ -103,5 +103,7 @@ func prepareNetwork(text string) error {
 		}
 		addresses = append(addresses, a)
 	}
+	// A server of the test's may have any port, as a service has.
+	_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0)
 	return AddAddresses(addresses)
 }

@@ -23,6 +23,7 @@ type failure struct {
 }
 
 func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
 
 // player does what one test says, in the last process of its chain.
 type player struct {
@@ -60,6 +61,8 @@ func (p *Play) play(marks trace.Marks) *Report {
 	case err == nil:
 	case !p.Root && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)):
 		r.Skip = "needs root: " + err.Error()
+	case !p.Root && errors.Is(err, unix.EXDEV):
+		r.Skip = "needs root, for whom all folders are one file system: " + err.Error()
 	default:
 		r.Failure = err.Error()
 	}
@@ -146,7 +149,7 @@ func (pl *player) openFD(r *scenario.FDResource) (int, error) {
 			return -1, err
 		}
 		fd, err := unix.Open(r.Path, flags, 0o644)
-		if errors.Is(err, unix.EACCES) {
+		if errors.Is(err, unix.EACCES) && flags&unix.O_CREAT == 0 {
 			fd, err = unix.Open(r.Path, unix.O_RDONLY, 0)
 		}
 		return fd, named("opening "+r.Path, err)
