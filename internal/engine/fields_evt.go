@@ -355,8 +355,13 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	}
 	switch def.Type {
 	case event.PSockAddr, event.PSockTuple, event.PFDList, event.PSigSet:
-		f.Unsupported = "Falco compares the bytes of " + def.Type.String() + " parameters in the form that its driver writes, which no condition can express"
+		f.Type, f.NoCompare = filter.ByteBuf, true
+		f.Unsupported = "Falco shows the bytes of " + def.Type.String() + " parameters in the form that its driver writes"
 		return nil, nil
+	case event.PUID, event.PGID:
+		f.NoCompare = true
+	case event.PSigType, event.PSyscallID, event.PByteBuf:
+		f.NoConst = true
 	}
 	f.Type = rawType(def.Type)
 	text := f.Type == filter.CharBuf || f.Type == filter.ByteBuf

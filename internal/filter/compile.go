@@ -221,6 +221,13 @@ func (c *Compiler) check(e *Expr, r *Result) (int32, error) {
 		return 0, errorAt(e.Text, e.Off, "operator '%s' is not supported for %s fields: %s is of type %s", e.Op, kindOf(s.typ, s.list), e.Left, typeName(s)).
 			hint("it takes %s", supported(s.typ, s.list))
 	}
+	switch f := c.field(left); {
+	case e.Op == OpExists:
+	case f.NoCompare:
+		return 0, errorAt(e.Text, e.Off, "operator '%s' is not supported for %s, of which only 'exists' can be asked", e.Op, e.Left)
+	case f.NoConst && e.Right.Const:
+		return 0, errorAt(e.Text, e.Right.Off, "Falco reads no values of the type of %s", e.Left)
+	}
 	switch {
 	case e.Op == OpExists:
 		ck.want = always{}

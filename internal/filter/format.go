@@ -129,7 +129,7 @@ func longestField(src Source, s string) (*Operand, *Field, int, error) {
 		field, err := src.Field(name, "", false)
 		var wrong *ArgumentError
 		isArgument := errors.As(err, &wrong)
-		if err != nil && !isArgument {
+		if err != nil && !(isArgument && wrong.Plugin) { // a shorter name may be one
 			if first == nil {
 				first = err
 			}
@@ -138,7 +138,7 @@ func longestField(src Source, s string) (*Operand, *Field, int, error) {
 			}
 			continue
 		}
-		if err == nil && field.Plugin || isArgument && wrong.Plugin {
+		if err != nil || field.Plugin {
 			word, _, _ := strings.Cut(s, " ")
 			if i := strings.IndexByte(word, '['); i > n {
 				return nil, nil, 0, &UnknownFieldError{fmt.Errorf("no field of a plugin begins '%%%s': put a blank behind %s", cutText(word), name)}
@@ -150,6 +150,10 @@ func longestField(src Source, s string) (*Operand, *Field, int, error) {
 			return nil, nil, 0, err
 		}
 		return &Operand{Field: name}, field, n, nil
+	}
+	var wrong *ArgumentError
+	if errors.As(first, &wrong) {
+		return nil, nil, 0, first
 	}
 	return nil, nil, 0, &UnknownFieldError{first}
 }

@@ -95,6 +95,10 @@ type Field struct {
 	// (fd.ip, fd.net, fd.port; not proc.aname).
 	NotEqualAll bool
 
+	// NoCompare: only 'exists' may be asked of the field, and NoConst: no value can
+	// be written that Falco could read (evt.rawarg of some types of parameters).
+	NoCompare, NoConst bool
+
 	// NoTransform: transformers such as tolower() are refused, as Falco does.
 	NoTransform bool
 	// NoRight: val(field) on either side is refused, as Falco does for fields

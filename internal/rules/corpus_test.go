@@ -247,7 +247,7 @@ const helpers = "- list: names\n  items: [a, b]\n- list: nothing\n  items: []\n-
 func (g *generator) field() string {
 	return g.often(g.pick("proc.name", "fd.name", "proc.pid", "evt.type", "evt.is_open_read", "fd.sip", "fd.sport", "user.name", "user.uid", "proc.cmdline"),
 		"proc.aname", "proc.aname[2]", "proc.aname[x]", "proc.env[HOME]", "proc.env['A B']", `proc.env["a]b"]`, "proc.env[A\\B]", "evt.arg.flags", "evt.arg[0]", "evt.arg[x]", "evt.arg", "evt.arg.nosuch",
-		"evt.rawarg.flags", "evt.rawarg.res", "evt.rawarg", "fd.net", "fd.snet", "fd.ip", "fd.port", "fd.types", "fd.types[1]", "fd.types[x]", "fd.types[-1]", "evt.buffer", "evt.latency", "evt.dir",
+		"evt.rawarg.flags", "evt.rawarg.res", "evt.rawarg", "evt.rawarg.sig", "evt.rawarg.tuple", "evt.rawarg.data", "evt.rawarg.euid", "evt.arg.flagsx", "fd.net", "fd.snet", "fd.ip", "fd.port", "fd.types", "fd.types[1]", "fd.types[x]", "fd.types[-1]", "evt.buffer", "evt.latency", "evt.dir",
 		"fs.path.name", "thread.cgroup.cpu", "thread.cgroups", "evt.abspath", "evt.abspath.src", "evt.around[1]", "proc.nosuch", "fd.nam", "proc.name[1]", "user.name[a]", "evt.res", "evt.failed", "evt.rawres", "fd.num",
 		"evt.category", "evt.source", "proc.duration", "group.gid", "fdlist.names", "syscall.type", "evt.asynctype", "evt.count", "proc.args[1]", "proc.aargs[1]", "proc.acmdline[1]", "Proc.name", "proc .name", "proc", "ka.verb")
 }
