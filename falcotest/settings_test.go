@@ -33,7 +33,7 @@ func TestEnvironmentOverrides(t *testing.T) {
 	}
 	want := &settings{
 		falco: "exec:", actions: []string{"a", "b"}, timeout: 3 * time.Second, deadline: 30 * time.Second, retries: 7, parallel: 3,
-		strict: true, hermetic: true, kube: Kubernetes{Namespace: "there", CreateNamespace: true, Keep: true},
+		strict: true, hermetic: true, terminal: true, kube: Kubernetes{Namespace: "there", CreateNamespace: true, Keep: true},
 		falcoCfg: falcoConfig{rules: []string{"own.yaml", "added.yaml"}},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{}, falcoConfig{})); diff != "" {
