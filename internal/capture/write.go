@@ -75,6 +75,7 @@ func NewWriter(w io.Writer, opts WriterOptions) *Writer {
 	zip := gzip.NewWriter(w)
 	return &Writer{
 		opts: opts, zip: zip, out: bufio.NewWriterSize(zip, 1<<16), users: map[accountKey]bool{},
+		groups: map[accountKey]bool{}, known: map[int64]bool{},
 	}
 }
 
