@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { falcotest.Main(m) }
 
 func TestRules(t *testing.T) {
-	falcotest.Run(t, 
+	falcotest.Run(t,
 		falcotest.WithRules("rules/*.yaml"),
 		falcotest.WithBaseline("testdata/falcotest.golden"),
 		falcotest.WithCoverage(),
