@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/falcotest"
 )
@@ -18,11 +16,11 @@ import (
 func init() {
 	open := func(name string) events.Action {
 		return func(h events.Helper) error {
-			fd, err := unix.Open(filepath.Join(os.TempDir(), name), unix.O_CREAT|unix.O_WRONLY, 0o600)
+			f, err := os.OpenFile(filepath.Join(os.TempDir(), name), os.O_CREATE|os.O_WRONLY, 0o600)
 			if err != nil {
 				return err
 			}
-			return unix.Close(fd)
+			return f.Close()
 		}
 	}
 	events.RegisterWithName(open("falcotest-told"), "expecting.FileMade")
