@@ -23,7 +23,6 @@ type Player struct {
 	num     uint64
 	wanted  *[event.NumTypes]bool
 	pending bool // the event before is still to be settled
-	first   bool
 }
 
 // NewPlayer returns a player of a recording, gzipped or not. It reads up to the
