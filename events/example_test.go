@@ -21,6 +21,20 @@ func WriteBelowExample(h events.Helper) error {
 
 var _ = events.Register(WriteBelowExample, events.WithDisabled(), events.WithNeeds(events.Root))
 
+// WriteElsewhere writes a file where the rule does not look.
+func WriteElsewhere(events.Helper) error { return nil }
+
+var _ = events.Register(WriteElsewhere, events.NearMiss("events_test.WriteBelowExample", "the folder is another"))
+
+// A near miss runs with the action that it is one of, and must not be detected.
+func ExampleNearMiss() {
+	for _, name := range events.NearMisses("events_test.WriteBelowExample") {
+		_, excuse := events.NearMissOf(name)
+		fmt.Println(name, "-", excuse)
+	}
+	// Output: events_test.WriteElsewhere - the folder is another
+}
+
 func Example() {
 	for name := range events.ByRegexp(regexp.MustCompile("Example$")) {
 		fmt.Println(name, events.Disabled(name), events.Needs(name)[0].Name)

@@ -44,6 +44,29 @@ func ExampleWithActions() {
 	_ = TestCredentials
 }
 
+// The tests of files, in the language of event-generator's suite: here all of a
+// folder. Without a glob, those beside the rules.
+func ExampleRunFiles() {
+	TestSuite := func(t *testing.T) {
+		falcotest.RunFiles(t, "suite/*.yaml")
+	}
+	_ = TestSuite
+}
+
+// An alert must be just as the rule's authors promise it.
+func ExampleExpect() {
+	TestAlert := func(t *testing.T) {
+		s := falcotest.Start(t, falcotest.WithRules("rules/*.yaml"))
+		falcotest.Expect("Run shell untrusted").
+			Priority("Notice").
+			Field("proc.name", falcotest.OneOf("sh", "bash")).
+			Tag("shell").
+			Check(t, s.Trigger(t, "syscall.RunShellUntrusted"))
+		s.Silent(t, "syscall.RunShellUntrusted", "Read sensitive file untrusted")
+	}
+	_ = TestAlert
+}
+
 func ExampleOutcome() {
 	for o := falcotest.Detected; o <= falcotest.Inconclusive; o++ {
 		fmt.Println(o)
