@@ -371,6 +371,10 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			base.Outcome, base.Reason = Skipped, sel.test.Skip
 			return &base
 		}
+		if sel.test.Source == testfile.AuditSource {
+			s.recorded(ctx, sel, &base)
+			return &base
+		}
 	}
 	if sel.rule != nil {
 		base.Position = Position{File: sel.rule.Pos.File, Line: sel.rule.Pos.Line}
@@ -379,10 +383,6 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			base.Outcome, base.Reason = Skipped, why
 			return &base
 		}
-	}
-	if sel.test != nil && sel.test.Source == testfile.AuditSource {
-		s.recorded(ctx, sel, &base)
-		return &base
 	}
 	if need, err := s.unmetNeed(sel); err != nil {
 		base.Outcome, base.Reason, base.Hint, base.need = Skipped, err.Error(), need.Hint, need

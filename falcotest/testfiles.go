@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/rules"
@@ -212,12 +213,20 @@ func (sel selected) path() []string {
 
 // recorded judges a test's recorded events, without a run.
 func (s *Session) recorded(ctx context.Context, sel selected, r *Result) {
+	if sel.rule != nil {
+		r.Position = Position{File: sel.rule.Pos.File, Line: sel.rule.Pos.Line}
+		r.Priority = sel.rule.Priority.String()
+	}
+	r.Judge = builtinName()
 	alerts, why, err := s.judgeEvents(ctx, sel)
 	if err != nil {
 		r.Outcome, r.Reason = TriggerFailed, err.Error()
 		return
 	}
-	r.Judge = builtinName()
+	if why != nil && why.Status != engine.Evaluated.String() {
+		r.Outcome, r.Reason = Skipped, why.String()
+		return
+	}
 	r.Alerts = alerts
 	s.meet(r, sel, true)
 	if r.Outcome == Missed {
