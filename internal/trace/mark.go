@@ -90,6 +90,7 @@ type marked struct {
 	sameCode bool           // the slide is known
 	execs    bool           // its next exec is judged, though it is made aside
 	stays    bool           // after its next exec it makes marks as well
+	became   bool           // it executes a file that is part of what is judged
 	children map[int64]bool // by its own numbers: those that were made aside
 }
 
@@ -110,7 +111,7 @@ func (t *tracer) marking(th *thread, args *[6]uint64) {
 	case markAside, markSpawn, markStage:
 		th.aside = append(th.aside, kind&math.MaxUint16)
 	case markBecome:
-		p.marks.execs = true
+		p.marks.execs, p.marks.became = true, true
 	case markBack:
 		if n := len(th.aside); n > 0 {
 			th.aside = th.aside[:n-1]
@@ -152,11 +153,14 @@ func (t *tracer) markedExec(th *thread) (judged bool) {
 		return p.judged
 	case p.marks.execs:
 		// Another process of the same kind, which has not begun.
+		became := p.marks.became
 		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false
 		// Its file was put there for this. It stands for one that was there:
 		// that a container's image does not have it is not the action's doing.
-		p.ExeLowerLayer = p.ExeLowerLayer || p.ExeUpperLayer
-		p.ExeUpperLayer = false
+		if !became {
+			p.ExeLowerLayer = p.ExeLowerLayer || p.ExeUpperLayer
+			p.ExeUpperLayer = false
+		}
 		return true
 	case p.marks.stays:
 		p.marks, p.judged = &marked{private: [2]int64{-1, -1}}, false
