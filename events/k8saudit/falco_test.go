@@ -12,6 +12,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/engine"
 )
 
 // A falcoAlert is what Falco writes of an alert, less what depends on the host.
@@ -31,7 +32,7 @@ func TestSameAsFalco(t *testing.T) {
 	if files == nil {
 		t.Skip("compares what the rules that Falco ships say")
 	}
-	e := load(t, files)
+	e := load(t, files, engine.Options{Matching: engine.All, Hostname: "test", TimeISO8601: true})
 	t.Setenv("TZ", "UTC")
 	b, err := os.ReadFile("testdata/falco_alerts.jsonl")
 	if err != nil {

@@ -46,14 +46,19 @@ func eachSet(t *testing.T, test func(t *testing.T, files []string)) {
 	}
 }
 
-// load returns an engine with the rules of some files.
-func load(t testing.TB, files []string) *engine.Engine {
+// load returns an engine with the rules of some files, that alerts by each that
+// matches unless options say otherwise.
+func load(t testing.TB, files []string, opts ...engine.Options) *engine.Engine {
 	t.Helper()
 	set, err := rules.Load(context.Background(), files, rules.Options{Sources: []filter.Source{audit.Source()}})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
-	e, err := engine.New(set, engine.Options{Matching: engine.All, Hostname: "test"})
+	o := engine.Options{Matching: engine.All, Hostname: "test"}
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	e, err := engine.New(set, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,13 +175,18 @@ func longTemp() error {
 func noNewPrivileges() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
 
 // deny has the kernel answer a system call with EPERM, as container engines'
-// profiles do.
+// profiles do; clone3 with ENOSYS, as they do too, since the C library would start
+// no thread otherwise.
 func deny(number uint32) error {
 	const offsetNr = 0 // in struct seccomp_data
+	errno := unix.EPERM
+	if number == unix.SYS_CLONE3 {
+		errno = unix.ENOSYS
+	}
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offsetNr},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: number},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
