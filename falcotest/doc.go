@@ -28,7 +28,8 @@
 // # More
 //
 // Pages beside this package: JUDGES.md (who judges, and how to set it up), GATE.md
-// (baseline, what changed, coverage, reports). On the web they are at
+// (baseline, what changed, coverage, reports), TESTFILES.md (tests without Go),
+// CAPTURES.md (recordings). On the web they are at
 // https://github.com/falcotest/go-falcotest/tree/main/falcotest.
 //
 // # Settings

@@ -113,6 +113,7 @@ func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (wa
 	child.noted = "as the built-in engine judged the same events"
 	child.recording.done = func(rec falco.Recording) {
 		t.recording = rec
+		t.recording.ID = t.id
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.waiting = append(r.waiting, t)
@@ -211,6 +212,8 @@ func signs(alerts []*alert.Alert) map[string]*alert.Alert {
 	}
 	return m
 }
+
+func (r *replaying) judgesRecordings() bool { return true }
 
 // advice tells of differences between the engines: faults of the built-in one, or
 // of what it records.

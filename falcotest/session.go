@@ -562,7 +562,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 			r.Hint = "see that Falco's container plugin may reach the engine's socket"
 			break
 		}
-		if s.doubted(r, sel, w) {
+		if s.doubted(r, sel, w) || s.contradicted(r, sel, w) {
 			break
 		}
 		r.Outcome, r.Reason = Missed, v.Reason
@@ -603,6 +603,24 @@ func (s *Session) doubted(r *Result, sel selected, w watcher) bool {
 	if passing {
 		r.Outcome = Inconclusive
 	}
+	return true
+}
+
+// contradicted tells whether the built-in engine alerts on the very events that a
+// Falco was given as a recording and did not alert on: then one of the two is wrong,
+// or the recording lacks what the rule asks for, and nothing is known of the rule.
+func (s *Session) contradicted(r *Result, sel selected, w watcher) bool {
+	b, ok := s.backend.(interface{ judgesRecordings() bool })
+	if !ok || !b.judgesRecordings() || w == nil || sel.rule == nil || sel.kubernetes() {
+		return false
+	}
+	why := w.why(sel.rule.Name)
+	if why == nil || why.Alerts == 0 {
+		return false
+	}
+	r.Outcome, r.lasting = Inconclusive, true
+	r.Reason = "the built-in engine alerts on the recorded events, and this Falco does not"
+	r.Hint = "a recording does not say since when processes run that were there before it began (proc.duration): such rules need a Falco that watches, or the built-in engine; anything else is a fault of the built-in engine, please report it"
 	return true
 }
 

@@ -19,9 +19,11 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 )
@@ -56,6 +58,7 @@ type Replayer struct {
 type Recording struct {
 	Path   string
 	Events uint64 // that the Falco will count in it
+	ID     string // of the action's run, in the environment of its processes
 }
 
 // NumberField is the field by which alerts are given to their recordings.
@@ -189,9 +192,19 @@ func (r *Replayer) Judge(ctx context.Context, recordings []Recording) ([][]*aler
 	return all, nil
 }
 
-// recordingOf tells from the number of an alert's event whose it is. The Falco
-// counts through all of them. Its own alerts have no number.
+// recordingOf tells whose an alert is: by the id in the environment of its process or
+// of an ancestor, and where an action has cleared that, by the number of its event. The
+// Falco counts through all recordings. Its own alerts have no number.
 func recordingOf(a *alert.Alert, recordings []Recording) (int, error) {
+	for _, field := range correlate.ExtraFields() {
+		if !strings.HasSuffix(field, "["+correlate.EnvID+"]") {
+			continue
+		}
+		id, ok := a.Field(field)
+		if i := slices.IndexFunc(recordings, func(r Recording) bool { return r.ID != "" && r.ID == id }); ok && i >= 0 {
+			return i, nil
+		}
+	}
 	text, ok := a.Field(NumberField)
 	if !ok {
 		return -1, nil
