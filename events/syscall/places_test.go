@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -221,7 +222,8 @@ func (at *atPlace) run(t *testing.T, engine *container.Engine, set ruleSet) {
 func (at *atPlace) check(t *testing.T) {
 	var unavailable *places.UnavailableError
 	if errors.As(at.err, &unavailable) {
-		if os.Getenv("CI") != "" {
+		// A checkout may be in a folder that is its user's alone.
+		if os.Getenv("CI") != "" && !errors.Is(at.err, fs.ErrPermission) {
 			t.Fatalf("%v\n%s", at.err, at.log)
 		}
 		t.Skip(at.err)

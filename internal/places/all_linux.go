@@ -98,9 +98,34 @@ func asNobody(cmd *exec.Cmd) error {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can become another user")
 	}
+	// go test builds programs in a folder that is its user's alone.
+	for _, kv := range cmd.Env {
+		if shared, ok := strings.CutPrefix(kv, envShared+"="); ok && shared != "" {
+			program := filepath.Join(shared, filepath.Base(cmd.Path))
+			if err := copyProgram(cmd.Path, program); err != nil {
+				return err
+			}
+			cmd.Path = program
+		}
+	}
 	attributes(cmd).Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
 	cmd.Env = append(cmd.Env, "HOME=/nonexistent")
 	return nil
+}
+
+// copyProgram copies a program to where every user may execute it.
+func copyProgram(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Chmod(0o755), out.Close())
 }
 
 func clone(flags uintptr) func(*exec.Cmd) error {

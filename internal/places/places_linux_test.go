@@ -74,6 +74,9 @@ func TestPlaces(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(shared) })
+			if err := os.Chmod(shared, 0o755); err != nil {
+				t.Fatal(err)
+			}
 			var out bytes.Buffer
 			err = p.Run(t.Context(), nil, places.Command{Env: []string{envDescribe + "=1"}, Dir: "/", Shared: shared, Output: &out})
 			if unavailable := (*places.UnavailableError)(nil); errors.As(err, &unavailable) {
