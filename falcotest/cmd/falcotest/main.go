@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The command falcotest is what is not a test, for those who test Falco rules
+// Command falcotest is what is not a test, for those who test Falco rules
 // with package falcotest:
 //
 //	go get -tool github.com/falcotest/go-falcotest/falcotest/cmd/falcotest
