@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -60,7 +61,7 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 	b.j = judge.New(b.sub, judge.Options{
 		Min: minimum, Timeout: s.cfg.timeout,
 		Sentinels: map[string]judge.Sentinel{
-			engine.SyscallSource: {Trigger: b.sentinel},
+			fields.SourceName: {Trigger: b.sentinel},
 			audit.SourceName: {Lossless: true, Trigger: func(ctx context.Context, nonce string) error {
 				if err := s.cluster.settle(ctx, nonce); err != nil {
 					return err

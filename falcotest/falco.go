@@ -18,11 +18,11 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // remote is a Falco that runs already and whose configuration is not ours.
@@ -50,7 +50,7 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	s.cluster.explainer = s.explainAudit
 	opts := judge.Options{
 		Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs(),
-		Sentinels: map[string]judge.Sentinel{engine.SyscallSource: judge.OpenSentinel, audit.SourceName: s.cluster.sentinel(2 * time.Second)},
+		Sentinels: map[string]judge.Sentinel{fields.SourceName: judge.OpenSentinel, audit.SourceName: s.cluster.sentinel(2 * time.Second)},
 		Unsure:    true,
 	}
 	return &remote{sub: sub, j: judge.New(sub, opts), cluster: s.cluster}, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/input"
+	"github.com/falcotest/go-falcotest/internal/machine"
 )
 
 // auditEngine judges the recorded events of test files.
@@ -31,7 +32,7 @@ func (s *Session) judgeEvents(_ context.Context, sel selected) ([]*Alert, *engin
 	}
 	s.audit.once.Do(func() {
 		s.audit.engine, s.audit.err = engine.New(s.set, engine.Options{
-			Matching: engine.All, Enable: s.enables, ExtraFieldsOf: expectedFields(s.chosen),
+			Matching: engine.All, Enable: s.enables, ExtraFields: expectedFields(s.chosen), Hostname: machine.Hostname(),
 		})
 	})
 	if s.audit.err != nil {

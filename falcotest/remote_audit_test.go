@@ -22,6 +22,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/machine"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
 )
@@ -70,7 +71,7 @@ func (f *auditFalco) load(t *testing.T, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.New(set, engine.Options{Matching: engine.All})
+	e, err := engine.New(set, engine.Options{Matching: engine.All, Hostname: machine.Hostname()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,9 @@ import (
 	"github.com/falcotest/go-falcotest/internal/expect"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/input"
+	"github.com/falcotest/go-falcotest/internal/machine"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
@@ -125,11 +127,11 @@ func newReplayer(ctx context.Context, opts []Option) (*replayer, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := rules.Load(ctx, files.Names, rules.Options{Sources: []filter.Source{engine.NewSyscall(), audit.Source()}})
+	set, err := rules.Load(ctx, files.Names, rules.Options{Sources: []filter.Source{fields.New(), audit.Source()}})
 	if err != nil {
 		return nil, err
 	}
-	o := engine.Options{Matching: engine.All}
+	o := engine.Options{Matching: engine.All, Hostname: machine.Hostname()}
 	if cfg.matching == "first" {
 		o.Matching = engine.First
 	}
@@ -212,7 +214,7 @@ func (r *replayer) judge(ctx context.Context, file string, observe func(*engine.
 		p.source = audit.SourceName
 		err = p.judgeAudit(rest, ev, emit)
 	} else {
-		p.source = engine.SyscallSource
+		p.source = fields.SourceName
 		err = p.judgeCalls(ctx, rest, ev, observe == nil, emit)
 	}
 	if err != nil {
@@ -249,7 +251,7 @@ func (p *Replayed) judgeCalls(ctx context.Context, r io.Reader, ev *engine.Evalu
 		return err
 	}
 	if onlyWanted {
-		player.Want(p.r.engine.EventTypes())
+		player.Want(fields.Types(p.r.engine.EventTypes(fields.SourceName)))
 	}
 	defer func() { p.Events = player.Events() }()
 	for n := 0; ; n++ {
@@ -263,7 +265,7 @@ func (p *Replayed) judgeCalls(ctx context.Context, r io.Reader, ev *engine.Evalu
 		if err != nil {
 			return err
 		}
-		ev.EvaluateCall(e, emit)
+		ev.Evaluate(fields.SourceName, e, emit)
 	}
 }
 

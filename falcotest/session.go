@@ -28,6 +28,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/limits"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/testfile"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
@@ -189,7 +190,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)
 	}
-	opts := s.cfg.loadOptions(engine.NewSyscall())
+	opts := s.cfg.loadOptions(fields.New())
 	s.sources = opts.Sources
 	if len(s.files) > 0 {
 		s.set, err = rules.Load(ctx, s.files, opts)
@@ -230,10 +231,10 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 
 // loadOptions say what the rules under test are loaded for. Which plugins are
 // there, a real Falco knows best.
-func (c *settings) loadOptions(syscalls *engine.Syscall) rules.Options {
+func (c *settings) loadOptions(syscalls *fields.Source) rules.Options {
 	opts := rules.Options{Sources: []filter.Source{syscalls, audit.Source()}}
 	if strings.HasPrefix(c.falco, "builtin:") {
-		opts.Plugins = maps.Clone(engine.Plugins)
+		opts.Plugins = maps.Clone(fields.Plugins)
 		maps.Copy(opts.Plugins, audit.Plugins)
 	}
 	return opts

@@ -18,6 +18,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/machine"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -40,19 +42,22 @@ type tracing struct {
 
 // newTracing makes an engine of the rules under test.
 func newTracing(s *Session) (*tracing, error) {
-	fields := expectedFields(s.chosen)
+	expected := expectedFields(s.chosen)
 	opts := engine.Options{
-		Matching:      engine.All,
-		Enable:        s.enables,
-		ExtraFields:   append(correlate.ExtraFields(), fields[engine.SyscallSource]...),
-		ExtraFieldsOf: map[string][]string{audit.SourceName: append([]string{correlate.AuditField}, fields[audit.SourceName]...)},
+		Matching: engine.All,
+		Enable:   s.enables,
+		ExtraFields: map[string][]string{
+			fields.SourceName: append(correlate.ExtraFields(), expected[fields.SourceName]...),
+			audit.SourceName:  append([]string{correlate.AuditField}, expected[audit.SourceName]...),
+		},
+		Hostname: machine.Hostname(),
 	}
 	eng, err := engine.New(s.set, opts)
 	if err != nil {
 		return nil, err
 	}
 	t := &tracing{
-		engine: eng, types: eng.EventTypes(), container: s.containers.lookup, keep: s.cfg.keepsEvents(), here: s.containers.here(s.life),
+		engine: eng, types: fields.Types(eng.EventTypes(fields.SourceName)), container: s.containers.lookup, keep: s.cfg.keepsEvents(), here: s.containers.here(s.life),
 	}
 	for _, typ := range t.types {
 		t.wanted[typ] = true
@@ -88,7 +93,7 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 		}
 	}
 	mine := func(a *alert.Alert) { emit(belonging(a, c.ID())) }
-	handler := func(e *event.Event) { w.evaluator.EvaluateCall(e, mine) }
+	handler := func(e *event.Event) { w.evaluator.Evaluate(fields.SourceName, e, mine) }
 	if t.record != "" {
 		rec, err := newRecording(t.record, sel.action)
 		if err != nil {
@@ -98,7 +103,7 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 		handler = func(e *event.Event) {
 			rec.add(e)
 			if t.wanted[e.Type] { // others would blur why a rule did not fire
-				w.evaluator.EvaluateCall(e, mine)
+				w.evaluator.Evaluate(fields.SourceName, e, mine)
 			}
 		}
 	}

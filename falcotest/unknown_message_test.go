@@ -17,6 +17,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // watched is a watcher that has seen what it is given.
@@ -37,7 +38,7 @@ func TestUnknownMessages(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	set, err := rules.Load(t.Context(), []string{file}, rules.Options{Sources: []filter.Source{engine.NewSyscall()}})
+	set, err := rules.Load(t.Context(), []string{file}, rules.Options{Sources: []filter.Source{fields.New()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestUnknownMessages(t *testing.T) {
 		if err := ev.Explain("Some rule"); err != nil {
 			t.Fatal(err)
 		}
-		ev.EvaluateCall(&event.Event{
+		ev.Evaluate(fields.SourceName, &event.Event{
 			Type: event.SysOpenat, Ret: -2, FDNum: -1, HasFD: true, Thread: &event.Thread{Process: &event.Process{Comm: "cat", Container: c}},
 			Params: []event.Param{{Num: -2}, {Num: -100}, name, {}, {}, {}, {}},
 		}, func(*Alert) { t.Error("an alert") })

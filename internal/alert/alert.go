@@ -74,6 +74,9 @@ type Alert struct {
 // cases), its JSON, and that of 0.44, null.
 const Missing = "<NA>"
 
+// Unknown is what the built-in engine prints for a value that it cannot know.
+const Unknown = "<unknown>"
+
 // Value is the value of an output field as Fields holds it: nil for one that
 // Falco has no value for, whatever carried the alert.
 func Value(v any) any {

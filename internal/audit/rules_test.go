@@ -110,7 +110,7 @@ func TestAlert(t *testing.T) {
 `
 	e := newEngine(t, engine.Options{
 		Hostname:      "h",
-		ExtraFieldsOf: map[string][]string{audit.SourceName: {"ka.useragent"}},
+		ExtraFields: map[string][]string{audit.SourceName: {"ka.useragent"}},
 	}, rules.File{Name: "r.yaml", Data: []byte(text)})
 	var got []*alert.Alert
 	e.NewEvaluator().Evaluate(audit.SourceName, decodeFile(t, "testdata/events.json")[0], func(a *alert.Alert) { got = append(got, a) })

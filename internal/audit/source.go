@@ -74,6 +74,9 @@ func (source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 	}, nil
 }
 
+// FieldClasses are the first parts of the names of fields.
+func (source) FieldClasses() []string { return []string{"evt", "ka", "jevt", "json"} }
+
 func wrongArgument(format string, args ...any) error {
 	return &filter.ArgumentError{Err: fmt.Errorf(format, args...), Plugin: true}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // testdata reads a file of Falco's own data, or skips.
@@ -44,7 +45,7 @@ func testdata(t testing.TB, name string) []byte {
 
 func load(t testing.TB, files ...rules.File) *rules.Set {
 	t.Helper()
-	set, err := rules.LoadFiles(context.Background(), files, rules.Options{Sources: []filter.Source{engine.NewSyscall()}})
+	set, err := rules.LoadFiles(context.Background(), files, rules.Options{Sources: []filter.Source{fields.New()}})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -67,7 +68,7 @@ func play(t testing.TB, recording []byte, e *engine.Engine, emit func(*alert.Ale
 		if err != nil {
 			t.Fatal(err)
 		}
-		ev.EvaluateCall(e, emit)
+		ev.Evaluate(fields.SourceName, e, emit)
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/event/eventtest"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // BenchmarkLoad reads, compiles and indexes the 93 upstream rules.
@@ -20,7 +22,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		set, err := rules.LoadFiles(context.Background(), files, rules.Options{Sources: []filter.Source{NewSyscall()}})
+		set, err := rules.LoadFiles(context.Background(), files, rules.Options{Sources: []filter.Source{fields.New()}})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -34,10 +36,10 @@ func BenchmarkLoad(b *testing.B) {
 // BenchmarkUnwanted evaluates an event that no rule is for.
 func BenchmarkUnwanted(b *testing.B) {
 	ev := newEngine(b, upstream(b), Options{Enable: enableAll, Matching: All}).NewEvaluator()
-	call := &event.Event{Type: event.SysGetpid, Time: sampleTime, Thread: &event.Thread{Process: process("sh", "/bin/sh")}}
+	call := &event.Event{Type: event.SysGetpid, Time: eventtest.Time, Thread: &event.Thread{Process: eventtest.Process("sh", "/bin/sh")}}
 	b.ReportAllocs()
 	for b.Loop() {
-		ev.Evaluate(SyscallSource, call, nil)
+		ev.Evaluate(fields.SourceName, call, nil)
 	}
 }
 
@@ -50,7 +52,7 @@ func BenchmarkMix(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		ev.EvaluateCall(events[n%len(events)], ignore)
+		ev.Evaluate(fields.SourceName, events[n%len(events)], ignore)
 		n++
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
@@ -59,10 +61,10 @@ func BenchmarkMix(b *testing.B) {
 // BenchmarkAlert evaluates an event for which a rule alerts.
 func BenchmarkAlert(b *testing.B) {
 	ev := newEngine(b, upstream(b), Options{Enable: enableAll}).NewEvaluator()
-	call := sampleEvent()
+	call := eventtest.Shadow()
 	b.ReportAllocs()
 	for b.Loop() {
-		ev.EvaluateCall(call, func(*alert.Alert) {})
+		ev.Evaluate(fields.SourceName, call, func(*alert.Alert) {})
 	}
 }
 
@@ -70,14 +72,14 @@ func BenchmarkAlert(b *testing.B) {
 // of headers and libraries, reads, closes, with processes and a few changes to
 // files among them.
 func mix() []*event.Event {
-	make_ := process("make", "/usr/bin/make", "all")
-	cc := process("cc1", "/usr/libexec/gcc/x86_64-linux-gnu/12/cc1", "-quiet", "-imultiarch", "x86_64-linux-gnu", "main.c", "-o", "/tmp/ccX.s")
+	make_ := eventtest.Process("make", "/usr/bin/make", "all")
+	cc := eventtest.Process("cc1", "/usr/libexec/gcc/x86_64-linux-gnu/12/cc1", "-quiet", "-imultiarch", "x86_64-linux-gnu", "main.c", "-o", "/tmp/ccX.s")
 	cc.Parent = make_
-	ld := process("ld", "/usr/bin/ld", "-o", "main", "main.o", "-lc")
+	ld := eventtest.Process("ld", "/usr/bin/ld", "-o", "main", "main.o", "-lc")
 	ld.Parent = make_
 	var events []*event.Event
 	call := func(p *event.Process, t event.Type, ret int64, params ...event.Param) *event.Event {
-		e := &event.Event{Type: t, Ret: ret, Time: sampleTime, Thread: &event.Thread{TID: p.PID, VTID: p.PID, Process: p}, Params: params, FDNum: -1}
+		e := &event.Event{Type: t, Ret: ret, Time: eventtest.Time, Thread: &event.Thread{TID: p.PID, VTID: p.PID, Process: p}, Params: params, FDNum: -1}
 		events = append(events, e)
 		return e
 	}
@@ -86,16 +88,16 @@ func mix() []*event.Event {
 	}
 	for i := range 20 {
 		for _, name := range []string{"/etc/ld.so.cache", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/include/stdio.h", "/usr/include/features.h", "/home/user/src/main.c"} {
-			events = append(events, openEvent(cc, name, event.ORdonly|event.OCloexec))
+			events = append(events, eventtest.Open(cc, name, event.ORdonly|event.OCloexec))
 		}
-		fail := openEvent(cc, "/usr/local/include/stdio.h", event.ORdonly)
+		fail := eventtest.Open(cc, "/usr/local/include/stdio.h", event.ORdonly)
 		fail.Ret, fail.FD, fail.FDNum, fail.Params[0].Num = -2, nil, -1, -2
 		events = append(events, fail)
 		obj := &event.FD{Num: 4, Type: event.FDFile, Name: "/home/user/src/main.o", NameRaw: "main.o"}
 		onFD(call(cc, event.SysRead, 80, event.Param{Num: 80}, event.Param{Str: "int main(void)"}, event.Param{Num: 4}, event.Param{Num: 4096}), obj)
 		onFD(call(cc, event.SysWrite, 80, event.Param{Num: 80}, event.Param{Str: "\x7fELF"}, event.Param{Num: 4}, event.Param{Num: 4096}), obj)
 		onFD(call(cc, event.SysClose, 0, event.Param{}, event.Param{Num: 4}), obj)
-		events = append(events, openEvent(ld, "/home/user/src/main", event.OWronly|event.OCreat|event.OTrunc))
+		events = append(events, eventtest.Open(ld, "/home/user/src/main", event.OWronly|event.OCreat|event.OTrunc))
 		call(cc, event.SysUnlink, 0, event.Param{}, event.Param{Str: "/tmp/ccX.s", Path: "/tmp/ccX.s"})
 		call(make_, event.SysStat, 0, event.Param{}, event.Param{Str: "main.c", Path: "/root/main.c"})
 		if i%5 == 0 {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -146,19 +147,19 @@ func realFalcoOrSkip(t *testing.T) (binary, config string) {
 func TestConformance(t *testing.T) {
 	falco, config := realFalcoOrSkip(t)
 	id := fmt.Sprintf("conformance%d", os.Getpid())
-	var fields []string
-	for _, d := range Fields() {
+	var printed []string
+	for _, d := range fields.Fields() {
 		skip := slices.ContainsFunc(differing, func(p string) bool { return strings.HasPrefix(d.Name, p) })
 		if d.Unsupported != "" || skip || strings.HasPrefix(d.Argument, "[") && !strings.HasSuffix(d.Argument, "optional") || strings.HasPrefix(d.Argument, ".") {
 			continue
 		}
-		f, err := NewSyscall().Field(d.Name, "", false)
+		f, err := fields.New().Field(d.Name, "", false)
 		if err != nil || f.FilterOnly {
 			continue
 		}
-		fields = append(fields, d.Name)
+		printed = append(printed, d.Name)
 	}
-	fields = append(fields, "proc.aname[1]", "proc.acmdline[1]", "proc.env[HOME]", "proc.aenv[FALCOTEST_ID]", "evt.arg[1]", "evt.arg.flags", "evt.arg.path",
+	printed = append(printed, "proc.aname[1]", "proc.acmdline[1]", "proc.env[HOME]", "proc.aenv[FALCOTEST_ID]", "evt.arg[1]", "evt.arg.flags", "evt.arg.path",
 		"evt.arg.name", "evt.rawarg.flags", "evt.type.is.openat", "thread.cgroup.cpu", "proc.args[0]")
 	var names []string
 	types := conformanceTypes()
@@ -166,7 +167,7 @@ func TestConformance(t *testing.T) {
 		names = append(names, typ.String())
 	}
 	rule := fmt.Sprintf("- rule: all\n  desc: d\n  condition: evt.type in (%s) and proc.env[FALCOTEST_ID] startswith %s\n  output: \"%%%s\"\n  priority: NOTICE\n",
-		strings.Join(names, ", "), id, strings.Join(fields, " %"))
+		strings.Join(names, ", "), id, strings.Join(printed, " %"))
 
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	if err := os.WriteFile(file, []byte(rule), 0o600); err != nil {
@@ -182,7 +183,7 @@ func TestConformance(t *testing.T) {
 	}
 	script := []string{filepath.Join(wd, "testdata", "conformance.sh"), filepath.Join(wd, "testdata", "conformance.py")}
 	runTraced(t, script, []string{"FALCOTEST_ID=" + id}, types, func(call *event.Event) {
-		ev.EvaluateCall(call, func(a *alert.Alert) {
+		ev.Evaluate(fields.SourceName, call, func(a *alert.Alert) {
 			b, err := json.Marshal(a.Fields)
 			if err != nil {
 				t.Error(err)
@@ -190,7 +191,7 @@ func TestConformance(t *testing.T) {
 			ours = append(ours, decode(t, b))
 		})
 	})
-	compareFields(t, afterExec(real.until(t, id)), afterExec(ours), fields)
+	compareFields(t, afterExec(real.until(t, id)), afterExec(ours), printed)
 }
 
 func decode(t testing.TB, b []byte) map[string]any {
@@ -422,7 +423,7 @@ func TestVerdicts(t *testing.T) {
 		"append_output:\n  - suggested_output: true\n  - match: {source: syscall}\n    extra_fields: [\"proc.env[FALCOTEST_ID]\", proc.pid]\n"
 	real := startFalco(t, falco, config, append(files, extra), id)
 	set := upstream(t)
-	e := newEngine(t, set, Options{Enable: enableAll, Matching: All, ExtraFields: []string{"proc.env[FALCOTEST_ID]", "proc.pid"}})
+	e := newEngine(t, set, Options{Enable: enableAll, Matching: All, ExtraFields: map[string][]string{fields.SourceName: []string{"proc.env[FALCOTEST_ID]", "proc.pid"}}})
 	ev := e.NewEvaluator()
 	var ours []map[string]any
 	wd, err := os.Getwd()
@@ -430,8 +431,8 @@ func TestVerdicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := []string{filepath.Join(wd, "testdata", "verdicts.sh"), filepath.Join(wd, "testdata", "verdicts.py")}
-	runTraced(t, script, []string{"FALCOTEST_ID=" + id}, e.EventTypes(), func(call *event.Event) {
-		ev.EvaluateCall(call, func(a *alert.Alert) {
+	runTraced(t, script, []string{"FALCOTEST_ID=" + id}, fields.Types(e.EventTypes(fields.SourceName)), func(call *event.Event) {
+		ev.Evaluate(fields.SourceName, call, func(a *alert.Alert) {
 			b, err := json.Marshal(a.Fields)
 			if err != nil {
 				t.Error(err)

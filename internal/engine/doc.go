@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package engine is the built-in engine: it evaluates Falco's rules for system
-// call events and makes the alerts that Falco 0.43 would make.
+// Package engine is the built-in engine: it evaluates Falco's rules for events
+// and makes the alerts that Falco 0.43 would make.
 //
 // An [Engine] is made of a set of rules and is then fixed. Each goroutine that
 // has events uses an [Evaluator] of its own; the alerts leave it through the
@@ -9,10 +9,10 @@
 // cannot know is listed in [Engine.Unsupported]: such a rule is neither passed
 // nor failed, it is not evaluated.
 //
-// [Syscall] is the source of the fields of system call events, all in one
-// table; FIELDS.md lists them. Other sources (k8s_audit) are given in
-// [Options.Sources].
+// Which events there are and what fields they have, the sources know that the
+// rules were loaded for ([filter.Source]); see [Typed], [Observer] and [Suggester]
+// for what else they may tell.
 //
-// The package imports internal/alert, internal/event, internal/filter and
-// internal/rules. It knows nothing of how events are traced and of tests.
+// The package imports internal/alert, internal/filter and internal/rules. It knows
+// nothing of any source, of how events are watched, and of tests.
 package engine

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
@@ -45,20 +44,17 @@ type Options struct {
 	// files leave enabled.
 	Enable func(*rules.Rule) bool
 
-	// ExtraFields are added to the output fields of alerts of the syscall
+	// ExtraFields are added to the output fields of alerts, by the name of their
 	// source, like extra_fields in Falco's append_output: "proc.pid",
 	// "proc.env[FALCOTEST_ID]".
-	ExtraFields []string
-
-	// ExtraFieldsOf are the same for other sources, by the source's name.
-	ExtraFieldsOf map[string][]string
+	ExtraFields map[string][]string
 
 	// TimeISO8601 makes alerts begin with the date and the time in UTC and have
 	// the field evt.time.iso8601, like Falco's time_format_iso_8601. Otherwise
 	// they begin with the time of the day and have evt.time, Falco's default.
 	TimeISO8601 bool
 
-	// Hostname is put into alerts. Empty means the machine's name.
+	// Hostname is the name of the machine in alerts.
 	Hostname string
 }
 
@@ -94,7 +90,6 @@ type Engine struct {
 	hostname string
 	time     timeFormat
 	sources  map[string]*source
-	syscall  *source // sources[SyscallSource], nil when there is none
 	status   map[string]ruleStatus
 	unsup    []UnsupportedRule
 }
@@ -117,11 +112,12 @@ type source struct {
 	name     string
 	program  *filter.Program
 	fields   filter.Source
-	syscalls *Syscall
+	typed    Typed               // nil where events have no types
+	observer Observer            // or nil
 	suffix   []filter.FormatPart // appended to each output
 	all      []*compiledRule
-	any      []typedRule                 // of sources whose events have no types
-	byType   [event.NumTypes][]typedRule // of system calls
+	any      []typedRule   // of sources whose events have no types
+	byType   [][]typedRule // of the others, by [Typed.TypeOf]
 }
 
 // typedRule is a rule with its condition as it is for events of one type.
@@ -138,10 +134,9 @@ type compiledRule struct {
 }
 
 // New returns an engine for the rules of a set, which rules.Load compiled for
-// the sources it was given: [NewSyscall] for system calls, and others, whose
-// events are of types of their own. Rules that the engine cannot evaluate are
-// no error; [Engine.Unsupported] lists them. An error means that an option or a
-// rule's output is wrong.
+// the sources it was given. Rules that the engine cannot evaluate are no error;
+// [Engine.Unsupported] lists them. An error means that an option or a rule's
+// output is wrong.
 //
 // A set may be used for several engines, one after the other or at once.
 func New(set *rules.Set, opts Options) (*Engine, error) {
@@ -156,14 +151,12 @@ func New(set *rules.Set, opts Options) (*Engine, error) {
 	if opts.TimeISO8601 {
 		e.time = iso8601
 	}
-	if e.hostname == "" {
-		e.hostname = hostname()
-	}
 	for _, name := range set.Sources() {
 		p := set.Program(name)
 		s := &source{name: name, program: p, fields: p.Source()}
-		s.syscalls, _ = p.Source().(*Syscall)
-		if format := suggestedOutput[name]; format != "" && s.syscalls != nil {
+		s.typed, _ = p.Source().(Typed)
+		s.observer, _ = p.Source().(Observer)
+		if format := suggestedOutput(s.fields); format != "" {
 			var err error
 			if s.suffix, err = filter.ParseFormat(s.fields, format); err != nil {
 				return nil, fmt.Errorf("suggested output of source %s: %w", name, err)
@@ -171,7 +164,6 @@ func New(set *rules.Set, opts Options) (*Engine, error) {
 		}
 		e.sources[name] = s
 	}
-	e.syscall = e.sources[SyscallSource]
 	for _, r := range set.Rules {
 		st := ruleStatus{rule: r, status: e.decide(r), reason: strings.Join(r.Unsupported, "; ")}
 		if s := e.sources[r.Source]; s != nil && st.status == Evaluated {
@@ -207,11 +199,7 @@ func (e *Engine) decide(r *rules.Rule) Status {
 }
 
 func (s *source) add(r *rules.Rule, opts Options) error {
-	extra := opts.ExtraFieldsOf[s.name]
-	if s.name == SyscallSource {
-		extra = opts.ExtraFields
-	}
-	o, err := newOutput(s.fields, r, s.suffix, extra)
+	o, err := newOutput(s.fields, r, s.suffix, opts.ExtraFields[s.name])
 	if err != nil {
 		return err
 	}
@@ -221,30 +209,28 @@ func (s *source) add(r *rules.Rule, opts Options) error {
 }
 
 // index lists, for each event type, the rules that can be true for it, with
-// conditions in which the checks of the type are worked out. Asynchronous events,
-// whose types have names of their own, are not among system calls.
+// conditions in which the checks of the type are worked out.
 func (s *source) index() {
-	if s.syscalls == nil {
+	if s.typed == nil {
 		for _, c := range s.all {
 			s.any = append(s.any, typedRule{c, filter.Folded{Cond: c.cond}})
 		}
 		return
 	}
+	types := s.typed.EventTypes()
 	rules := map[string][]*compiledRule{}
 	conds := map[string][]filter.Cond{}
 	for _, c := range s.all {
-		for _, name := range c.rule.EventTypes.Names(eventNames()) {
-			if name != event.EvtAsyncevent.String() {
-				rules[name] = append(rules[name], c)
-				conds[name] = append(conds[name], c.cond)
-			}
+		for _, name := range c.rule.EventTypes.Names(types) {
+			rules[name] = append(rules[name], c)
+			conds[name] = append(conds[name], c.cond)
 		}
 	}
 	program, byName := s.program.Fold(conds)
 	s.program = program
-	for name, list := range byName {
-		t, _ := event.ByName(name)
-		for i, f := range list {
+	s.byType = make([][]typedRule, len(types))
+	for t, name := range types {
+		for i, f := range byName[name] {
 			if !f.Never {
 				s.byType[t] = append(s.byType[t], typedRule{rules[name][i], f})
 			}
@@ -252,24 +238,21 @@ func (s *source) index() {
 	}
 }
 
-// EventTypes returns the types of system call events that any evaluated rule
-// can be true for: all that a tracer has to stop for. The result is sorted.
-func (e *Engine) EventTypes() []event.Type {
-	if e.syscall == nil {
+// EventTypes returns the names of the types of a source's events that any evaluated
+// rule can be true for, in the order of [filter.EventTyper]: all that has to be
+// watched. There are none where events have no types.
+func (e *Engine) EventTypes(source string) []string {
+	s := e.sources[source]
+	if s == nil || s.typed == nil {
 		return nil
 	}
-	var types []event.Type
-	for t, list := range e.syscall.byType {
-		if len(list) > 0 {
-			types = append(types, event.Type(t))
+	var names []string
+	for t, name := range s.typed.EventTypes() {
+		if len(s.byType[t]) > 0 {
+			names = append(names, name)
 		}
 	}
-	return types
-}
-
-// Wants tells whether any evaluated rule can be true for events of the type.
-func (e *Engine) Wants(t event.Type) bool {
-	return e.syscall != nil && t < event.NumTypes && len(e.syscall.byType[t]) > 0
+	return names
 }
 
 // Rules returns the set of rules that the engine was made of.

@@ -12,14 +12,16 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/event/eventtest"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 func load(t testing.TB, text string) *rules.Set {
 	t.Helper()
 	set, err := rules.LoadFiles(context.Background(), []rules.File{{Name: "test.yaml", Data: []byte(text)}},
-		rules.Options{Sources: []filter.Source{NewSyscall()}})
+		rules.Options{Sources: []filter.Source{fields.New()}})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -29,7 +31,7 @@ func load(t testing.TB, text string) *rules.Set {
 func evaluate(e *Engine, events ...*event.Event) (alerts []*alert.Alert) {
 	ev := e.NewEvaluator()
 	for _, call := range events {
-		ev.Evaluate(SyscallSource, call, func(a *alert.Alert) { alerts = append(alerts, a) })
+		ev.Evaluate(fields.SourceName, call, func(a *alert.Alert) { alerts = append(alerts, a) })
 	}
 	return alerts
 }
@@ -43,8 +45,8 @@ func names(alerts []*alert.Alert) (list []string) {
 
 // TestAlert holds a whole alert, as Falco's JSON has it, for an upstream rule.
 func TestAlert(t *testing.T) {
-	e := newEngine(t, upstream(t, "falco_rules.yaml"), Options{Hostname: "vm", TimeISO8601: true, ExtraFields: []string{"proc.pid", "proc.env[FALCOTEST_ID]"}})
-	alerts := evaluate(e, sampleEvent())
+	e := newEngine(t, upstream(t, "falco_rules.yaml"), Options{Hostname: "vm", TimeISO8601: true, ExtraFields: map[string][]string{fields.SourceName: []string{"proc.pid", "proc.env[FALCOTEST_ID]"}}})
+	alerts := evaluate(e, eventtest.Shadow())
 	if len(alerts) != 1 {
 		t.Fatalf("got %v, want one alert", names(alerts))
 	}
@@ -110,11 +112,11 @@ func TestMatchingPrioritiesAndStatus(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEngine(t, set, tt.opts)
-			if diff := cmp.Diff(tt.alerts, names(evaluate(e, sampleEvent()))); diff != "" {
+			if diff := cmp.Diff(tt.alerts, names(evaluate(e, eventtest.Shadow()))); diff != "" {
 				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 			if tt.types != nil {
-				if diff := cmp.Diff(tt.types, e.EventTypes()); diff != "" {
+				if diff := cmp.Diff(tt.types, fields.Types(e.EventTypes(fields.SourceName))); diff != "" {
 					t.Errorf("event types (-want +got):\n%s", diff)
 				}
 			}
@@ -129,7 +131,7 @@ func TestMatchingPrioritiesAndStatus(t *testing.T) {
 	if u := e.Unsupported(); len(u) != 1 || !strings.Contains(u[0].Reason, "container.cni.json") {
 		t.Errorf("unsupported: %+v, want the rule with container.cni.json", u)
 	}
-	if a := evaluate(e, sampleEvent())[0]; a.Output != a.Time.Local().Format("15:04:05.000000000")+": Notice read file=/etc/shadow"+
+	if a := evaluate(e, eventtest.Shadow())[0]; a.Output != a.Time.Local().Format("15:04:05.000000000")+": Notice read file=/etc/shadow"+
 		" container_id=host container_name=host container_image_repository= container_image_tag= k8s_pod_name=<NA> k8s_ns_name=<NA>" {
 		t.Errorf("output %q", a.Output)
 	} else if _, ok := a.Field("evt.time"); !ok {
@@ -144,23 +146,23 @@ func TestOtherEventsAreIgnored(t *testing.T) {
 	ev := e.NewEvaluator()
 	fail := func(a *alert.Alert) { t.Errorf("alert %s", a.Rule) }
 	ev.Evaluate("k8s_audit", struct{}{}, fail)
-	ev.Evaluate(SyscallSource, struct{}{}, fail)
-	ev.Evaluate(SyscallSource, &event.Event{Type: 60000}, fail)
-	ev.Evaluate(SyscallSource, &event.Event{Type: event.SysOpenat}, fail) // nothing known but the type
+	ev.Evaluate(fields.SourceName, struct{}{}, fail)
+	ev.Evaluate(fields.SourceName, &event.Event{Type: 60000}, fail)
+	ev.Evaluate(fields.SourceName, &event.Event{Type: event.SysOpenat}, fail) // nothing known but the type
 }
 
 func TestEvaluationDoesNotAllocate(t *testing.T) {
 	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All})
 	ev := e.NewEvaluator()
-	p := process("make", "/usr/bin/make", "all")
+	p := eventtest.Process("make", "/usr/bin/make", "all")
 	events := []*event.Event{
-		openEvent(p, "/usr/include/stdio.h", event.ORdonly),
+		eventtest.Open(p, "/usr/include/stdio.h", event.ORdonly),
 		{Type: event.SysGetuid, Thread: &event.Thread{Process: p}},
 		{Type: event.SysClone, Thread: &event.Thread{TID: 200, Process: p}, Ret: 201, Params: make([]event.Param, 20)},
 	}
 	run := func() {
 		for _, call := range events {
-			ev.EvaluateCall(call, func(a *alert.Alert) { t.Fatalf("alert of %s", a.Rule) })
+			ev.Evaluate(fields.SourceName, call, func(a *alert.Alert) { t.Fatalf("alert of %s", a.Rule) })
 		}
 	}
 	run()
@@ -191,7 +193,7 @@ func TestForeignPlugins(t *testing.T) {
 	if status, reason := e.Status("other"); status != Evaluated {
 		t.Errorf("got %v: %s", status, reason)
 	}
-	ev := sampleEvent()
+	ev := eventtest.Shadow()
 	ev.Type = event.SysOpen
 	alerts := evaluate(e, ev)
 	if len(alerts) != 1 || !strings.Contains(alerts[0].Output, "[uid]") || !strings.Contains(alerts[0].Output, "[pid] host[host]") || !strings.Contains(alerts[0].Output, "[x] container_id=") {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
@@ -17,13 +16,18 @@ import (
 // safe for concurrent use: each goroutine has its own.
 type Evaluator struct {
 	engine   *Engine
-	syscalls *filter.Machine
-	machines map[string]*filter.Machine // of the other sources
+	machines map[string]machine // by the name of the source
 	now      func() time.Time
 
 	watches []*watch        // rules to explain
 	alerted []*compiledRule // for the event at hand, when rules are watched
 	assumed []*compiledRule // of those, with values that stand in for unknown ones
+}
+
+// machine is what evaluates the rules of a source.
+type machine struct {
+	*filter.Machine
+	source *source
 }
 
 // sourceOf returns the source that a rule is evaluated for, nil when there is none.
@@ -36,40 +40,46 @@ func (ev *Evaluator) sourceOf(r *rules.Rule) *source {
 
 // NewEvaluator returns an evaluator.
 func (e *Engine) NewEvaluator() *Evaluator {
-	ev := &Evaluator{engine: e, machines: map[string]*filter.Machine{}, now: time.Now}
+	ev := &Evaluator{engine: e, machines: map[string]machine{}, now: time.Now}
 	for name, s := range e.sources {
-		if s == e.syscall && s.syscalls != nil {
-			ev.syscalls = s.program.NewMachine()
-			continue
-		}
-		ev.machines[name] = s.program.NewMachine()
+		ev.machines[name] = machine{s.program.NewMachine(), s}
 	}
 	return ev
 }
 
-// Timed is implemented by events of other sources than syscall that know when
-// they happened. The alerts of events that do not are of the time of evaluation.
+// Timed is implemented by events that know when they happened. The alerts of those
+// that do not are of the time of evaluation.
 type Timed interface{ EventTime() time.Time }
 
-// Evaluate evaluates the rules of a source for an event of it, which for the
-// syscall source is an *event.Event, and calls emit for each alert before it
-// returns. The event is not kept. Events of a source that no rule is for are
-// ignored.
+// Evaluate evaluates the rules of a source for an event of it, and calls emit for
+// each alert before it returns. The event is not kept. Events of a source that no
+// rule is for are ignored. It allocates nothing when no rule matches.
 func (ev *Evaluator) Evaluate(source string, e any, emit func(*alert.Alert)) {
-	if call, ok := e.(*event.Event); ok && source == SyscallSource {
-		ev.EvaluateCall(call, emit)
+	m, ok := ev.machines[source]
+	if !ok {
 		return
 	}
-	m := ev.machines[source]
-	if m == nil {
-		return
+	s := m.source
+	if s.observer != nil {
+		s.observer.Observe(e)
 	}
-	at := ev.now()
+	list := s.any
+	if s.typed != nil {
+		t := s.typed.TypeOf(e)
+		if t < 0 {
+			return
+		}
+		if list = s.byType[t]; len(list) == 0 && ev.watches == nil {
+			return
+		}
+	}
+	var at time.Time
 	if t, ok := e.(Timed); ok {
 		at = t.EventTime()
+	} else {
+		at = ev.now()
 	}
-	s := ev.engine.sources[source]
-	ev.evaluate(s, m, s.any, e, at, emit)
+	ev.evaluate(s, m.Machine, list, e, at, emit)
 }
 
 // evaluate tries rules in their order.
@@ -109,24 +119,6 @@ func (r *typedRule) truth(m *filter.Machine) filter.Truth {
 		return filter.True
 	}
 	return m.Truth(r.cond.Cond)
-}
-
-// EvaluateCall is Evaluate for a system call event. It allocates nothing when no
-// rule matches.
-func (ev *Evaluator) EvaluateCall(e *event.Event, emit func(*alert.Alert)) {
-	s := ev.engine.syscall
-	if s == nil || ev.syscalls == nil {
-		return
-	}
-	s.syscalls.saw(e)
-	if e.Type >= event.NumTypes {
-		return
-	}
-	list := s.byType[e.Type]
-	if len(list) == 0 && ev.watches == nil {
-		return
-	}
-	ev.evaluate(s, ev.syscalls, list, e, time.Unix(0, e.Time), emit)
 }
 
 func (ev *Evaluator) alert(s *source, c *compiledRule, e any, at time.Time) *alert.Alert {

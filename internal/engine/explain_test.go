@@ -8,6 +8,8 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/event/eventtest"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // TestWhy holds the texts for each way in which a rule does not alert.
@@ -40,8 +42,8 @@ func TestWhy(t *testing.T) {
 		if err := ev.Explain(rules...); err != nil {
 			t.Fatal(err)
 		}
-		ev.EvaluateCall(&event.Event{Type: event.SysGetpid, Time: sampleTime}, func(*alert.Alert) {})
-		ev.EvaluateCall(sampleEvent(), func(*alert.Alert) {})
+		ev.Evaluate(fields.SourceName, &event.Event{Type: event.SysGetpid, Time: eventtest.Time}, func(*alert.Alert) {})
+		ev.Evaluate(fields.SourceName, eventtest.Shadow(), func(*alert.Alert) {})
 		for _, r := range rules {
 			got.WriteString("--- " + c.name + ", " + r + "\n" + ev.Why(r).String() + "\n")
 		}

@@ -11,8 +11,10 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/event/eventtest"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // FuzzOutput compiles any text as a rule's output and renders it, for an event
@@ -31,8 +33,8 @@ func FuzzOutput(f *testing.F) {
 			f.Add(strings.TrimSuffix(line, "\n"))
 		}
 	}
-	src := NewSyscall()
-	events := []*event.Event{sampleEvent(), {Type: event.SysOpenat}, {}}
+	src := fields.New()
+	events := []*event.Event{eventtest.Shadow(), {Type: event.SysOpenat}, {}}
 	f.Fuzz(func(t *testing.T, format string) {
 		parts, err := filter.ParseFormat(src, format)
 		if err != nil {
@@ -56,7 +58,7 @@ func FuzzOutput(f *testing.F) {
 // TestOutput holds the text and the fields of outputs with all that their
 // language has.
 func TestOutput(t *testing.T) {
-	src := NewSyscall()
+	src := fields.New()
 	tests := []struct {
 		format, text, fields string
 	}{
@@ -86,7 +88,7 @@ func TestOutput(t *testing.T) {
 			continue
 		}
 		var text strings.Builder
-		e := sampleEvent()
+		e := eventtest.Shadow()
 		o.text(&text, e)
 		if text.String() != tt.text {
 			t.Errorf("%q: %q, want %q", tt.format, text.String(), tt.text)

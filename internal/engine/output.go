@@ -11,22 +11,13 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
-// suggestedOutput is what Falco appends to the outputs of rules of a source:
-// the fields that its container plugin suggests.
-var suggestedOutput = map[string]string{
-	SyscallSource: " container_id=%container.id container_name=%container.name" +
-		" container_image_repository=%container.image.repository container_image_tag=%container.image.tag" +
-		" k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name",
-}
-
-// missing is what outputs print for a value that an event does not have. For one
-// that is not known they print event.UnknownText.
-const missing = alert.Missing
+// missing is what outputs print for a value that an event does not have, unknown
+// for one that is not known.
+const missing, unknown = alert.Missing, alert.Unknown
 
 // timeFormat is how alerts show their time: the field that is in the output
 // fields of every alert, as in Falco's JSON, and the text before the output.
@@ -54,14 +45,14 @@ type outputField struct {
 
 // CompileOutput returns a rule's output as Falco compiles it: without the white
 // space around it, and with the fields that are suggested for the source.
-func CompileOutput(source, format string) string {
-	return strings.ReplaceAll(strings.TrimSpace(format), "%container.info", "") + suggestedOutput[source]
+func CompileOutput(src filter.Source, format string) string {
+	return strings.ReplaceAll(strings.TrimSpace(format), "%container.info", "") + suggestedOutput(src)
 }
 
 // newOutput makes the output of a rule, whose own parts are parsed already.
 // suffix are the parts of what is suggested for the source.
 func newOutput(src filter.Source, r *rules.Rule, suffix []filter.FormatPart, extra []string) (*output, error) {
-	o := &output{compiled: CompileOutput(src.Name(), r.Output), parts: trimParts(r.Format)}
+	o := &output{compiled: CompileOutput(src, r.Output), parts: trimParts(r.Format)}
 	o.parts = append(o.parts, suffix...)
 	seen := map[string]bool{}
 	add := func(name string, f *filter.Field) {
@@ -115,7 +106,7 @@ func (o *output) text(b *strings.Builder, ev any) {
 		if v, t, list, ok := p.Eval(ev); ok {
 			s = printed(p, ev, &v, t, list)
 		} else if v.Unknown != nil {
-			s = event.UnknownText
+			s = unknown
 		}
 		if p.Width > 0 { // as many bytes, no more and no less
 			s = s[:min(len(s), p.Width)]
@@ -152,7 +143,7 @@ func jsonValue(f *filter.Field, ev any) any {
 	var v filter.Value
 	if get == nil || !get(ev, &v) {
 		if v.Unknown != nil {
-			return event.UnknownText
+			return unknown
 		}
 		return nil
 	}

@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/event/eventtest"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // recordBuild records the calls of a shell script that builds a small program:
@@ -45,21 +48,21 @@ func BenchmarkRecorded(b *testing.B) {
 	var events []*event.Event
 	for _, call := range recordBuild(b) {
 		quiet := true
-		ev.EvaluateCall(call, func(*alert.Alert) { quiet = false })
+		ev.Evaluate(fields.SourceName, call, func(*alert.Alert) { quiet = false })
 		if quiet {
 			events = append(events, call)
 		}
 	}
-	wanted := 0
+	wanted, types := 0, fields.Types(e.EventTypes(fields.SourceName))
 	for _, call := range events {
-		if e.Wants(call.Type) {
+		if slices.Contains(types, call.Type) {
 			wanted++
 		}
 	}
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		ev.EvaluateCall(events[n%len(events)], nil)
+		ev.Evaluate(fields.SourceName, events[n%len(events)], nil)
 		n++
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
@@ -74,14 +77,14 @@ func TestRecordedDoesNotAllocate(t *testing.T) {
 	var quiet []*event.Event
 	for _, call := range recordBuild(t) {
 		alerts := 0
-		ev.EvaluateCall(call, func(*alert.Alert) { alerts++ })
+		ev.Evaluate(fields.SourceName, call, func(*alert.Alert) { alerts++ })
 		if alerts == 0 {
 			quiet = append(quiet, call)
 		}
 	}
 	n := testing.AllocsPerRun(1, func() {
 		for _, call := range quiet {
-			ev.EvaluateCall(call, nil)
+			ev.Evaluate(fields.SourceName, call, nil)
 		}
 	})
 	if per := n / float64(len(quiet)); per > 0.05 {
@@ -95,16 +98,16 @@ func TestRecordedDoesNotAllocate(t *testing.T) {
 func TestFoldedRulesEqualWholeRules(t *testing.T) {
 	set := upstream(t)
 	e := newEngine(t, set, Options{Enable: enableAll, Matching: All, TimeISO8601: true})
-	whole, ev := set.Program(SyscallSource).NewMachine(), e.NewEvaluator()
-	for i, call := range append(recordBuild(t), sampleEvent()) {
+	whole, ev := set.Program(fields.SourceName).NewMachine(), e.NewEvaluator()
+	for i, call := range append(recordBuild(t), eventtest.Shadow()) {
 		want, got := map[string]bool{}, map[string]bool{}
 		whole.Reset(call)
-		for _, c := range e.syscall.all {
+		for _, c := range e.sources[fields.SourceName].all {
 			if whole.Eval(c.cond) {
 				want[c.rule.Name] = true
 			}
 		}
-		ev.EvaluateCall(call, func(a *alert.Alert) { got[a.Rule] = true })
+		ev.Evaluate(fields.SourceName, call, func(a *alert.Alert) { got[a.Rule] = true })
 		for name := range want {
 			if !got[name] {
 				t.Errorf("call %d, %s %s: the rule %q is true as a whole and not for the type", i, call.Type, call.Args(), name)

@@ -12,9 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/event/eventtest"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 var upstreamFiles = []string{"falco_rules.yaml", "falco-incubating_rules.yaml", "falco-sandbox_rules.yaml"}
@@ -29,7 +30,7 @@ func upstream(t testing.TB, files ...string) *rules.Set {
 	for _, name := range files {
 		list = append(list, rules.File{Name: name, Data: testdata(t, "rules/"+name)})
 	}
-	set, err := rules.LoadFiles(context.Background(), list, rules.Options{Sources: []filter.Source{NewSyscall()}})
+	set, err := rules.LoadFiles(context.Background(), list, rules.Options{Sources: []filter.Source{fields.New()}})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -67,13 +68,13 @@ func describedRules(t testing.TB) []described {
 
 func TestUpstreamRulesAreSupported(t *testing.T) {
 	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
-	if n := len(e.Evaluated(SyscallSource)); n != 93 {
+	if n := len(e.Evaluated(fields.SourceName)); n != 93 {
 		t.Errorf("%d rules are evaluated, want 93", n)
 	}
 	for _, u := range e.Unsupported() {
 		t.Errorf("%s: %s", u.Rule.Name, u.Reason)
 	}
-	if n := len(newEngine(t, upstream(t, "falco_rules.yaml"), Options{}).Evaluated(SyscallSource)); n != 25 {
+	if n := len(newEngine(t, upstream(t, "falco_rules.yaml"), Options{}).Evaluated(fields.SourceName)); n != 25 {
 		t.Errorf("%d stable rules are evaluated, want 25", n)
 	}
 }
@@ -83,7 +84,7 @@ func TestUpstreamRulesAreSupported(t *testing.T) {
 func TestOutputsEqualFalco(t *testing.T) {
 	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	got, want := map[string]string{}, map[string]string{}
-	for _, c := range e.syscall.all {
+	for _, c := range e.sources[fields.SourceName].all {
 		got[c.rule.Name] = c.output.compiled
 	}
 	for _, r := range describedRules(t) {
@@ -98,9 +99,12 @@ func TestOutputsEqualFalco(t *testing.T) {
 func TestEventsEqualFalco(t *testing.T) {
 	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	got, want := map[string][]string{}, map[string][]string{}
-	for typ, list := range e.syscall.byType {
+	types := fields.New().EventTypes()
+	for typ, list := range e.sources[fields.SourceName].byType {
 		for _, c := range list {
-			got[c.rule.Name] = append(got[c.rule.Name], event.Type(typ).String())
+			if types[typ] != "asyncevent" {
+				got[c.rule.Name] = append(got[c.rule.Name], types[typ])
+			}
 		}
 	}
 	for _, r := range describedRules(t) {
@@ -151,15 +155,15 @@ func recordedAlerts(t testing.TB) []recorded {
 func TestRecordedAlertsLookLikeOurs(t *testing.T) {
 	e := newEngine(t, upstream(t), Options{Enable: enableAll, Matching: All, TimeISO8601: true})
 	ev := e.NewEvaluator()
-	sample := sampleEvent()
+	sample := eventtest.Shadow()
 	for _, want := range recordedAlerts(t) {
-		i := slices.IndexFunc(e.syscall.all, func(c *compiledRule) bool { return c.rule.Name == want.Rule })
+		i := slices.IndexFunc(e.sources[fields.SourceName].all, func(c *compiledRule) bool { return c.rule.Name == want.Rule })
 		if i < 0 {
 			t.Errorf("rule %q is not evaluated", want.Rule)
 			continue
 		}
-		c := e.syscall.all[i]
-		got := ev.alert(e.syscall, c, sample, timeOf(sample))
+		c := e.sources[fields.SourceName].all[i]
+		got := ev.alert(e.sources[fields.SourceName], c, sample, sample.EventTime())
 		if got.Priority.String() != want.Priority || got.Source != want.Source {
 			t.Errorf("%s: priority %s, source %s; Falco has %s, %s", want.Rule, got.Priority, got.Source, want.Priority, want.Source)
 		}

@@ -4,11 +4,15 @@
 // parameters and rendering, and the state of threads, processes, descriptors
 // and containers that an event refers to.
 //
-// It imports nothing of this module. Events enter from internal/trace, which
-// fills them, and leave to internal/engine, which reads fields from them.
+// It imports internal/alert, for how an unknown value is printed. Events enter from
+// internal/trace and internal/capture, which fill them, and leave to
+// internal/source/syscall/fields, which reads fields from them.
 package event
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Type is the number of an event type, an index into [Table].
 type Type uint16
@@ -43,6 +47,9 @@ type Event struct {
 	// OldFDName is the name before that change.
 	OldFDName string
 }
+
+// EventTime is when it happened, for alerts.
+func (e *Event) EventTime() time.Time { return time.Unix(0, e.Time) }
 
 // Param is the value of one parameter; which member counts is told by the
 // definition's type. Null parameters (e.g. data of a failed read) have Null.

@@ -2,6 +2,8 @@
 
 package event
 
+import "github.com/falcotest/go-falcotest/internal/alert"
+
 // Unknown says why a value could not be learnt where an event was seen. The
 // zero value, [Known], means that it could: that it is as it stands, be it that
 // Falco has no value there either.
@@ -24,7 +26,7 @@ const (
 )
 
 // UnknownText is what texts show for an unknown value.
-const UnknownText = "<unknown>"
+const UnknownText = alert.Unknown
 
 var unknownTexts = [...]string{
 	UnknownMemory:   "the memory of the process may not be read here: process_vm_readv, /proc/PID/mem and PTRACE_PEEKDATA are refused (in a container, --cap-add SYS_PTRACE allows them)",

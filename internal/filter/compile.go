@@ -80,9 +80,13 @@ func NewCompiler(src Source) *Compiler {
 		suspicious: map[int32]bool{},
 	}
 	if s, ok := src.(EventTyper); ok {
-		c.types = map[string]bool{"syscall": true} // what calls without a type of their own are
+		c.types = map[string]bool{}
+		kinds, counts := src.(EventCounter)
 		for _, t := range s.EventTypes() {
 			c.types[t] = true
+			if counts {
+				c.types[kinds.EventKind(t)] = true
+			}
 		}
 	}
 	return c
@@ -598,7 +602,7 @@ func (c *Compiler) warn(e *Expr, i int, r *Result) {
 	if e.Op == OpRegex && isSimpleRegex(text) {
 		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[i], "the regex '%s' can be written with =, contains, startswith or endswith, which are faster", text))
 	}
-	if n := fieldName(bare); n > 0 && isClass(bare) && (n == len(bare) || bare[n] == '[' && strings.HasSuffix(bare, "]")) && c.isField(bare[:n], bare[n:]) {
+	if n := fieldName(bare); n > 0 && c.isClass(bare) && (n == len(bare) || bare[n] == '[' && strings.HasSuffix(bare, "]")) && c.isField(bare[:n], bare[n:]) {
 		r.Warnings = append(r.Warnings, errorAt(e.Text, e.Right.offs[i], "'%s' is the name of a field, used here as a plain string", text).
 			hint("to compare with the field write val(%s)", bare))
 	}
@@ -612,11 +616,12 @@ func (c *Compiler) warn(e *Expr, i int, r *Result) {
 	}
 }
 
-// classes are the first parts of the names of fields. Most values with a dot in
-// them are names of files, and need not be looked up.
-var classes = []string{"evt", "syscall", "proc", "thread", "user", "group", "container", "fd", "fs", "fdlist", "k8s", "ka", "jevt", "json"}
-
-func isClass(name string) bool { return slices.Contains(classes, name[:identifier(name)]) }
+// isClass tells whether a name may be a field's. Most values with a dot in them are
+// names of files, and need not be looked up.
+func (c *Compiler) isClass(name string) bool {
+	s, ok := c.prog.source.(Classifier)
+	return !ok || slices.Contains(s.FieldClasses(), name[:identifier(name)])
+}
 
 func (c *Compiler) isField(name, arg string) bool {
 	res, ok := c.fields[name+arg]

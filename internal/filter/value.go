@@ -126,8 +126,14 @@ type Source interface {
 	Field(name, arg string, hasArg bool) (*Field, error)
 }
 
+// Classifier is implemented by sources that know the first parts of the names of
+// their fields: proc of proc.name.
+type Classifier interface {
+	FieldClasses() []string
+}
+
 // EventTyper is implemented by sources whose events have types that the field
-// evt.type names (the syscall source). EventTypes lists all names that evt.type
+// evt.type names. EventTypes lists all names that evt.type
 // may be compared with; conditions that name others are errors, as in Falco.
 // The events of other sources are all of one kind.
 type EventTyper interface {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // load loads rules files, given as name and content in turn.
@@ -101,8 +101,8 @@ func TestCompare(t *testing.T) {
 		}(), "changed A: rule \"B\" comes before it now, rules.yaml:1\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := load(t, engine.NewSyscall(), "macros.yaml", macrosBefore, "rules.yaml", rulesBefore)
-			now := load(t, engine.NewSyscall(), "macros.yaml", c.macros, "rules.yaml", c.rules)
+			before := load(t, fields.New(), "macros.yaml", macrosBefore, "rules.yaml", rulesBefore)
+			now := load(t, fields.New(), "macros.yaml", c.macros, "rules.yaml", c.rules)
 			var got strings.Builder
 			for _, change := range Compare(before, now) {
 				fmt.Fprintf(&got, "%s %s: %s\n", change.Kind, change.Rule, change.Why())
@@ -126,8 +126,8 @@ func many(n int, constant string) string {
 }
 
 func BenchmarkCompare(b *testing.B) {
-	before := load(b, engine.NewSyscall(), "a.yaml", many(10_000, "zsh"))
-	now := load(b, engine.NewSyscall(), "a.yaml", many(10_000, "ksh"))
+	before := load(b, fields.New(), "a.yaml", many(10_000, "zsh"))
+	now := load(b, fields.New(), "a.yaml", many(10_000, "ksh"))
 	b.ResetTimer()
 	for range b.N {
 		if got := len(Compare(before, now)); got != 10_000 {

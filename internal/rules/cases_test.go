@@ -16,10 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/falcotest/go-falcotest/internal/audit"
-	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/filter/filtertest"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // verdict is what a loader says of a rules file.
@@ -40,7 +40,7 @@ type verdict struct {
 func ours(t *testing.T, c *verdict, plugins map[string]string) verdict {
 	t.Helper()
 	v := verdict{Name: c.Name, OK: true}
-	opts := rules.Options{Sources: []filter.Source{engine.NewSyscall()}, Plugins: plugins}
+	opts := rules.Options{Sources: []filter.Source{fields.New()}, Plugins: plugins}
 	if c.audit() {
 		opts.Sources, opts.Plugins = append(opts.Sources, audit.Source()), audit.Plugins
 	}

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 // corpusFile holds rules files that generateCorpus made, with what Falco 0.43.1
@@ -460,7 +460,7 @@ func (g *generator) listsFile() string {
 
 // typesFile has conditions on the types of events.
 func (g *generator) typesFile() string {
-	names := engine.NewSyscall().EventTypes()
+	names := fields.New().EventTypes()
 	check := func() string {
 		few := g.many(1, []int{3, 3, 3, 60, 120}[g.IntN(5)], ", ", func() string { return names[g.IntN(len(names))] })
 		return g.often(g.pick("evt.type", "syscall.type")+g.pick(" in ", " in ", " intersects ")+"("+few+")", "evt.type = open", "evt.type != open", "evt.type exists", "proc.name = a", "evt.type startswith o", "evt.type = val(proc.name)", "tolower(evt.type) = open", "proc.name = val(evt.type)", "evt.type contains val(proc.name)", "tolower(evt.type) exists")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"flag"
@@ -31,7 +31,7 @@ func testdata(t testing.TB, name string) []byte {
 func testdataPath(name string) string {
 	dir := os.Getenv("FALCO_TESTDATA")
 	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "falco")
+		dir = filepath.Join("..", "..", "..", "..", "..", "shared", "falco")
 	}
 	return filepath.Join(dir, name)
 }
@@ -69,14 +69,14 @@ func TestTableEqualsFalco(t *testing.T) {
 // TestEachFieldIsImplementedOrSaysWhy resolves every field, with an argument
 // where it needs one, and writes the documentation of what is supported.
 func TestEachFieldIsImplementedOrSaysWhy(t *testing.T) {
-	s := NewSyscall()
+	s := New()
 	args := map[string]string{
 		"evt.type.is": ".open", "evt.arg": ".flags", "evt.rawarg": ".flags", "evt.around": "[1]", "thread.cgroup": ".cpu",
 		"container.label": "[app]", "k8s.pod.label": ".app",
 	}
 	var doc strings.Builder
 	doc.WriteString("# Fields of system call events\n\n" +
-		"Generated from the table in this package by `go test ./internal/engine -update`. A rule that uses a field which the\n" +
+		"Generated from the table in this package by `go test ./internal/source/syscall/fields -update`. A rule that uses a field which the\n" +
 		"built-in engine cannot know is reported as not supported, with the reason below; it is neither passed nor failed.\n\n")
 	supported, class := 0, ""
 	var rows strings.Builder
@@ -157,7 +157,7 @@ func TestFieldErrors(t *testing.T) {
 		{"thread.cgroup", "", "field thread.cgroup needs an argument: thread.cgroup.name"},
 		{"container.mount", "[", "container.mount[[]: not a regular expression: error parsing regexp: missing closing ]: `[`"},
 	}
-	s := NewSyscall()
+	s := New()
 	for _, tt := range tests {
 		_, err := s.Field(tt.field, tt.arg, tt.arg != "")
 		if err == nil || err.Error() != tt.want {

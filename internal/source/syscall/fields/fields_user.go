@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"github.com/falcotest/go-falcotest/internal/event"
@@ -20,7 +20,7 @@ var userFields = []field{
 	})},
 	{name: "user.loginname", typ: filter.CharBuf, get: userStr(func(p *event.Process) int64 { return p.LoginUID }, func(u *event.User) string { return u.Name }, "root")},
 	{name: "group.gid", typ: filter.Uint32, get: procNum(func(p *event.Process) int64 { return int64(p.GID) })},
-	{name: "group.name", typ: filter.CharBuf, get: func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	{name: "group.name", typ: filter.CharBuf, get: func(s *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -45,7 +45,7 @@ func uid(p *event.Process) int64 { return int64(p.UID) }
 // userStr reads what the passwd file says of a user. Where it does not say,
 // Falco knows root, and prints <NA> for others.
 func userStr(id func(*event.Process) int64, f func(*event.User) string, root string) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,17 +134,9 @@ var evtFields = []field{
 	{class: "evt", name: "evt.wait_latency", typ: filter.RelTime, hidden: true, get: zero},
 }
 
-var hostname = sync.OnceValue(func() string {
-	if h := os.Getenv("FALCO_HOSTNAME"); h != "" {
-		return h
-	}
-	h, _ := os.Hostname()
-	return h
-})
-
 func attrs(e *event.Event) event.Attr { return e.Def().Attrs }
 
-func zero(_ *Syscall, _ *event.Event, v *filter.Value) bool {
+func zero(_ *Source, _ *event.Event, v *filter.Value) bool {
 	v.Num = 0
 	return true
 }
@@ -165,7 +156,7 @@ func clock(layout string) getter {
 
 // relTime counts from the first event that the engine saw.
 func relTime(part func(int64) int64) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		v.Num = part(e.Time - s.firstEvent(e))
 		return true
 	}
@@ -173,10 +164,10 @@ func relTime(part func(int64) int64) getter {
 
 // deltaTime is the time since the event for which the same field was last read.
 // Falco counts like that, for each use of the field in rules by itself.
-func deltaTime(part func(int64) int64) func(*Syscall, argument, *filter.Field) (getter, error) {
-	return func(*Syscall, argument, *filter.Field) (getter, error) {
+func deltaTime(part func(int64) int64) func(*Source, argument, *filter.Field) (getter, error) {
+	return func(*Source, argument, *filter.Field) (getter, error) {
 		var last atomic.Int64
-		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		return func(_ *Source, e *event.Event, v *filter.Value) bool {
 			if prev := last.Swap(e.Time); prev != 0 {
 				v.Num = part(e.Time - prev)
 			} else {
@@ -187,7 +178,7 @@ func deltaTime(part func(int64) int64) func(*Syscall, argument, *filter.Field) (
 	}
 }
 
-func typeIs(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func typeIs(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	t, ok := event.ByName(arg.text)
 	if !ok {
 		return nil, fmt.Errorf("unknown event type %q%s", arg.text, suggest(arg.text, eventNames()))
@@ -226,7 +217,7 @@ func anyEvent(*event.Event) bool { return true }
 // fdTypeKnown is the getter of what hangs, for some events, on the type of the
 // event's descriptor.
 func fdTypeKnown(hangs func(*event.Event) bool, get getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if e.FD != nil && e.FD.Unknown.Type != event.Known && hangs(e) {
 			return unknown(v, e.FD.Unknown.Type)
 		}
@@ -235,7 +226,7 @@ func fdTypeKnown(hangs func(*event.Event) bool, get getter) getter {
 }
 
 func fdNameKnown(get getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if e.FD != nil && e.FD.Unknown.Name != event.Known && attrs(e)&event.WritesFD != 0 {
 			return unknown(v, e.FD.Unknown.Name)
 		}
@@ -243,7 +234,7 @@ func fdNameKnown(get getter) getter {
 	}
 }
 
-func args(s *Syscall, e *event.Event, v *filter.Value) bool {
+func args(s *Source, e *event.Event, v *filter.Value) bool {
 	for i := range e.Params {
 		if why := e.ParamUnknown(i); why != event.Known {
 			return unknown(v, why)
@@ -255,12 +246,12 @@ func args(s *Syscall, e *event.Event, v *filter.Value) bool {
 
 // argText is evt.arg: a parameter as text. An event without a parameter of that
 // name or number has no value.
-func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func argText(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if n, ok := arg.index(); ok && arg.brackets {
 		if n < 0 {
 			return nil, fmt.Errorf("evt.arg[%s]: the number of a parameter counts from 0", arg.text)
 		}
-		return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		return func(s *Source, e *event.Event, v *filter.Value) bool {
 			if int(n) >= len(e.Def().Params) || int(n) >= len(e.Params) {
 				return false
 			}
@@ -274,7 +265,7 @@ func argText(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		i := index.of(e)
 		if i < 0 || i >= len(e.Params) {
 			return false
@@ -345,7 +336,7 @@ var eventNames = sync.OnceValue(func() []string {
 
 // rawArg is evt.rawarg: a parameter by its value. Its type is that of the first
 // event with such a parameter, as Falco takes it to check the condition.
-func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
+func rawArg(_ *Source, arg argument, f *filter.Field) (getter, error) {
 	if arg.brackets {
 		return nil, fmt.Errorf("evt.rawarg takes the name of a parameter after a dot: evt.rawarg.flags")
 	}
@@ -374,7 +365,7 @@ func rawArg(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 			return rawText(ev, index, v)
 		}
 	}
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		i := index.of(e)
 		if i < 0 || i >= len(e.Params) {
 			return false
@@ -452,7 +443,7 @@ func rawType(t event.ParamType) filter.Type {
 	return filter.Int64
 }
 
-func buffer(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func buffer(_ *Source, e *event.Event, v *filter.Value) bool {
 	i := e.Def().Param("data")
 	if i < 0 || i >= len(e.Params) {
 		return false
@@ -466,7 +457,7 @@ func buffer(_ *Syscall, e *event.Event, v *filter.Value) bool {
 
 // bufferText is what outputs print: Falco has a text for buffers that are not
 // there.
-func bufferText(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func bufferText(_ *Source, e *event.Event, v *filter.Value) bool {
 	i := e.Def().Param("data")
 	if i < 0 || i >= len(e.Params) {
 		return false
@@ -484,7 +475,7 @@ func hasReturn(e *event.Event) bool {
 	return d.IsSyscall() && d.Attrs&event.Generic == 0 && len(d.Params) > 0 && len(e.Params) > 0
 }
 
-func result(s *Syscall, e *event.Event, v *filter.Value) bool {
+func result(s *Source, e *event.Event, v *filter.Value) bool {
 	if !hasReturn(e) {
 		return false
 	}
@@ -536,7 +527,7 @@ const aroundUnsupported = "it selects by the time of a recording, and the built-
 
 // around is the event's time, to be compared with =D: Falco takes D as
 // milliseconds before and after T.
-func around(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
+func around(_ *Source, arg argument, f *filter.Field) (getter, error) {
 	if _, err := strconv.ParseUint(arg.text, 10, 64); err != nil {
 		return nil, fmt.Errorf("evt.around[%s]: want a time in nanoseconds, as evt.rawtime shows it", arg.text)
 	}
@@ -545,12 +536,12 @@ func around(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 }
 
 // absPath is evt.abspath: of two paths, the first or .src is the old one.
-func absPath(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func absPath(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if arg.has && (arg.brackets || arg.text != "src" && arg.text != "dst") {
 		return nil, fmt.Errorf("evt.abspath.%s: want evt.abspath, evt.abspath.src or evt.abspath.dst", arg.text)
 	}
 	dst := arg.text == "dst"
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		name := ""
 		switch e.Type {
 		case event.SysRenameat, event.SysRenameat2, event.SysLinkat:
@@ -637,7 +628,7 @@ func openModeParam(e *event.Event) int {
 
 // openKnown is the getter of what hangs on such a parameter.
 func openKnown(param func(*event.Event) int, get getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if i := param(e); i > 0 && i < len(e.Params) && e.Params[i].Unknown != event.Known {
 			return unknown(v, e.Params[i].Unknown)
 		}

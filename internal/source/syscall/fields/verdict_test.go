@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"os"
@@ -15,11 +15,11 @@ import (
 // TestFalcoVerdicts compares which conditions the engine's own table of fields
 // takes with what Falco 0.43.1 said of them; see the file in internal/filter.
 func TestFalcoVerdicts(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("..", "filter", "testdata", "falco-verdicts.txt"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "filter", "testdata", "falco-verdicts.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := NewSyscall()
+	src := New()
 	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
 		if strings.HasPrefix(line, "#") {
 			continue

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"strconv"
@@ -57,7 +57,7 @@ type field struct {
 	get getter
 	// with makes the getter for an argument. The filter.Field may be changed,
 	// for fields whose type depends on the argument.
-	with func(s *Syscall, arg argument, f *filter.Field) (getter, error)
+	with func(s *Source, arg argument, f *filter.Field) (getter, error)
 	// single reads what an output prints, where conditions see several values.
 	single getter
 
@@ -69,7 +69,7 @@ type field struct {
 }
 
 // getter reads a field from an event.
-type getter func(s *Syscall, e *event.Event, v *filter.Value) bool
+type getter func(s *Source, e *event.Event, v *filter.Value) bool
 
 // argument is a field's argument, in brackets or after a dot.
 type argument struct {
@@ -99,7 +99,7 @@ func (a argument) index() (int64, bool) {
 // The helpers below make getters of functions that read one kind of value.
 
 func str(f func(*event.Event) (string, bool)) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		s, ok := f(e)
 		v.Str = s
 		return ok
@@ -107,7 +107,7 @@ func str(f func(*event.Event) (string, bool)) getter {
 }
 
 func num(f func(*event.Event) (int64, bool)) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		n, ok := f(e)
 		v.Num = n
 		return ok
@@ -115,7 +115,7 @@ func num(f func(*event.Event) (int64, bool)) getter {
 }
 
 func boolean(f func(*event.Event) bool) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		v.Num = 0
 		if f(e) {
 			v.Num = 1
@@ -125,7 +125,7 @@ func boolean(f func(*event.Event) bool) getter {
 }
 
 // never is the getter of fields that no event of this source has.
-func never(*Syscall, *event.Event, *filter.Value) bool { return false }
+func never(*Source, *event.Event, *filter.Value) bool { return false }
 
 // reasons say why values are not known, by the tracer's word for it.
 // Of standIns, the value has another that stands in, of noneStandIns that there is
@@ -155,7 +155,7 @@ func unknown(v *filter.Value, why event.Unknown) bool {
 // ifKnown is the getter of a field that hangs on what may not be known of the
 // process.
 func ifKnown(member func(*event.Process) event.Unknown, get getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if p := proc(e); p != nil {
 			if why := member(p); why != event.Known {
 				return unknown(v, why)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"fmt"
@@ -19,31 +19,60 @@ import (
 // versions whose fields it has: what Falco 0.43 is built with.
 var Plugins = map[string]string{"container": "0.6.4"}
 
-// SyscallSource is the name of the source of system call events.
-const SyscallSource = "syscall"
+// SourceName is the name of the source of system call events.
+const SourceName = "syscall"
 
-// Syscall is the source of the fields of system call events. It is safe for
+// Source is the source of the fields of system call events. It is safe for
 // concurrent use. Each engine has one of its own: it holds what some fields
 // count from (evt.reltime).
-type Syscall struct {
+type Source struct {
 	first atomic.Int64 // time of the first event
 }
 
-// NewSyscall returns the source of system call events.
-func NewSyscall() *Syscall {
-	return &Syscall{}
+// New returns the source of system call events.
+func New() *Source {
+	return &Source{}
 }
 
 var _ interface {
 	filter.Source
 	filter.EventTyper
-} = (*Syscall)(nil)
+} = (*Source)(nil)
 
 // Name returns "syscall".
-func (s *Syscall) Name() string { return SyscallSource }
+func (s *Source) Name() string { return SourceName }
 
 // EventTypes returns the names of all event types.
-func (s *Syscall) EventTypes() []string { return slices.Clone(eventNames()) }
+func (s *Source) EventTypes() []string { return slices.Clone(eventNames()) }
+
+// TypeOf is where the type of an event stands in EventTypes. Asynchronous events,
+// whose types have names of their own, are not among system calls.
+func (s *Source) TypeOf(ev any) int {
+	e, ok := ev.(*event.Event)
+	if !ok || e.Type == 0 || e.Type >= event.NumTypes || e.Type == event.EvtAsyncevent {
+		return -1
+	}
+	return int(e.Type) - 1
+}
+
+// Types are the types of events of those names.
+func Types(names []string) []event.Type {
+	types := make([]event.Type, 0, len(names))
+	for _, name := range names {
+		if t, ok := event.ByName(name); ok && t != event.EvtAsyncevent {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// SuggestedOutput is what Falco appends to the outputs of rules for system calls:
+// the fields that its container plugin suggests.
+func (s *Source) SuggestedOutput() string {
+	return " container_id=%container.id container_name=%container.name" +
+		" container_image_repository=%container.image.repository container_image_tag=%container.image.tag" +
+		" k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name"
+}
 
 // table is every field of the source, in the order in which Falco lists them.
 var table = func() []field {
@@ -67,6 +96,21 @@ var table = func() []field {
 	return all
 }()
 
+// FieldClasses are the first parts of the names of fields, those of the plugin json
+// too, which rules for system calls may use.
+func (s *Source) FieldClasses() []string { return classes() }
+
+var classes = sync.OnceValue(func() []string {
+	list := []string{"json", "jevt"}
+	for i := range table {
+		class, _, _ := strings.Cut(table[i].name, ".")
+		if !slices.Contains(list, class) {
+			list = append(list, class)
+		}
+	}
+	return list
+})
+
 var fieldsByName = func() map[string]*field {
 	m := make(map[string]*field, len(table))
 	for i := range table {
@@ -77,7 +121,7 @@ var fieldsByName = func() map[string]*field {
 
 // Field resolves a field by its name, in which an argument may follow after a
 // dot (evt.arg.flags), and its argument in brackets.
-func (s *Syscall) Field(name, arg string, hasArg bool) (*filter.Field, error) {
+func (s *Source) Field(name, arg string, hasArg bool) (*filter.Field, error) {
 	f, a := fieldsByName[name], argument{text: arg, has: hasArg, brackets: hasArg}
 	full := name
 	if hasArg {
@@ -153,7 +197,7 @@ func dotted(name string) (*field, argument) {
 	return nil, argument{}
 }
 
-func (s *Syscall) resolve(f *field, full string, a argument) (*filter.Field, error) {
+func (s *Source) resolve(f *field, full string, a argument) (*filter.Field, error) {
 	out := &filter.Field{
 		Name: full, Type: f.typ, List: f.list, Any: f.any, NotEqualAll: f.notEqualAll, FilterOnly: f.filterOnly,
 		NoRight: f.noRight, NoTransform: f.noTran, Unsupported: f.unsupported,
@@ -199,7 +243,7 @@ func (s *Syscall) resolve(f *field, full string, a argument) (*filter.Field, err
 
 // reader adapts a getter to events of any type; those of other sources have no
 // value.
-func (s *Syscall) reader(get getter) func(any, *filter.Value) bool {
+func (s *Source) reader(get getter) func(any, *filter.Value) bool {
 	return func(ev any, v *filter.Value) bool {
 		e, ok := ev.(*event.Event)
 		return ok && get(s, e, v)
@@ -207,13 +251,14 @@ func (s *Syscall) reader(get getter) func(any, *filter.Value) bool {
 }
 
 // firstEvent is the time of the first event that the source has seen.
-func (s *Syscall) firstEvent(e *event.Event) int64 {
-	s.saw(e)
+func (s *Source) firstEvent(e *event.Event) int64 {
+	s.Observe(e)
 	return s.first.Load()
 }
 
-func (s *Syscall) saw(e *event.Event) {
-	if s.first.Load() == 0 {
+// Observe notes when the first event was.
+func (s *Source) Observe(ev any) {
+	if e, ok := ev.(*event.Event); ok && s.first.Load() == 0 {
 		s.first.CompareAndSwap(0, e.Time)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 var fdFields = []field{
 	{name: "fd.num", typ: filter.Int64, get: num(func(e *event.Event) (int64, bool) { return e.FDNum, aboutFD(e) })},
 	{name: "fd.type", typ: filter.CharBuf, get: fdStr(typeUnknown, func(fd *event.FD) (string, bool) { return fd.Type.String(), true })},
-	{name: "fd.typechar", typ: filter.CharBuf, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	{name: "fd.typechar", typ: filter.CharBuf, get: func(_ *Source, e *event.Event, v *filter.Value) bool {
 		if !aboutFD(e) {
 			return false
 		}
@@ -75,7 +75,7 @@ var fdFields = []field{
 		}
 		return "", false
 	})},
-	{name: "fd.is_server", typ: filter.Bool, get: func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	{name: "fd.is_server", typ: filter.Bool, get: func(s *Source, e *event.Event, v *filter.Value) bool {
 		fd := currentFD(e)
 		if !aboutFD(e) || fd == nil {
 			return false
@@ -124,7 +124,7 @@ var fdFields = []field{
 	{name: "fd.lnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(true)},
 	{name: "fd.rnet", typ: filter.IPNet, filterOnly: true, noRight: true, noTran: true, get: endAddr(false)},
 	{name: "fd.connected", typ: filter.Bool, get: fdBool(typeUnknown, func(fd *event.FD) bool { return fd.Connected })},
-	{name: "fd.name_changed", typ: filter.Bool, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	{name: "fd.name_changed", typ: filter.Bool, get: func(_ *Source, e *event.Event, v *filter.Value) bool {
 		fd := currentFD(e)
 		if !aboutFD(e) || fd == nil {
 			return false
@@ -246,7 +246,7 @@ func serverUnknown(fd *event.FD) event.Unknown {
 }
 
 func fdGet(hangsOn func(*event.FD) event.Unknown, f func(*event.FD, *filter.Value) bool) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		fd := currentFD(e)
 		if !aboutFD(e) || fd == nil {
 			return false
@@ -303,7 +303,7 @@ func typeCharOf(t event.Type) string {
 }
 
 // fdName is the descriptor's name, or what the call asked for when it failed.
-func fdName(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func fdName(_ *Source, e *event.Event, v *filter.Value) bool {
 	if !aboutFD(e) {
 		return false
 	}
@@ -355,7 +355,7 @@ func nameFromEvent(e *event.Event, v *filter.Value, raw bool) bool {
 	return true
 }
 
-func fdDirectory(s *Syscall, e *event.Event, v *filter.Value) bool {
+func fdDirectory(s *Source, e *event.Event, v *filter.Value) bool {
 	if !aboutFD(e) {
 		return false
 	}
@@ -378,7 +378,7 @@ func fdDirectory(s *Syscall, e *event.Event, v *filter.Value) bool {
 	return true
 }
 
-func fdNameRaw(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func fdNameRaw(_ *Source, e *event.Event, v *filter.Value) bool {
 	if !aboutFD(e) {
 		return false
 	}
@@ -400,7 +400,7 @@ func fdNameRaw(_ *Syscall, e *event.Event, v *filter.Value) bool {
 }
 
 func inContainer(get getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if !get(s, e, v) {
 			return false
 		}
@@ -446,7 +446,7 @@ func addr(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) (netip.Addr, 
 }
 
 // bothIPs gives both ends of a connection, or the address of a listener.
-func bothIPs(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func bothIPs(_ *Source, e *event.Event, v *filter.Value) bool {
 	return bothEnds(e, v, func(fd *event.FD, end netip.AddrPort) filter.Value { return filter.Value{Addr: orZero(fd, end.Addr())} })
 }
 
@@ -490,7 +490,7 @@ func orZero(fd *event.FD, a netip.Addr) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-func bothPorts(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func bothPorts(_ *Source, e *event.Event, v *filter.Value) bool {
 	return bothEnds(e, v, func(_ *event.FD, end netip.AddrPort) filter.Value { return filter.Value{Num: int64(end.Port())} })
 }
 
@@ -521,7 +521,7 @@ func end(e *event.Event, v *filter.Value, local bool) (netip.AddrPort, bool) {
 }
 
 func endAddr(local bool) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		a, ok := end(e, v, local)
 		v.Addr = a.Addr()
 		return ok
@@ -529,7 +529,7 @@ func endAddr(local bool) getter {
 }
 
 func endPort(local bool) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		a, ok := end(e, v, local)
 		v.Num = int64(a.Port())
 		return ok
@@ -543,7 +543,7 @@ func fdPortText(hangsOn func(*event.FD) event.Unknown, f func(*event.FD) (int64,
 }
 
 func portText(g getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if !g(s, e, v) {
 			return false
 		}
@@ -561,7 +561,7 @@ func portText(g getter) getter {
 // among the values so that != holds for an address without a name.
 func hostField(name string, g getter) field {
 	return field{name: name, typ: filter.CharBuf, any: true, notEqualAll: true, noRight: true, noTran: true,
-		get: func(s *Syscall, e *event.Event, v *filter.Value) bool {
+		get: func(s *Source, e *event.Event, v *filter.Value) bool {
 			if !g(s, e, v) {
 				return false
 			}
@@ -584,13 +584,13 @@ func addrText(a netip.Addr) string {
 
 // fdTypes lists the types of all open descriptors of the process, or has that
 // of one.
-func fdTypes(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func fdTypes(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if arg.has {
 		n, err := strconv.ParseInt(arg.text, 10, 64)
 		if err != nil || !arg.brackets {
 			return nil, fmt.Errorf("fd.types[%s]: want the number of a descriptor", arg.text)
 		}
-		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		return func(_ *Source, e *event.Event, v *filter.Value) bool {
 			p := proc(e)
 			if !aboutFD(e) || p == nil {
 				return false
@@ -605,7 +605,7 @@ func fdTypes(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 			return true
 		}, nil
 	}
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if !aboutFD(e) || p == nil {
 			return false

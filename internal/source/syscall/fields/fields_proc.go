@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"fmt"
@@ -87,7 +87,7 @@ var procFields = []field{
 	{name: "thread.cap_effective", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapEffective) })},
 	{name: "proc.fdopencount", typ: filter.Uint64, get: ifKnown(fdsUnknown, procNum(func(p *event.Process) int64 { return int64(len(p.FDs)) }))},
 	{name: "proc.fdlimit", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.FDLimit })},
-	{name: "proc.fdusage", typ: filter.Double, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	{name: "proc.fdusage", typ: filter.Double, get: func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -109,7 +109,7 @@ var procFields = []field{
 		}
 		return e.TID, e.TID != 0 && e.TID >= -1 && e.TID < 1<<32
 	})},
-	{name: "thread.ismain", typ: filter.Bool, get: func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	{name: "thread.ismain", typ: filter.Bool, get: func(_ *Source, e *event.Event, v *filter.Value) bool {
 		v.Num = 0
 		if isMain(e) {
 			v.Num = 1
@@ -181,7 +181,7 @@ func ctimeAfterPidns(p *event.Process) int64 {
 // creatorNum is for what Falco asks of the thread that made the process, where
 // it asks the process for the rest.
 func creatorNum(f func(*event.Process) int64) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -198,7 +198,7 @@ func creatorNum(f func(*event.Process) int64) getter {
 }
 
 func procStr(f func(*event.Process) string) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -213,7 +213,7 @@ func parentStr(member func(*event.Process) event.Unknown, f func(*event.Process)
 }
 
 func ancestorStr(n int, member func(*event.Process) event.Unknown, f func(*event.Process) string) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := ancestor(e, n, v)
 		if p == nil {
 			return false
@@ -227,7 +227,7 @@ func ancestorStr(n int, member func(*event.Process) event.Unknown, f func(*event
 }
 
 func procNum(f func(*event.Process) int64) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -239,7 +239,7 @@ func procNum(f func(*event.Process) int64) getter {
 
 // procSet is for numbers whose zero means that there is none.
 func procSet(f func(*event.Process) int64) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -250,7 +250,7 @@ func procSet(f func(*event.Process) int64) getter {
 }
 
 func procBool(f func(*event.Process) bool) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -264,7 +264,7 @@ func procBool(f func(*event.Process) bool) getter {
 }
 
 func threadNum(f func(*event.Thread) int64) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		if e.Thread == nil {
 			return false
 		}
@@ -281,7 +281,7 @@ func isMain(e *event.Event) bool {
 // mainThread is for what Falco attributes to the main thread of a process; the
 // other threads have zero.
 func mainThread(f func(*event.Process) int64) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -295,7 +295,7 @@ func mainThread(f func(*event.Process) int64) getter {
 }
 
 func ancestorNum(n int, f func(*event.Process) int64) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := ancestor(e, n, v)
 		if p == nil {
 			return false
@@ -309,9 +309,9 @@ func ancestorNum(n int, f func(*event.Process) int64) getter {
 // without one stands for all ancestors: a check holds when it does for any.
 func ancestors(name string, member func(*event.Process) event.Unknown, f func(*event.Process) string) field {
 	return field{name: name, typ: filter.CharBuf, arg: optIndex, any: true, noRight: true, noTran: true, single: never,
-		with: func(_ *Syscall, arg argument, fd *filter.Field) (getter, error) {
+		with: func(_ *Source, arg argument, fd *filter.Field) (getter, error) {
 			if !arg.has {
-				return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+				return func(_ *Source, e *event.Event, v *filter.Value) bool {
 					return eachAncestor(e, v, member, func(p *event.Process) filter.Value { return filter.Value{Str: f(p)} })
 				}, nil
 			}
@@ -332,9 +332,9 @@ func ancestorIndex(name string, arg argument) (int, error) {
 	return int(n), nil
 }
 
-func ancestorPID(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
+func ancestorPID(_ *Source, arg argument, f *filter.Field) (getter, error) {
 	if !arg.has {
-		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		return func(_ *Source, e *event.Event, v *filter.Value) bool {
 			return eachAncestor(e, v, isKnown, func(p *event.Process) filter.Value { return filter.Value{Num: p.PID} })
 		}, nil
 	}
@@ -346,7 +346,7 @@ func ancestorPID(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 	return ancestorNum(n, func(p *event.Process) int64 { return p.PID }), nil
 }
 
-func procArgs(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func procArgs(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if !arg.has {
 		return procStr((*event.Process).JoinedArgs), nil
 	}
@@ -365,7 +365,7 @@ func procArgs(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 	}), nil
 }
 
-func ancestorArgs(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func ancestorArgs(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if !arg.has {
 		return never, nil // Falco finds no ancestor for it
 	}
@@ -378,7 +378,7 @@ func ancestorArgs(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 
 // env is proc.env: the whole environment, or one variable, which is empty when
 // it is not set. A number in brackets is no variable to Falco.
-func env(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func env(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if arg.has && !arg.brackets {
 		return nil, fmt.Errorf("proc.env.%s: write proc.env[%s]", arg.text, arg.text)
 	}
@@ -391,7 +391,7 @@ func env(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
 // ancestorEnv is proc.aenv: any ancestor's environment, the environment of the
 // nth, or the variable of the nearest ancestor that has it (not of the process
 // itself).
-func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
+func ancestorEnv(_ *Source, arg argument, f *filter.Field) (getter, error) {
 	if arg.has && !arg.brackets {
 		return nil, fmt.Errorf("proc.aenv.%s: write proc.aenv[%s]", arg.text, arg.text)
 	}
@@ -401,13 +401,13 @@ func ancestorEnv(_ *Syscall, arg argument, f *filter.Field) (getter, error) {
 		if n > 0 {
 			f.Output = nthEnv(int(n))
 		}
-		return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+		return func(_ *Source, e *event.Event, v *filter.Value) bool {
 			return eachAncestor(e, v, envUnknown, func(p *event.Process) filter.Value { return filter.Value{Str: p.JoinedEnv()} })
 		}, nil
 	}
 	f.Any = false
 	const levels = 20 // as far as Falco looks
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -444,7 +444,7 @@ func nthEnv(n int) func(any, *filter.Value) bool {
 	}
 }
 
-func cgroup(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func cgroup(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 	if arg.brackets || arg.text == "" {
 		return nil, fmt.Errorf("thread.cgroup takes the name of a subsystem after a dot: thread.cgroup.cpu")
 	}
@@ -505,14 +505,14 @@ func after(b, a int64) int64 {
 // procinfoCPU is the processor time between two procinfo events of a thread,
 // which are in old recordings only. Falco counts it anew with each field that is
 // asked for, so that it is zero as good as always.
-func procinfoCPU(_ *Syscall, e *event.Event, v *filter.Value) bool {
+func procinfoCPU(_ *Source, e *event.Event, v *filter.Value) bool {
 	v.Float = 0
 	return e.Type == event.EvtProcinfo && e.Thread != nil
 }
 
 // parentDuration: where Falco does not know since when the parent runs, it tells
 // how many descriptors the process has open.
-func parentDuration(s *Syscall, e *event.Event, v *filter.Value) bool {
+func parentDuration(s *Source, e *event.Event, v *filter.Value) bool {
 	p := proc(e)
 	if p == nil || p.Parent == nil {
 		return false
@@ -525,7 +525,7 @@ func parentDuration(s *Syscall, e *event.Event, v *filter.Value) bool {
 }
 
 func since(n int) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := ancestor(e, n, v)
 		if p == nil || cloneTime(p) == 0 {
 			return false
@@ -548,7 +548,7 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 		}
 		return p.Comm
 	}
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false
@@ -585,7 +585,7 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 
 // std reads a standard descriptor of the process.
 func std(n int64, hangsOn func(*event.FD) event.Unknown, f func(*event.FD) string) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if p == nil {
 			return false

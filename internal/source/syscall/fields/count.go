@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"github.com/falcotest/go-falcotest/internal/event"
@@ -25,7 +25,7 @@ const byNumber = "syscall"
 
 // EventKind returns the name of a type of events, and for all calls that Falco
 // reports with their number alone the same.
-func (s *Syscall) EventKind(name string) string {
+func (s *Source) EventKind(name string) string {
 	if t, ok := event.ByName(name); ok && t.Def().Attrs&event.Generic != 0 {
 		return byNumber
 	}
@@ -33,7 +33,7 @@ func (s *Syscall) EventKind(name string) string {
 }
 
 // CountEvents returns how many kinds of events a set stands for to Falco.
-func (s *Syscall) CountEvents(kinds filter.TypeSet) int {
+func (s *Source) CountEvents(kinds filter.TypeSet) int {
 	n := 0
 	for _, name := range kinds.Listed() {
 		if k := kindsOf[name]; k != 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"github.com/falcotest/go-falcotest/internal/event"
@@ -83,7 +83,7 @@ var fsPathParams = func() (table [event.NumTypes][3]fsPathParam) {
 // fsPath reads a path of a call that succeeded. For open, Falco compares the
 // descriptor with -1 alone, so that a call which failed has a path too.
 func fsPath(which int, raw bool) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		i := int(fsPathParams[e.Type][which].index)
 		if i == -1 || i >= len(e.Params) {
 			return false

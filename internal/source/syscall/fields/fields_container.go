@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package fields
 
 import (
 	"fmt"
@@ -121,7 +121,7 @@ func container(e *event.Event) *event.Container {
 // complete is the getter of what the runtime told of the container besides its
 // id. Where it told nothing, there is no value, or it is not known.
 func complete(f func(*event.Container, *filter.Value) bool) getter {
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		c := container(e)
 		switch {
 		case c == nil:
@@ -147,7 +147,7 @@ func containerStr(f func(*event.Container) string) getter {
 // but for rules that make exceptions for some.
 func containerName(f func(*event.Container) string) getter {
 	known := containerStr(f)
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if known(s, e, v) {
 			return true
 		}
@@ -170,7 +170,7 @@ func containerBool(f func(*event.Container) bool) getter {
 
 // podKnown is the getter of what no container outside of Kubernetes has.
 func podKnown(get getter) getter {
-	return func(s *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(s *Source, e *event.Event, v *filter.Value) bool {
 		if get(s, e, v) {
 			return true
 		}
@@ -200,7 +200,7 @@ func podStr(f func(*event.Container) string, label string) getter {
 		v.Str, ok = c.Labels[label]
 		return ok
 	}
-	return func(_ *Syscall, e *event.Event, v *filter.Value) bool {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		c := container(e)
 		switch {
 		case c == nil:
@@ -229,7 +229,7 @@ func mountText(m *event.Mount) string {
 // container.mount.source: destination) matches. Falco searches for the argument
 // as a regular expression, although it speaks of globs.
 func mountField(name string, f func(*event.Mount) string) field {
-	return field{name: name, typ: filter.CharBuf, arg: reqKey, with: func(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+	return field{name: name, typ: filter.CharBuf, arg: reqKey, with: func(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 		if !arg.brackets || arg.text == "" {
 			return nil, fmt.Errorf("%s: want the number or the path of a mount in brackets: %s[/etc]", name, name)
 		}
@@ -272,8 +272,8 @@ func mountStr(find func(*event.Container) *event.Mount, f func(*event.Mount) str
 	})
 }
 
-func labelOf(name string, labels func(*event.Container) map[string]string) func(*Syscall, argument, *filter.Field) (getter, error) {
-	return func(_ *Syscall, arg argument, _ *filter.Field) (getter, error) {
+func labelOf(name string, labels func(*event.Container) map[string]string) func(*Source, argument, *filter.Field) (getter, error) {
+	return func(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 		if arg.text == "" {
 			return nil, fmt.Errorf("%s: want the name of a label: %s[app]", name, name)
 		}
@@ -284,7 +284,7 @@ func labelOf(name string, labels func(*event.Container) map[string]string) func(
 	}
 }
 
-func noLabel(*Syscall, argument, *filter.Field) (getter, error) { return never, nil }
+func noLabel(*Source, argument, *filter.Field) (getter, error) { return never, nil }
 
 func labelsText(labels map[string]string) string {
 	var b strings.Builder
