@@ -44,6 +44,19 @@ func init() {
 	os.Args = []string{os.Args[0], "-test.run=^$"}
 }
 
+// envCollector is the variable by which Go's garbage collector is set.
+const envCollector = "GOGC"
+
+// noCollector keeps a process from collecting garbage while its packages are
+// initialised, which takes longer than the initialisations; [Main] turns the
+// collector on.
+func noCollector() []string {
+	if os.Getenv(envCollector) != "" {
+		return nil
+	}
+	return []string{envCollector + "=off"}
+}
+
 // hooked is whether this program called the hook.
 var hooked bool
 
@@ -75,6 +88,10 @@ func Main() {
 		return
 	}
 	os.Args = arguments
+	if os.Getenv(envCollector) == "off" {
+		os.Unsetenv(envCollector)
+		debug.SetGCPercent(400) // what the initialisations made stays
+	}
 	in, out, err := takeOver()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "falcotest: taking over the standard streams:", err)

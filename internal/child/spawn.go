@@ -91,6 +91,7 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 	cmd := exec.Command(path)
 	cmd.Args = append([]string{name}, args...)
 	cmd.Env = append(environment(os.Environ()), config.EnvID+"="+r.id, config.EnvControl+"="+controlSpawn)
+	cmd.Env = append(cmd.Env, noCollector()...)
 	cmd.Env = append(cmd.Env, hermetic.Environ()...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

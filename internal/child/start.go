@@ -126,6 +126,7 @@ type Child struct {
 
 	setup Setup
 	gone  bool // the gate has been opened
+	alone bool // no other process of the tree is left
 
 	mu   sync.Mutex
 	pids []int
@@ -181,7 +182,7 @@ func (s *Spec) fill() error {
 // Environ returns the variables that make a process an action's, and the
 // arguments after the executable.
 func Environ(spec Spec) (env, args []string) {
-	return []string{config.EnvID + "=" + spec.ID, config.EnvControl + "=" + controlAction},
+	return append(noCollector(), config.EnvID+"="+spec.ID, config.EnvControl+"="+controlAction),
 		[]string{argAction, spec.Action, spec.ID}
 }
 
@@ -413,6 +414,8 @@ func (c *Child) wait(ctx context.Context) Result {
 	if rep != nil && !rep.Started.IsZero() {
 		res.Started, res.Ended = rep.Started, rep.Ended
 	}
+	// Programs are ours: what they start is below them.
+	c.alone = rep != nil && rep.Alone && !stopped && c.spec.Program != ""
 	ended := c.complete(&res, rep == nil)
 	if rep != nil && rep.Alone {
 		res.Gone = res.Ended
@@ -490,7 +493,7 @@ func (c *Child) complete(res *Result, died bool) (ended string) {
 	}
 	// While the first process lives, all that lost their parents are its
 	// children, so they are found without fail. A tracer's Exit waits for all.
-	if c.t.Descendants != nil {
+	if c.t.Descendants != nil && !c.alone {
 		res.Killed = c.t.Descendants(died)
 	}
 	ended = c.end()

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,7 +215,9 @@ func list(s Setting, split func(string) []string) *Var[[]string] {
 
 // The separators of lists: as PATH has it, commas, blanks.
 var (
-	paths  = filepath.SplitList
+	paths = func(s string) []string { // path/filepath would be initialised late, and so would package stage
+		return strings.Split(s, string(os.PathListSeparator))
+	}
 	commas = func(s string) []string { return strings.Split(s, ",") }
 	blanks = strings.Fields
 )

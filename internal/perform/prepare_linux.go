@@ -70,6 +70,9 @@ func (d *director) prepare() (err error) {
 			return skip("there is no bash for the scripts before and after: %v", err)
 		}
 	}
+	if err := d.resolve(); err != nil {
+		return err
+	}
 	if err := d.addresses(); err != nil {
 		return err
 	}

@@ -4,8 +4,8 @@
 // processes, with which resources, in which steps, by which system calls.
 //
 // Package testfile makes it from a file, package perform does it. It imports
-// internal/event for the numbers of system calls alone, so that a process can
-// begin with it before most of the program is initialised.
+// little of the standard library and nothing else, so that a process can begin
+// with it before most of the program is initialised.
 package scenario
 
 import "time"
@@ -54,8 +54,9 @@ type Resource struct {
 
 // ClientServer is a server and a client; both are sockets of the same process.
 type ClientServer struct {
-	Proto   string `json:"proto"`   // tcp4, tcp6, udp4, udp6, unix
-	Address string `json:"address"` // host:port; empty for unix
+	Proto   string `json:"proto"`         // tcp4, tcp6, udp4, udp6, unix
+	Address string `json:"address"`       // host:port; empty for unix
+	Raw     []byte `json:"raw,omitempty"` // Address as the kernel takes it
 }
 
 // FDResource is one open descriptor, or the two of a pipe.
@@ -81,8 +82,9 @@ type Step struct {
 // Call is a system call. The keys are the names of [Syscall]'s arguments;
 // those of struct open_how are how.flags, how.mode, how.resolve.
 type Call struct {
-	Name string           `json:"name"`
-	Args map[string]Value `json:"args,omitempty"`
+	Name   string           `json:"name"`
+	Number int              `json:"number"` // on this processor
+	Args   map[string]Value `json:"args,omitempty"`
 }
 
 // Value is an argument: a number, a text, texts, or what another part of the
@@ -92,6 +94,7 @@ type Value struct {
 	Text    *string  `json:"text,omitempty"`
 	List    []string `json:"list,omitempty"`
 	Binding string   `json:"binding,omitempty"` // name.field
+	Address []byte   `json:"address,omitempty"` // of Text that is a socket address: as the kernel takes it
 }
 
 // Command runs a program to its end.

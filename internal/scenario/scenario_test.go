@@ -15,10 +15,6 @@ func TestSyscallTable(t *testing.T) {
 	}
 	for _, name := range SyscallNames() {
 		s := SyscallByName(name)
-		_, amd := s.Number("amd64")
-		if !amd {
-			t.Errorf("%s has no number", name)
-		}
 		raw := 0
 		for _, a := range s.Args {
 			if !slices.Contains(kinds, a.Kind) {
@@ -34,11 +30,6 @@ func TestSyscallTable(t *testing.T) {
 		}
 		if raw > 6 {
 			t.Errorf("%s has %d arguments", name, raw)
-		}
-	}
-	for name, arm := range map[string]bool{"open": false, "openat": true, "dup2": false, "prlimit64": true} {
-		if _, ok := SyscallByName(name).Number("arm64"); ok != arm {
-			t.Errorf("%s on ARM: %v", name, ok)
 		}
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-
-	"github.com/falcotest/go-falcotest/internal/event"
 )
 
 // Kind is what an argument of a system call is.
@@ -86,22 +84,12 @@ func (s *Syscall) Arg(name string) *Arg {
 // eventNames are Falco's names of calls that the kernel names otherwise.
 var eventNames = map[string]string{"prlimit64": "prlimit", "pread64": "pread", "pwrite64": "pwrite"}
 
-// Number returns the number of the call on a processor; false where that has
-// none, as 64-bit ARM has no open.
-func (s *Syscall) Number(goarch string) (int, bool) {
-	name := s.Name
-	if other, ok := eventNames[name]; ok {
-		name = other
+// Event is what Falco calls the event of the call.
+func (s *Syscall) Event() string {
+	if name, ok := eventNames[s.Name]; ok {
+		return name
 	}
-	typ, ok := event.ByName(name)
-	if !ok {
-		return 0, false
-	}
-	numbers := typ.Numbers(goarch)
-	if len(numbers) == 0 {
-		return 0, false
-	}
-	return numbers[0], true
+	return s.Name
 }
 
 // syscallTable says for each call its arguments in the kernel's order, each as

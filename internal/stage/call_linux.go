@@ -6,11 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -51,10 +49,6 @@ const maxBuffer = 16 << 20
 
 // raw makes a call of this thread, with its arguments in the kernel's order.
 func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) {
-	nr, ok := known.Number(runtime.GOARCH)
-	if !ok {
-		return 0, fmt.Errorf("there is no system call %s on %s", known.Name, runtime.GOARCH)
-	}
 	var raw []uintptr
 	hold := func(b []byte) *byte { // Go's collector does not move it
 		if len(b) == 0 {
@@ -133,9 +127,9 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 				raw = append(raw, 0, 0)
 				break
 			}
-			b, err := rawAddress(str)
-			if err != nil {
-				return 0, err
+			b, ok := value.([]byte)
+			if !ok {
+				return 0, fmt.Errorf("the argument %s is %q, and must be a socket address", a.Name, str)
 			}
 			raw = append(raw, bytesArg(b), uintptr(len(b)))
 		case scenario.How, scenario.Limit:
@@ -161,7 +155,7 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 	}
 	var args [6]uintptr
 	copy(args[:], raw)
-	ret, _, errno := unix.Syscall6(uintptr(nr), args[0], args[1], args[2], args[3], args[4], args[5])
+	ret, _, errno := unix.Syscall6(uintptr(s.Call.Number), args[0], args[1], args[2], args[3], args[4], args[5])
 	runtime.KeepAlive(pl.keep)
 	if errno != 0 {
 		return 0, errno
@@ -184,6 +178,8 @@ func (pl *player) value(s *scenario.Step, name string) (value any, given bool, e
 		return value, err == nil, err
 	case v.Number != nil:
 		return *v.Number, true, nil
+	case v.Address != nil:
+		return v.Address, true, nil
 	case v.Text != nil:
 		return *v.Text, true, nil
 	}
@@ -259,53 +255,4 @@ func (pl *player) execute(c *scenario.Call) (int64, error) {
 	pid := proc.Pid
 	pl.marks.Aside(func() { _, err = proc.Wait() })
 	return int64(pid), err
-}
-
-// sockaddr reads host:port, [host]:port or unix://path.
-func sockaddr(address string) (unix.Sockaddr, error) {
-	if path, ok := strings.CutPrefix(address, "unix://"); ok {
-		return &unix.SockaddrUnix{Name: path}, nil
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.Atoi(port)
-	ip := net.ParseIP(host)
-	if err != nil || ip == nil {
-		return nil, fmt.Errorf("%q is no socket address", address)
-	}
-	if four := ip.To4(); four != nil {
-		return &unix.SockaddrInet4{Port: n, Addr: [4]byte(four)}, nil
-	}
-	return &unix.SockaddrInet6{Port: n, Addr: [16]byte(ip.To16())}, nil
-}
-
-// rawAddress is a socket address as the kernel takes it.
-func rawAddress(address string) ([]byte, error) {
-	to, err := sockaddr(address)
-	if err != nil {
-		return nil, err
-	}
-	var b []byte
-	switch to := to.(type) {
-	case *unix.SockaddrUnix:
-		b = binary.NativeEndian.AppendUint16(b, unix.AF_UNIX)
-		b = append(b, to.Name...)
-		if !strings.HasPrefix(to.Name, "@") {
-			b = append(b, 0)
-		} else {
-			b[2] = 0 // the abstract namespace
-		}
-	case *unix.SockaddrInet4:
-		b = binary.NativeEndian.AppendUint16(b, unix.AF_INET)
-		b = binary.BigEndian.AppendUint16(b, uint16(to.Port))
-		b = append(append(b, to.Addr[:]...), make([]byte, 8)...)
-	case *unix.SockaddrInet6:
-		b = binary.NativeEndian.AppendUint16(b, unix.AF_INET6)
-		b = binary.BigEndian.AppendUint16(b, uint16(to.Port))
-		b = append(b, 0, 0, 0, 0)
-		b = append(append(b, to.Addr[:]...), 0, 0, 0, 0)
-	}
-	return b, nil
 }

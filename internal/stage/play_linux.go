@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/scenario"
-	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // failure is what ends a test: what went wrong, and where it stands.
@@ -28,14 +29,14 @@ func (f *failure) Unwrap() error { return f.err }
 // player does what one test says, in the last process of its chain.
 type player struct {
 	*Play
-	marks    trace.Marks
+	marks    marks.Marks
 	values   map[string]any // number or text, by name.field in lower case
 	cleanups []func()
 	keep     []any // memory that the kernel was given
 }
 
 // play does everything and says how it went.
-func (p *Play) play(marks trace.Marks) *Report {
+func (p *Play) play(marks marks.Marks) *Report {
 	pl := &player{Play: p, marks: marks, values: map[string]any{}}
 	unix.CloseOnExec(ControlFD)
 	var err error
@@ -140,7 +141,7 @@ func (pl *player) openFD(r *scenario.FDResource) (int, error) {
 		var err error
 		flags := unix.O_RDWR
 		pl.marks.Aside(func() {
-			err = os.MkdirAll(filepath.Dir(r.Path), 0o755)
+			err = os.MkdirAll(path.Dir(r.Path), 0o755)
 			if _, err := os.Stat(r.Path); errors.Is(err, os.ErrNotExist) {
 				flags |= unix.O_CREAT
 			}
@@ -203,15 +204,7 @@ func (pl *player) clientServer(r *scenario.Resource) error {
 	if strings.HasPrefix(r.ClientServer.Proto, "udp") {
 		kind = unix.SOCK_DGRAM
 	}
-	address := r.ClientServer.Address
-	if r.ClientServer.Proto == "unix" {
-		domain = unix.AF_UNIX
-		address = "unix://" + filepath.Join(pl.Temp, r.Name+".sock")
-	}
-	to, err := sockaddr(address)
-	if err != nil {
-		return err
-	}
+	address, to := r.ClientServer.Address, r.ClientServer.Raw
 	server, err := unix.Socket(domain, kind, 0)
 	if err != nil {
 		return named("socket", err)
@@ -219,7 +212,7 @@ func (pl *player) clientServer(r *scenario.Resource) error {
 	if domain != unix.AF_UNIX {
 		pl.marks.Aside(func() { _ = unix.SetsockoptInt(server, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
 	}
-	if err := unix.Bind(server, to); err != nil {
+	if err := withAddress(unix.SYS_BIND, server, to); err != nil {
 		return named("binding the server to "+address, err)
 	}
 	client, err := unix.Socket(domain, kind, 0)
@@ -230,12 +223,20 @@ func (pl *player) clientServer(r *scenario.Resource) error {
 		if err := unix.Listen(server, unix.SOMAXCONN); err != nil {
 			return named("listen", err)
 		}
-		if err := unix.Connect(client, to); err != nil {
+		if err := withAddress(unix.SYS_CONNECT, client, to); err != nil {
 			return named("connecting the client to "+address, err)
 		}
 	}
 	pl.expose(r.Name, "client.fd", int64(client))
 	pl.expose(r.Name, "server.fd", int64(server))
+	return nil
+}
+
+// withAddress makes a system call that takes a socket and an address.
+func withAddress(nr uintptr, fd int, address []byte) error {
+	if _, _, errno := unix.Syscall(nr, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(address))), uintptr(len(address))); errno != 0 {
+		return errno
+	}
 	return nil
 }
 
@@ -309,7 +310,7 @@ func (pl *player) step(s *scenario.Step) error {
 
 func (pl *player) write(w *scenario.Write) error {
 	var err error
-	pl.marks.Aside(func() { err = os.MkdirAll(filepath.Dir(w.Path), 0o755) })
+	pl.marks.Aside(func() { err = os.MkdirAll(path.Dir(w.Path), 0o755) })
 	if err != nil {
 		return err
 	}

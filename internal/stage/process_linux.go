@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/scenario"
-	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 func init() {
@@ -70,7 +70,7 @@ func exitCode(ended *os.ProcessState) int {
 // Start starts the process, which inherits standard output and error, and
 // [ControlFD] as it is. Of a process that is no part of what is judged, begin
 // says so that the last one's exec is.
-func (l *Launch) Start(marks trace.Marks, begin bool) (p *os.Process, err error) {
+func (l *Launch) Start(marks marks.Marks, begin bool) (p *os.Process, err error) {
 	switch {
 	case l.Last && !l.First && begin:
 		marks.Begin(ControlFD, ControlFD)
@@ -136,7 +136,7 @@ func bits(set uint64) (list []uintptr) {
 
 // become changes the user and the capabilities of this process, and executes
 // the other program in its place.
-func become(l *Launch, marks trace.Marks) error {
+func become(l *Launch, marks marks.Marks) error {
 	if err := l.changeCredentials(); err != nil {
 		return err
 	}

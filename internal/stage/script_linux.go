@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/falcotest/go-falcotest/internal/scenario"
 )
@@ -16,7 +17,7 @@ import (
 // script is the bash that runs before and after: one, so that what before sets
 // is there after. What it prints goes to the log of the run.
 type script struct {
-	cmd  *exec.Cmd
+	proc *os.Process
 	next *os.File // closed to let after run
 }
 
@@ -28,10 +29,13 @@ func (pl *player) before() (*script, error) {
 		return nil, nil
 	}
 	var bash string
-	var reached, reachedWriter, nextReader, next *os.File
+	var null, reached, reachedWriter, nextReader, next *os.File
 	var err error
 	pl.marks.Aside(func() {
-		if bash, err = exec.LookPath("bash"); err != nil {
+		if bash, err = lookPath("bash"); err != nil {
+			return
+		}
+		if null, err = os.Open(os.DevNull); err != nil {
 			return
 		}
 		if reached, reachedWriter, err = os.Pipe(); err == nil {
@@ -43,12 +47,12 @@ func (pl *player) before() (*script, error) {
 	}
 	// The numbers are those that the script's own redirections use least.
 	text := before + "\n{ printf . >&3; exec 3>&-; read -r _ <&4; exec 4<&-; }\n" + after
-	cmd := exec.Command(bash, "-c", text)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	cmd.ExtraFiles = []*os.File{reachedWriter, nextReader}
-	s := &script{cmd, next}
-	started := cmd.Start()
+	proc, started := os.StartProcess(bash, []string{bash, "-c", text}, &os.ProcAttr{
+		Files: []*os.File{null, os.Stderr, os.Stderr, reachedWriter, nextReader},
+	})
+	s := &script{proc, next}
 	pl.marks.Aside(func() {
+		null.Close()
 		reachedWriter.Close()
 		nextReader.Close()
 		var one [1]byte
@@ -84,9 +88,29 @@ func (pl *player) after(s *script) error {
 func (pl *player) end(s *script) (err error) {
 	pl.marks.Aside(func() {
 		s.next.Close()
-		err = s.cmd.Wait()
+		err = succeeded(s.proc)
 	})
 	return err
+}
+
+// succeeded waits for a process's end, and returns an error if it failed.
+func succeeded(proc *os.Process) error {
+	ended, err := proc.Wait()
+	if err == nil && !ended.Success() {
+		err = errors.New(ended.String())
+	}
+	return err
+}
+
+// lookPath finds a program in PATH.
+func lookPath(name string) (string, error) {
+	for dir := range strings.SplitSeq(os.Getenv("PATH"), ":") {
+		path := dir + "/" + name
+		if info, err := os.Stat(path); dir != "" && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", &fs.PathError{Op: "looking in PATH for", Path: name, Err: syscall.ENOENT}
 }
 
 // command runs a program to its end. What it prints goes to the log of the run.
@@ -96,7 +120,7 @@ func (pl *player) command(c *scenario.Command) error {
 	var stdin *os.File
 	pl.marks.Aside(func() {
 		if !strings.Contains(path, "/") {
-			if path, err = exec.LookPath(path); err != nil {
+			if path, err = lookPath(path); err != nil {
 				return
 			}
 		}
@@ -105,24 +129,25 @@ func (pl *player) command(c *scenario.Command) error {
 	if err != nil {
 		return fmt.Errorf("running %s: %w", c.Program, err)
 	}
-	cmd := exec.Command(path, c.Args...)
-	cmd.Args[0] = c.Program
-	cmd.Env = append(inherited(), c.Env...)
-	cmd.Dir = c.Dir
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, os.Stderr, os.Stderr
-	err = cmd.Start()
+	env := append(inherited(), c.Env...)
+	if c.Dir != "" {
+		env = append(env, "PWD="+c.Dir)
+	}
+	proc, err := os.StartProcess(path, append([]string{c.Program}, c.Args...), &os.ProcAttr{
+		Dir: c.Dir, Env: env, Files: []*os.File{stdin, os.Stderr, os.Stderr},
+	})
+	var ended *os.ProcessState
 	pl.marks.Aside(func() {
 		stdin.Close()
 		if err == nil {
-			err = cmd.Wait()
+			ended, err = proc.Wait()
 		}
 	})
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if err != nil {
 		return fmt.Errorf("running %s: %w", c.Program, err)
 	}
-	if code := cmd.ProcessState.ExitCode(); code != c.Exit {
-		return fmt.Errorf("running %s: it ended with %s, and exit status %d is expected", c.Program, cmd.ProcessState, c.Exit)
+	if code := ended.ExitCode(); code != c.Exit {
+		return fmt.Errorf("running %s: it ended with %s, and exit status %d is expected", c.Program, ended, c.Exit)
 	}
 	return nil
 }

@@ -7,13 +7,16 @@
 // that the test asks for. It is told what to do by messages over a socket, whose
 // number the environment variable FALCOTEST_STAGE has, and this package's
 // initialisation takes it over, before most of the program is initialised:
-// that, too, keeps a process cheap. So the package imports internal/scenario,
-// internal/config and internal/trace, for its marks, and little else. Orders enter, a [Report] leaves.
+// that keeps a process cheap. Packages are initialised in the order of their
+// names as soon as what they import is, so this package and those it imports,
+// internal/scenario, internal/config and internal/marks, import of the standard
+// library only what nearly everything needs, and not net, os/exec or
+// path/filepath. Orders enter, a [Report] leaves.
 package stage
 
 import (
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/scenario"
-	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // ControlFD is the descriptor of the socket in the processes of a chain. It is
@@ -22,7 +25,7 @@ const ControlFD = 900
 
 // Order is what one process of the chain is told. One part is set.
 type Order struct {
-	Marks trace.Marks `json:"marks,omitempty"` // of what is judged: the last process, from its exec on
+	Marks marks.Marks `json:"marks,omitempty"` // of what is judged: the last process, from its exec on
 
 	Become *Launch `json:"become,omitempty"` // change the user, and execute this in place
 	Start  *Launch `json:"start,omitempty"`  // start it, and end when it has ended

@@ -8,8 +8,8 @@
 // language is written down as data, from which the [Schema] for editors is made
 // too. What a test does leaves as a scenario, what it expects as an expectation.
 //
-// The package imports internal/scenario, internal/expect and internal/alert. It
-// starts nothing, and knows no rules: whoever runs the tests compares the names
+// The package imports internal/scenario, internal/expect, internal/alert and, for
+// the numbers of system calls, internal/event. It starts nothing, and knows no rules: whoever runs the tests compares the names
 // of rules and fields with those there are.
 package testfile
 
@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/expect"
 	"github.com/falcotest/go-falcotest/internal/scenario"
 )
@@ -668,7 +669,8 @@ func (c *checker) call(n *node, exposed map[string][]string, all *node) *scenari
 	if known == nil {
 		return call
 	}
-	if _, ok := known.Number(runtime.GOARCH); !ok && runtime.GOOS == "linux" {
+	number, ok := callNumber(known, runtime.GOARCH)
+	if call.Number = number; !ok && runtime.GOOS == "linux" {
 		c.wrong(n.get("syscall"), "runIf: {arch: {op: ne, val: "+runtime.GOARCH+"}}", "there is no system call %s on %s", call.Name, runtime.GOARCH)
 	}
 	args := n.get("args")
@@ -692,6 +694,20 @@ func (c *checker) call(n *node, exposed map[string][]string, all *node) *scenari
 		call.Args[a.Name] = c.argument(a, e.value, exposed, all)
 	}
 	return call
+}
+
+// callNumber returns the number of a system call on a processor; false where that
+// has none, as 64-bit ARM has no open.
+func callNumber(s *scenario.Syscall, goarch string) (int, bool) {
+	typ, ok := event.ByName(s.Event())
+	if !ok {
+		return 0, false
+	}
+	numbers := typ.Numbers(goarch)
+	if len(numbers) == 0 {
+		return 0, false
+	}
+	return numbers[0], true
 }
 
 func (c *checker) argument(a *scenario.Arg, n *node, exposed map[string][]string, all *node) (v scenario.Value) {

@@ -75,7 +75,7 @@ func (t *tracer) enter(th *thread, info *syscallInfo) {
 		th.told = false
 		t.keepTraced(th, info.sp)
 	case event.SysPrctl:
-		if t.opts.Marks.in(&c.args) {
+		if t.opts.Marks.In(&c.args) {
 			t.marking(th, &c.args)
 			c.typ, th.inCall = event.None, th.proc.allCalls
 			return

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 )
 
 // stateTypes are followed always: they change what events say of a process,
@@ -136,7 +137,7 @@ func filterFor(set *typeSet) []bpf.Instruction {
 	// After prctl(PR_SET_SECCOMP) a filter of the process's own is in force. And
 	// marks are calls of prctl.
 	if nrs := event.SysPrctl.Numbers(goarch); !set[event.SysPrctl] && len(nrs) > 0 {
-		body = append(body, traceIfArg(nrs[0], bpf.JumpEqual, unix.PR_SET_SECCOMP, markOption)...)
+		body = append(body, traceIfArg(nrs[0], bpf.JumpEqual, unix.PR_SET_SECCOMP, marks.Option)...)
 	}
 	body = append(body, allow)
 

@@ -7,80 +7,14 @@ package trace
 import (
 	"encoding/binary"
 	"math"
-	"reflect"
 	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 )
-
-// markOption is an option of prctl(2) that no kernel knows: it fails with
-// EINVAL and does nothing. The second argument is the run's secret, the third
-// the kind of mark, and for the first kind what it tells.
-const markOption = 0x66746d6b
-
-// The kinds of marks.
-const (
-	markBegin = 1 + iota
-	markEnd
-	markAside
-	markSpawn
-	markStage
-	markBack
-	markBecome
-)
-
-// mark makes a mark.
-func (m Marks) mark(kind, a, b uintptr) {
-	if m != 0 {
-		unix.RawSyscall6(unix.SYS_PRCTL, markOption, uintptr(m), kind, a, b, 0)
-	}
-}
-
-// Begin says that the judged part of this process begins. What is done with the
-// two descriptors, which are numbers below 65536, is never part of it.
-func (m Marks) Begin(in, out int) {
-	m.mark(markBegin|uintptr(in&math.MaxUint16)<<16|uintptr(out&math.MaxUint16)<<32, anchor(), runtimeAnchor())
-}
-
-// End says that it has ended. What this process has started until then is
-// judged further on.
-func (m Marks) End() { m.mark(markEnd, 0, 0) }
-
-// Aside runs f, which is no part of what is judged, on one thread.
-func (m Marks) Aside(f func()) { m.aside(markAside, f) }
-
-// Spawn runs f, which is no part of what is judged but for one thing: that the
-// processes which it starts execute a program. These are programs of this
-// package's user, which make marks of their own.
-func (m Marks) Spawn(f func()) { m.aside(markSpawn, f) }
-
-// Stage runs f, which is no part of what is judged at all. But the processes that
-// it starts make marks of their own, after the program that they execute.
-func (m Marks) Stage(f func()) { m.aside(markStage, f) }
-
-// Become says that the next program that this process executes in its own place
-// is judged to be executed, and makes marks of its own.
-func (m Marks) Become() { m.mark(markBecome, 0, 0) }
-
-func (m Marks) aside(kind uintptr, f func()) {
-	if m == 0 {
-		f()
-		return
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	m.mark(kind, 0, 0)
-	defer m.mark(markBack, 0, 0)
-	f()
-}
-
-// anchor and runtimeAnchor are addresses by which the tracer, which is the same
-// program, finds out where the program was loaded.
-func anchor() uintptr        { return reflect.ValueOf(onFreshThread).Pointer() }
-func runtimeAnchor() uintptr { return reflect.ValueOf(runtime.GC).Pointer() }
 
 // marked is what the tracer knows of a process that makes marks, until it
 // executes another program.
@@ -101,18 +35,18 @@ func (t *tracer) marking(th *thread, args *[6]uint64) {
 		return // an action may have found out the secret
 	}
 	switch kind := args[2]; kind & math.MaxUint16 {
-	case markBegin:
+	case marks.Begin:
 		p.judged, t.begun = true, true
 		p.marks.private = [2]int64{int64(kind >> 16 & math.MaxUint16), int64(kind >> 32 & math.MaxUint16)}
-		p.marks.slide = args[3] - uint64(anchor())
-		p.marks.sameCode = args[4]-uint64(runtimeAnchor()) == p.marks.slide
-	case markEnd:
+		p.marks.slide = args[3] - uint64(marks.Anchor())
+		p.marks.sameCode = args[4]-uint64(marks.RuntimeAnchor()) == p.marks.slide
+	case marks.End:
 		p.judged = false
-	case markAside, markSpawn, markStage:
+	case marks.Aside, marks.Spawn, marks.Stage:
 		th.aside = append(th.aside, kind&math.MaxUint16)
-	case markBecome:
+	case marks.Become:
 		p.marks.execs, p.marks.became = true, true
-	case markBack:
+	case marks.Back:
 		if n := len(th.aside); n > 0 {
 			th.aside = th.aside[:n-1]
 		}
@@ -132,8 +66,8 @@ func (p *process) inherit(by *thread, vpid int64) {
 	if n := len(by.aside); n > 0 {
 		kind = by.aside[n-1]
 	}
-	m.execs = maker.judged && kind == markSpawn
-	m.stays = kind == markStage
+	m.execs = maker.judged && kind == marks.Spawn
+	m.stays = kind == marks.Stage
 	p.marks = &m
 	if len(by.aside) > 0 {
 		if maker.marks.children == nil {
@@ -328,8 +262,3 @@ var (
 	// runtimeTypes are what Go's runtime calls in the way package syscall does.
 	runtimeTypes = typesNamed("epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2")
 )
-
-// in tells whether a call of prctl(2) with these arguments is one of the marks.
-func (m Marks) in(args *[6]uint64) bool {
-	return m != 0 && uint32(args[0]) == markOption && args[1] == uint64(m)
-}

@@ -17,7 +17,7 @@
 // followed from the calls themselves. For that a few rare calls are selected
 // even when no one asked for their events.
 //
-// The package imports internal/event and internal/machine. Data
+// The package imports internal/event, internal/machine and internal/marks. Data
 // enters from the kernel and leaves through the handler.
 //
 // # Marks
@@ -74,6 +74,7 @@ import (
 	"syscall"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 )
 
 // ErrUnsupported is returned where tracing cannot work: on other systems than
@@ -139,7 +140,7 @@ const (
 // part of its life is to be reported; see the package's comment. They are system
 // calls that do nothing, which no one makes who does not know this number. The
 // zero Marks makes none.
-type Marks uint64
+type Marks = marks.Marks
 
 // NewMarks returns marks that no other run makes.
 func NewMarks() Marks {

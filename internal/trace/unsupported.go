@@ -30,21 +30,3 @@ func Supported() error { return ErrUnsupported }
 
 // Probe returns [ErrUnsupported] on this system.
 func Probe() (Way, error) { return 0, ErrUnsupported }
-
-// Begin does nothing on this system.
-func (Marks) Begin(in, out int) {}
-
-// End does nothing on this system.
-func (Marks) End() {}
-
-// Aside runs f.
-func (Marks) Aside(f func()) { f() }
-
-// Spawn runs f.
-func (Marks) Spawn(f func()) { f() }
-
-// Stage runs f.
-func (Marks) Stage(f func()) { f() }
-
-// Become does nothing on this system.
-func (Marks) Become() {}
