@@ -121,12 +121,13 @@ func Attach(ctx context.Context, pid int, opts Options) (*Tracer, error) {
 	attached := make(chan error)
 	go onFreshThread(func() {
 		defer close(tr.done)
+		stop := context.AfterFunc(ctx, t.kill)
 		err := t.attach()
 		attached <- err
 		if err != nil {
+			stop()
 			return
 		}
-		stop := context.AfterFunc(ctx, t.kill)
 		tr.err = t.run()
 		t.closeMem()
 		if !stop() && tr.err == nil {
@@ -187,44 +188,72 @@ func (t *tracer) attach() error {
 	if st := t.status(p.PID); st.seccompFilters > 0 {
 		p.allCalls = true // those filters could hide calls from ours
 	}
+	t.mu.Lock()
 	t.processes[p.PID] = p
+	t.mu.Unlock()
 	cpu := t.chooseCPU()
-	// New threads may appear while the list is read; those of seized threads
-	// are traced from birth.
-	for more := true; more; {
-		more = false
-		entries, err := os.ReadDir("/proc/" + strconv.Itoa(t.pid) + "/task")
+	for {
+		seized, err := t.seizeThreads(p, cpu)
 		if err != nil {
-			return wrap(unix.ESRCH)
+			return wrap(err)
 		}
-		for _, e := range entries {
-			tid, err := strconv.Atoi(e.Name())
-			if err != nil || t.threads[tid] != nil {
-				continue
-			}
-			err = ptrace(unix.PTRACE_SEIZE, tid, 0, traceOptions)
-			switch {
+		if len(seized) == 0 {
+			break
+		}
+		// A thread that was about to make another when it was seized still makes
+		// that one untraced. Once it has stopped, that one is in the list.
+		for !t.heardOf(seized) {
+			var status uint32
+			switch tid, err := wait4(&status, 0); {
 			case err == nil:
-			case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) && tid != t.pid:
-				continue // it has ended, or is traced by us from birth
-			default:
-				return wrap(err)
-			}
-			more = true
-			th := t.newThread(tid, p)
-			th.started = true
-			_ = unix.SchedSetaffinity(tid, cpu) // a cpuset may forbid it
-			if p.allCalls {
-				// From this stop on it is made to stop at each call.
-				_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
+				t.handle(tid, status)
+			case !errors.Is(err, unix.EINTR):
+				return wrap(unix.ESRCH)
 			}
 		}
 	}
-	if th := t.threads[t.pid]; th != nil {
-		t.scanFDs(th)
-		return nil
+	th := t.threads[t.pid]
+	if th == nil {
+		return wrap(unix.ESRCH)
 	}
-	return wrap(unix.ESRCH)
+	t.readImage(p) // the process may have been about to execute it
+	t.scanFDs(th)
+	return nil
+}
+
+// seizeThreads seizes the threads of a process that are not traced yet, and has
+// each stop once.
+func (t *tracer) seizeThreads(p *process, cpu *unix.CPUSet) (seized []*thread, err error) {
+	entries, err := os.ReadDir("/proc/" + strconv.Itoa(t.pid) + "/task")
+	if err != nil {
+		return nil, unix.ESRCH
+	}
+	for _, e := range entries {
+		tid, err := strconv.Atoi(e.Name())
+		if err != nil || t.threads[tid] != nil {
+			continue
+		}
+		err = ptrace(unix.PTRACE_SEIZE, tid, 0, traceOptions)
+		switch {
+		case err == nil:
+		case errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EPERM) && tid != t.pid:
+			continue // it has ended, or is traced by us from birth
+		default:
+			return nil, err
+		}
+		th := t.newThread(tid, p)
+		th.started = true
+		_ = unix.SchedSetaffinity(tid, cpu) // a cpuset may forbid it
+		// Where it must stop at each call, it does so from this stop on.
+		_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
+		seized = append(seized, th)
+	}
+	return seized, nil
+}
+
+// heardOf tells whether each of these threads has stopped or ended.
+func (t *tracer) heardOf(threads []*thread) bool {
+	return !slices.ContainsFunc(threads, func(th *thread) bool { return th.heard == 0 && t.threads[th.tid] == th })
 }
 
 // turn counts tracers, to spread them over the processors.

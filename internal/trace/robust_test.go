@@ -5,6 +5,7 @@
 package trace_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -64,6 +65,28 @@ func init() {
 			os.Exit(1)
 		}()
 		wait.Wait()
+	}
+	tracees["threads at the gate"] = func([]string) {}
+	atGate["threads at the gate"] = func() {
+		var makers sync.WaitGroup
+		for range 2 {
+			makers.Add(1)
+			go func() {
+				runtime.LockOSThread()
+				for i := 0; ; i++ {
+					ended := make(chan struct{})
+					go func() {
+						runtime.LockOSThread() // the thread ends with the goroutine
+						close(ended)
+					}()
+					if <-ended; i == 1 {
+						makers.Done()
+					}
+				}
+			}()
+		}
+		makers.Wait()
+		unix.Write(1, []byte("."))
 	}
 	tracees["killer"] = func(args []string) {
 		n, _ := strconv.Atoi(args[0])
@@ -301,6 +324,32 @@ func TestExecFromThread(t *testing.T) {
 		if got := len(opensOf(events, "/dev/null")); got < 1 {
 			t.Errorf("the open after the exec was not seen")
 		}
+	}
+}
+
+// TestThreadsAtGate attaches to processes that make threads meanwhile. None may
+// be left out: with the filter and without a tracer its calls fail.
+func TestThreadsAtGate(t *testing.T) {
+	n := 60
+	if testing.Short() {
+		n = 15
+	}
+	for range n {
+		ctx, cancel := context.WithCancel(context.Background())
+		tr := attach(t, ctx, trace.Options{Types: types(t, "openat")}, "threads at the gate")
+		dir := fmt.Sprintf("/proc/%d/task/", tr.cmd.Process.Pid)
+		tasks, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range tasks {
+			status, err := os.ReadFile(dir + task.Name() + "/status")
+			if err == nil && bytes.Contains(status, []byte("\nTracerPid:\t0\n")) && !bytes.Contains(status, []byte("\nState:\tX")) {
+				t.Errorf("a thread is not traced:\n%s", status)
+			}
+		}
+		cancel()
+		tr.Wait()
 	}
 }
 

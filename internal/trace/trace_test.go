@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,10 @@ import (
 
 // tracees are what the test binary does when it is run to be traced.
 var tracees = map[string]func(args []string){}
+
+// atGate is what some of them do while they wait at their gate, once it has
+// written to the standard output.
+var atGate = map[string]func(){}
 
 const traceeEnv = "FALCOTEST_TRACEE"
 
@@ -41,6 +46,9 @@ func TestMain(m *testing.M) {
 // beTraced waits at the gate for the filter, installs it and becomes the
 // tracee of that name. It never returns.
 func beTraced(name string) {
+	if f := atGate[name]; f != nil {
+		go f()
+	}
 	// Not with package os, which would open descriptors of its own.
 	var prog []byte
 	var err error
@@ -122,10 +130,23 @@ func attach(t testing.TB, ctx context.Context, opts trace.Options, name string, 
 	cmd.Env = append(os.Environ(), traceeEnv+"="+name, fmt.Sprintf("%s_OF=%d", traceeEnv, os.Getpid()))
 	cmd.ExtraFiles = []*os.File{r}
 	cmd.Stdout, cmd.Stderr = outFile, outFile
+	var busy io.ReadCloser
+	if atGate[name] != nil {
+		cmd.Stdout = nil
+		if busy, err = cmd.StdoutPipe(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	r.Close()
+	if busy != nil {
+		if _, err := io.ReadFull(busy, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		busy.Close()
+	}
 	prog, err := trace.Program(opts.Types)
 	if err != nil {
 		t.Fatal(err)
