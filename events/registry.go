@@ -76,6 +76,9 @@ func lookup(name string) actionOpts {
 
 // Register adds f to the registry under the name "<package>.<function>" and
 // returns f by that name, so that it can be called in a variable declaration.
+// The package's name is taken from the end of its path, less what is by convention
+// no part of a name: the major version and "go-", so that the functions of
+// example.org/go-actions/v2 and of gopkg.in/actions.v2 are those of actions.
 //
 // It panics when f is nil, a closure or a method value, which have no name to
 // speak of, and when the name is taken: these are mistakes in the program,
@@ -85,20 +88,35 @@ func Register(f Action, opts ...Option) map[string]Action {
 		panic("events: Register of a nil action")
 	}
 	full := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
-	name := full[strings.LastIndexByte(full, '/')+1:]
-	if !plainFunction(name) {
+	pkg, fn := functionName(full)
+	if pkg == "" || !plainFunction(fn) {
 		panic(fmt.Sprintf("events: Register of %s: a closure, method or generic function has no name of its own: use RegisterWithName", full))
 	}
-	return RegisterWithName(f, name, opts...)
+	return RegisterWithName(f, pkg+"."+fn, opts...)
 }
 
-// plainFunction tells whether a name of the runtime's, less its directories,
-// is that of a declared, exported or unexported, function of a package:
-// "pkg.Func", where the package may hold dots that the runtime writes as %2e.
-func plainFunction(name string) bool {
-	pkg, fn, ok := strings.Cut(name, ".")
-	return ok && pkg != "" && fn != "" && !strings.ContainsAny(fn, ".-([") &&
-		!closure.MatchString(fn)
+// functionName makes of the runtime's name for a function the names of its package
+// and its own. There the package stands with its path, at whose end a dot is %2e.
+func functionName(full string) (pkg, fn string) {
+	slash := strings.LastIndexByte(full, '/')
+	last, fn, _ := strings.Cut(full[slash+1:], ".")
+	if slash > 0 && majorVersion.MatchString(last) {
+		dirs := full[:slash]
+		last = dirs[strings.LastIndexByte(dirs, '/')+1:]
+	}
+	last = strings.ReplaceAll(last, "%2e", ".")
+	if at := strings.LastIndexByte(last, '.'); at > 0 && majorVersion.MatchString(last[at+1:]) {
+		last = last[:at]
+	}
+	return strings.TrimPrefix(last, "go-"), fn
+}
+
+var majorVersion = regexp.MustCompile(`^v\d+$`)
+
+// plainFunction tells whether a function's name is that of a declared one, exported
+// or unexported.
+func plainFunction(fn string) bool {
+	return fn != "" && !strings.ContainsAny(fn, ".-([") && !closure.MatchString(fn)
 }
 
 // Package-level closures are named glob..func1, or init.func1 by newer

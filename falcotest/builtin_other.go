@@ -19,6 +19,9 @@ func openBuiltin(context.Context, *Session) (backend, error) { return nil, errNo
 
 func openReplay(context.Context, testing.TB, *Session) (backend, error) { return nil, errNoTracing }
 
+// seeAll sees nothing: there is no built-in engine here.
+func (s *Session) seeAll(context.Context, *Result, selected) {}
+
 // explainAgain explains nothing: there is no built-in engine here.
 func (s *Session) explainAgain(_ context.Context, r *Result, _ selected) {
 	r.WhyNote = errNoTracing.Error()

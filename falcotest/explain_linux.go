@@ -7,11 +7,14 @@ package falcotest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // explainAgain finds out why a rule did not fire when a real Falco judged: the
@@ -53,6 +56,11 @@ func (s *Session) watchAgain(ctx context.Context, sel selected) (*tracedChild, e
 	if err != nil {
 		return nil, err
 	}
+	return s.watchBy(ctx, tracing, sel)
+}
+
+// watchBy runs an action once more, watched.
+func (s *Session) watchBy(ctx context.Context, tracing *tracing, sel selected) (*tracedChild, error) {
 	c, err := s.startChild(ctx, sel)
 	if err != nil {
 		return nil, err
@@ -94,4 +102,53 @@ func (s *Session) explainAudit() (*engine.Engine, error) {
 		return nil, err
 	}
 	return t.engine, nil
+}
+
+// toldTypes are the kinds of system calls by which it is said what an action did
+// where its rule asks for others: not those that every program makes all the time.
+var toldTypes = []event.Type{
+	event.SysOpen, event.SysOpenat, event.SysOpenat2, event.SysOpenByHandleAt, event.SysCreat, event.SysTruncate, event.SysFtruncate,
+	event.SysUnlink, event.SysUnlinkat, event.SysRename, event.SysRenameat, event.SysRenameat2, event.SysLink, event.SysLinkat,
+	event.SysSymlink, event.SysSymlinkat, event.SysMkdir, event.SysMkdirat, event.SysRmdir, event.SysMknod, event.SysMknodat,
+	event.SysChmod, event.SysFchmod, event.SysFchmodat, event.SysFchmodat2, event.SysChown, event.SysLchown, event.SysFchown, event.SysFchownat,
+	event.SysSetxattr, event.SysFsetxattr, event.SysLsetxattr, event.SysUtimensat, event.SysCopyFileRange, event.SysSendfile,
+	event.SysExecve, event.SysExecveat, event.SysPtrace, event.SysKill, event.SysMemfdCreate, event.SysDup2, event.SysDup3,
+	event.SysProcessVmReadv, event.SysProcessVmWritev, event.SysPidfdOpen, event.SysPidfdGetfd, event.SysUserfaultfd, event.SysPersonality,
+	event.SysSocket, event.SysSocketpair, event.SysBind, event.SysListen, event.SysConnect, event.SysAccept, event.SysAccept4,
+	event.SysSendto, event.SysSendmsg, event.SysSendmmsg, event.SysRecvfrom, event.SysRecvmsg,
+	event.SysMount, event.SysUmount, event.SysUmount2, event.SysPivotRoot, event.SysChroot, event.SysChdir, event.SysFchdir, event.SysUnshare, event.SysSetns,
+	event.SysSetuid, event.SysSetgid, event.SysSetreuid, event.SysSetregid, event.SysSetresuid, event.SysSetresgid, event.SysCapset, event.SysSetsid,
+	event.SysBpf, event.SysPerfEventOpen, event.SysInitModule, event.SysFinitModule, event.SysDeleteModule, event.SysKexecLoad,
+	event.SysIoUringSetup, event.SysInotifyAddWatch, event.SysFanotifyInit, event.SysSethostname, event.SysSetdomainname, event.SysSettimeofday,
+}
+
+// seeAll finds out what an action did that caused no event of a type that its rule
+// asks for: calls of other types, which no rule asks for, are not looked at while
+// the rules are judged. So it runs the action once more and looks at all.
+func (s *Session) seeAll(ctx context.Context, r *Result, sel selected) {
+	if _, err := s.explaining(); err != nil {
+		return
+	}
+	t := &tracing{engine: s.explainer.tracing.engine, types: toldTypes, container: s.containers.lookup, here: s.explainer.tracing.here, keepAll: true}
+	var err error
+	if t.program, err = trace.Program(t.types); err != nil {
+		return
+	}
+	w, err := s.watchBy(ctx, t, sel)
+	if err != nil {
+		return
+	}
+	count := map[string]int{}
+	for _, e := range w.events {
+		count[e.(*event.Event).Type.String()]++
+	}
+	why, condition := *r.Why, *r.Why.Condition
+	condition.Seen = nil
+	for _, name := range sortedKeys(count) {
+		condition.Seen = append(condition.Seen, filter.TypeCount{Type: name, Count: count[name]})
+	}
+	slices.SortStableFunc(condition.Seen, func(a, b filter.TypeCount) int { return b.Count - a.Count })
+	condition.SeenAll = true
+	why.Condition = &condition
+	r.Why = &why
 }

@@ -38,8 +38,13 @@ func killsItself(events.Helper) error {
 }
 
 func panics(events.Helper) error {
-	panic("this action is broken")
+	var counts map[string]int
+	count(counts)
+	return nil
 }
+
+//go:noinline
+func count(counts map[string]int) { counts["x"]++ }
 
 func fails(h events.Helper) error {
 	h.Log().Info("about to fail")

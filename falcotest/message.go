@@ -30,11 +30,13 @@ func (r *Result) message(test string) string {
 	}
 	m.add("alerts", r.Difference...)
 	if r.Outcome == Missed {
-		m.add("note", r.WhyNote)
+		m.add("note", strings.Split(r.WhyNote, "\n")...)
 	}
 	if r.Why != nil {
 		m.add("why", strings.Split(strings.TrimRight(r.Why.String(), "\n"), "\n")...)
 	}
+	const most = 6
+	m.add("panic", r.frames[:min(most, len(r.frames))]...)
 	if r.Outcome != Missed && r.Outcome != Detected && len(r.Log) > 0 {
 		m.add("log", tail(r.Log, 10)...)
 	}
@@ -136,8 +138,8 @@ func (r *Result) nextLines(test string) []string {
 	case r.Hint != "":
 	case r.Outcome == Missed && r.Position.File != "":
 		what, at := "the condition", r.Position
-		if c := r.falseClause(); c != nil {
-			what, at = "the clause", Position{File: c.Pos.File, Line: c.Pos.Line}
+		if name, pos := r.culprit(); name != "" {
+			what, at = "the "+name, Position{File: pos.File, Line: pos.Line}
 		}
 		lines = append(lines, fmt.Sprintf("mend %s at %s, or the action if it no longer does what the rule is for", what, at))
 	case r.Outcome == Unexpected && r.Position.File != "":
@@ -161,17 +163,25 @@ func (r *Result) nextLines(test string) []string {
 	return lines
 }
 
-// falseClause is the clause that kept the rule from firing, in a macro, a list or an
-// exception maybe; nil where that is not known.
-func (r *Result) falseClause() *filter.Clause {
+// culprit is what kept the rule from firing, and where it stands: the clause that
+// was false, in a macro or an exception maybe, or a list that has no items. It is ""
+// where that is not known.
+func (r *Result) culprit() (what string, pos filter.Pos) {
 	if r.Outcome != Missed || r.Why == nil || r.Why.Condition == nil {
-		return nil
+		return "", pos
 	}
-	near := r.Why.Condition.Nearest
-	if near == nil || len(near.Clauses) == 0 || near.Clauses[0].Pos.File == "" {
-		return nil
+	c := r.Why.Condition
+	switch {
+	case c.Wanted == 0 && len(c.Empty) > 0:
+		return c.Empty[0].In, c.Empty[0]
+	case c.Nearest == nil || len(c.Nearest.Clauses) == 0 || c.Nearest.Clauses[0].Pos.File == "":
+		return "", pos
 	}
-	return &near.Clauses[0]
+	clause := c.Nearest.Clauses[0]
+	if len(clause.Empty) > 0 {
+		return clause.Empty[0].In, clause.Empty[0]
+	}
+	return "clause", clause.Pos
 }
 
 // runPattern is the -run pattern that selects just the named test.

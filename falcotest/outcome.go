@@ -113,6 +113,7 @@ type Result struct {
 	Log []string `json:"log,omitempty"`
 
 	pid     int
+	frames  []string    // of a panic, the innermost first
 	lost    int         // how often audit events had been lost when the action began
 	lasting bool        // another attempt would be as inconclusive
 	kept    []any       // the events that its rule can be true for, where they are judged again

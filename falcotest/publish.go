@@ -36,8 +36,8 @@ func (s *Session) report(test string, results []*Result, messages map[*Result]st
 			Correlation: r.Correlation, Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Reason: r.Reason,
 			File: r.Position.File, Line: r.Position.Line, Message: messages[r],
 		}
-		if c := r.falseClause(); c != nil {
-			row.Clause = &report.Place{File: c.Pos.File, Line: c.Pos.Line, Column: c.Pos.Column}
+		if what, pos := r.culprit(); what != "" {
+			row.Clause = &report.Place{File: pos.File, Line: pos.Line, Column: pos.Column}
 		}
 		for i, a := range r.Alerts {
 			if i == maxAlerts {

@@ -86,7 +86,8 @@ var variable = []struct {
 	{regexp.MustCompile(` +TIME`), " TIME"},
 	{regexp.MustCompile(`container_id=.*( k8s_ns_name=\S+|…)`), "container_id=…"},
 	{regexp.MustCompile(`\d+ actions registered`), "N actions registered"},
-	{regexp.MustCompile(`opens-file-\d+`), "opens-file-N"},
+	{regexp.MustCompile(`(opens-file|makes-folder)-\d+`), "$1-N"},
 	{regexp.MustCompile(`falcotest-[0-9a-z]{6,}`), "falcotest-ID"},
-	{regexp.MustCompile(`\w+_test\.go:\d+`), "rules_test.go:LINE"},
+	{regexp.MustCompile(`\S+/faults_test\.go:\d+`), "DIR/faults_test.go:LINE"},
+	{regexp.MustCompile(`(script|rules)_test\.go:\d+`), "rules_test.go:LINE"},
 }

@@ -32,17 +32,20 @@ func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []
 	if err != nil {
 		return nil, nil, err
 	}
-	ruleOf := func(string) *rules.Rule { return nil }
+	byKey := map[string]*rules.Rule{}
+	ruleOf := func(action string) *rules.Rule { return byKey[matchKey(action[strings.LastIndexByte(action, '.')+1:])] }
 	if set != nil {
-		ruleOf = func(name string) *rules.Rule {
-			i := slices.IndexFunc(set.Rules, func(r *rules.Rule) bool { return events.MatchRule(name, r.Name) })
-			if i < 0 {
-				return nil
+		for _, r := range set.Rules {
+			if key := matchKey(r.Name); key != "" && byKey[key] == nil {
+				byKey[key] = r
 			}
-			return set.Rules[i]
+		}
+		covered := map[string]bool{}
+		for _, name := range names {
+			covered[matchKey(name[strings.LastIndexByte(name, '.')+1:])] = true
 		}
 		for _, r := range set.Rules {
-			if !slices.ContainsFunc(names, func(name string) bool { return events.MatchRule(name, r.Name) }) {
+			if key := matchKey(r.Name); key == "" || !covered[key] {
 				uncovered = append(uncovered, r)
 			}
 		}
@@ -84,6 +87,37 @@ func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []
 		return nil, nil, fmt.Errorf("selecting actions: none selected, so nothing would be tested (%s)", strings.Join(why, "; "))
 	}
 	return chosen, uncovered, nil
+}
+
+// matchKey is the same for all names that [events.MatchRule] takes for one, and
+// empty for those that it takes for none.
+func matchKey(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return -1
+	}, name)
+}
+
+// alike warns of rules whose names no action can tell apart: most often one is the
+// other under a misspelt name, which was meant to replace it.
+func alike(set *rules.Set) (lines []string) {
+	first := map[string]*rules.Rule{}
+	for _, r := range set.Rules {
+		key := matchKey(r.Name)
+		other := first[key]
+		if other == nil {
+			first[key] = r
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s:%d: the name of the rule %q differs in case or punctuation only from that of %q, %s:%d: both are loaded, and actions named so are for the latter",
+			r.Pos.File, r.Pos.Line, r.Name, other.Name, other.Pos.File, other.Pos.Line))
+	}
+	return lines
 }
 
 // leftOut says which rules are not under test because their source is not here.

@@ -114,3 +114,16 @@ func TestShadow(t *testing.T) {
 		}
 	}
 }
+
+// TestMatchKey holds that keys are equal where MatchRule matches.
+func TestMatchKey(t *testing.T) {
+	names := []string{"Read, /proc files!", "read proc files", "Read-Proc-Files", "Other", "", "!", "Ünder", "nder"}
+	for _, a := range names {
+		for _, b := range names {
+			same := matchKey(a) != "" && matchKey(a) == matchKey(b)
+			if same != events.MatchRule("x."+a, b) {
+				t.Errorf("%q and %q: %v, and MatchRule says otherwise", a, b, same)
+			}
+		}
+	}
+}

@@ -198,6 +198,9 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 			return err
 		}
 	}
+	if s.set != nil {
+		s.notes = append(s.notes, alike(s.set)...)
+	}
 	if s.cfg.base != "" && s.set != nil {
 		if s.change, err = s.changedSince(ctx, s.cfg.base); err != nil {
 			return err
@@ -271,8 +274,11 @@ func (s *Session) warnings() []string {
 	if s.set == nil {
 		return lines
 	}
-	for _, w := range slices.Concat(s.set.Warnings, s.set.Remarks) {
+	for _, w := range s.set.Warnings {
 		lines = append(lines, w.String())
+	}
+	for _, w := range s.set.Remarks {
+		lines = append(lines, w.Short())
 	}
 	return lines
 }
@@ -450,7 +456,7 @@ func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Resu
 		r.Outcome, r.Reason = TriggerFailed, fmt.Sprint(ended.Err)
 		var p *child.PanicError
 		if errors.As(ended.Err, &p) {
-			r.Log = append(r.Log, strings.Split(strings.TrimSpace(p.Stack), "\n")...)
+			r.frames = p.Frames()
 		}
 	}
 	return v
@@ -633,6 +639,9 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 	case w != nil:
 		if r.Why = w.why(sel.rule.Name); r.Why != nil {
 			r.WhyNote = w.note()
+			if c := r.Why.Condition; c != nil && c.Wanted == 0 && !sel.kubernetes() && r.Why.Alerts == 0 {
+				s.seeAll(ctx, r, sel)
+			}
 		}
 	case sel.kubernetes():
 		r.WhyNote = "the audit events of this cluster do not pass through here, so that the built-in engine cannot tell why"
@@ -645,6 +654,40 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 		}
 		r.Why = nil
 		r.WhyNote += ", and there the rule did fire: the Falco that judged has other rules or another configuration (rule_matching: first, a minimum priority, the rule disabled), or did not see the event"
+	}
+	s.noteRemarks(r, sel.rule)
+}
+
+// noteRemarks adds to the explanation of a miss what is remarkable in the rule's
+// condition and its macros: that a regex is none, or a word no list.
+func (s *Session) noteRemarks(r *Result, rule *rules.Rule) {
+	if r.Outcome != Missed || r.Why == nil {
+		return
+	}
+	items := []string{fmt.Sprintf("rule %q", rule.Name)}
+	rule.Expr.Walk(func(e *filter.Expr) bool {
+		if e.Kind == filter.Macro {
+			items = append(items, fmt.Sprintf("macro %q", e.Name))
+		}
+		return true
+	})
+	var notes []string
+	for _, p := range s.set.Remarks {
+		if slices.Contains(items, p.Item) {
+			notes = append(notes, p.Short())
+		}
+	}
+	if c := r.Why.Condition; c != nil && c.Nearest != nil && len(notes) == 0 {
+		word := c.Nearest.Clauses[0].Word
+		if word != "" && !slices.ContainsFunc(s.set.Lists, func(l *rules.List) bool { return l.Name == word }) {
+			notes = append(notes, fmt.Sprintf("there is no list %s: the word stands for itself", word))
+		}
+	}
+	if len(notes) > 0 {
+		if r.WhyNote != "" {
+			notes = append(notes, r.WhyNote)
+		}
+		r.WhyNote = strings.Join(notes[:min(3, len(notes))], "\n")
 	}
 }
 

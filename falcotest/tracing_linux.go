@@ -33,6 +33,8 @@ type tracing struct {
 	container func(id string) *event.Container
 	// keep says that events are kept for being judged again.
 	keep bool
+	// keepAll says that all events are kept and none is judged.
+	keepAll bool
 	// record is the folder in which runs are recorded, "" for none.
 	record string
 	wanted [event.NumTypes]bool // types that rules ask for
@@ -115,6 +117,13 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 				w.events = append(w.events, e.Clone())
 			}
 			judge(e)
+		}
+	}
+	if t.keepAll {
+		handler = func(e *event.Event) {
+			if len(w.events) < maxKept {
+				w.events = append(w.events, &event.Event{Type: e.Type})
+			}
 		}
 	}
 	var err error

@@ -5,6 +5,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,6 +88,37 @@ type PanicError struct {
 
 // Error returns the value and not the stack.
 func (e *PanicError) Error() string { return "the action panicked: " + e.Value }
+
+// Frames lists the calls that led to the panic, "a.go:17 in actions.Writes", the
+// innermost first: the action's own, without those of the runtime that raised the
+// panic and of this package that called the action.
+func (e *PanicError) Frames() []string {
+	lines := strings.Split(e.Stack, "\n")
+	if i := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, "panic(") }); i >= 0 {
+		lines = lines[i:]
+	}
+	var frames []string
+	for i := 0; i+1 < len(lines); i++ {
+		place, ok := strings.CutPrefix(lines[i+1], "\t")
+		if !ok {
+			continue
+		}
+		function := lines[i]
+		if at := strings.LastIndexByte(function, '('); at > 0 {
+			function = function[:at] // less its arguments
+		}
+		function = function[strings.LastIndexByte(function, '/')+1:]
+		place, _, _ = strings.Cut(place, " +0x")
+		switch {
+		case strings.HasPrefix(function, "child.(*run)."):
+			return frames
+		case function == "panic" || strings.HasPrefix(function, "runtime."):
+			continue
+		}
+		frames = append(frames, place+" in "+function)
+	}
+	return frames
+}
 
 // Format adds the stack on %+v.
 func (e *PanicError) Format(f fmt.State, verb rune) {

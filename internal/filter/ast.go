@@ -2,7 +2,10 @@
 
 package filter
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Kind is the kind of a node of a condition.
 type Kind uint8
@@ -62,6 +65,32 @@ func (o *Operand) Pos() Pos { return o.Text.Pos(o.Off) }
 // ValuePos returns the place where the constant of that index was written: in a
 // list's item, when it came from a list.
 func (o *Operand) ValuePos(i int) Pos { return o.Text.Pos(o.offs[i]) }
+
+// emptyLists are the lists without items that a check compares with: where they are
+// defined. Nothing but their places is left of them in the text.
+func (e *Expr) emptyLists() []Pos {
+	if e.Right == nil || !e.Right.List {
+		return nil
+	}
+	var empty []Pos
+	t := e.Text
+	for i := t.mark(e.Right.Off); i < len(t.marks) && t.marks[i].off < e.End; i++ {
+		pos := t.marks[i].pos
+		if !strings.HasPrefix(pos.In, "list ") || slices.ContainsFunc(empty, func(p Pos) bool { return p.In == pos.In }) {
+			continue
+		}
+		if !slices.ContainsFunc(e.Right.offs, func(off int) bool { return t.Pos(off).In == pos.In }) {
+			empty = append(empty, pos)
+		}
+	}
+	return empty
+}
+
+// IsWord tells whether the constant of that index was written without quotes.
+func (o *Operand) IsWord(i int) bool {
+	text := o.Text.String()
+	return o.offs[i] < len(text) && text[o.offs[i]] != '"' && text[o.offs[i]] != '\''
+}
 
 // Without returns constants without the one of that index.
 func (o *Operand) Without(i int) *Operand {

@@ -418,8 +418,11 @@ func (c *Compiler) stringMatcher(e *Expr, op Op, values []string, r *Result) (ma
 	case OpRegex:
 		re, err := c.regexp(s)
 		if err != nil {
-			r.Remarks = append(r.Remarks, errorAt(e.Text, e.Right.offs[0], "the regex '%s' never matches: %v", s, err).
-				hint("Falco reads RE2's POSIX syntax: write [0-9] for \\d, [[:space:]] for \\s"))
+			remark := errorAt(e.Text, e.Right.offs[0], "the regex '%s' never matches: %v", s, err)
+			if syntaxErr := (*syntax.Error)(nil); errors.As(err, &syntaxErr) && syntaxErr.Code == syntax.ErrInvalidEscape {
+				remark.hint("Falco reads RE2's POSIX syntax: write [0-9] for \\d, [[:space:]] for \\s")
+			}
+			r.Remarks = append(r.Remarks, remark)
 			return never, nil
 		}
 		return strRegex{re}, nil

@@ -29,7 +29,8 @@ type part struct {
 	e     *Expr
 	kids  []*part
 	check int32
-	conj  int // how many parts must be true at once
+	conj  int   // how many parts must be true at once
+	empty []Pos // the lists without items that it compares with
 
 	gen uint32 // when the rest was worked out
 	is  Truth
@@ -46,8 +47,16 @@ type Explanation struct {
 
 	ButTypes []string    `json:"butTypes,omitempty"`
 	Seen     []TypeCount `json:"seen,omitempty"` // the types of the events, most frequent first
-	Nearest  *NearMiss   `json:"nearest,omitempty"`
-	Doubt    *Doubt      `json:"doubt,omitempty"`
+
+	// SeenAll tells that Seen has types that no rule asks for, too.
+	SeenAll bool `json:"seenAll,omitempty"`
+
+	// Empty are the lists without items that the condition compares evt.type with,
+	// or anything where it can be true for no type.
+	Empty []Pos `json:"emptyLists,omitempty"`
+
+	Nearest *NearMiss `json:"nearest,omitempty"`
+	Doubt   *Doubt    `json:"doubt,omitempty"`
 }
 
 // Doubt is an event for which it cannot be known whether the condition was true.
@@ -119,6 +128,12 @@ type Clause struct {
 	// Unknown tells that it is neither true nor false.
 	Unknown bool          `json:"unknown,omitempty"`
 	Actual  []ActualValue `json:"actual"` // what its fields were
+
+	// Empty are the lists without items that it compares with.
+	Empty []Pos `json:"emptyLists,omitempty"`
+	// Word is the one value that it compares with, where that reads like a list's
+	// name.
+	Word string `json:"-"`
 }
 
 // Ref is a macro, an exception or a negation on the way to a clause.
@@ -159,6 +174,17 @@ func NewExplainer(src Source, e *Expr) (*Explainer, error) {
 	} else {
 		x.res.Types = x.types.Listed()
 	}
+	e.Walk(func(e *Expr) bool {
+		if e.Kind != Check || e.Left.Field != "evt.type" && (x.types.allBut || len(x.res.Types) > 0) {
+			return true
+		}
+		for _, pos := range e.emptyLists() {
+			if !slices.Contains(x.res.Empty, pos) {
+				x.res.Empty = append(x.res.Empty, pos)
+			}
+		}
+		return true
+	})
 	x.m = x.prog.NewMachine()
 	return x, nil
 }
@@ -176,6 +202,7 @@ func (b *builder) build(e *Expr) *part {
 	b.done[e] = p
 	if e.Kind == Check {
 		p.check, _ = b.c.check(e, &Result{}) // Add has found it right
+		p.empty = e.emptyLists()
 		return p
 	}
 	for _, child := range e.Children {
@@ -449,6 +476,11 @@ func (d *describer) describe(p *part, want bool, in []Ref) {
 					best = k
 				}
 			}
+			for _, k := range p.kids { // but rather one that never can be
+				if d.x.emptied(k) {
+					best = k
+				}
+			}
 			d.near.Alternatives = max(d.near.Alternatives, 1) * len(p.kids)
 			d.describe(best, want, in)
 			return
@@ -459,6 +491,19 @@ func (d *describer) describe(p *part, want bool, in []Ref) {
 	}
 }
 
+// emptied tells whether a part is false for nothing but a list without items.
+func (x *Explainer) emptied(p *part) bool {
+	switch p.e.Kind {
+	case Check:
+		return p.is == False && len(p.empty) > 0
+	case Macro:
+		return x.emptied(p.kids[0])
+	case And:
+		return x.countFalse(p) == 1 && slices.ContainsFunc(p.kids, x.emptied)
+	}
+	return false
+}
+
 // appendRef appends to a copy: siblings share what came before.
 func appendRef(in []Ref, r Ref) []Ref { return append(slices.Clip(in), r) }
 
@@ -467,7 +512,10 @@ func (d *describer) clause(p *part, in []Ref) {
 	if len(d.near.Clauses) == maxClauses || slices.ContainsFunc(d.near.Clauses, same) {
 		return
 	}
-	c := Clause{Text: p.e.short(), Pos: p.e.Pos(), In: in, True: p.is == True, Unknown: p.is == Unknown}
+	c := Clause{Text: p.e.short(), Pos: p.e.Pos(), In: in, True: p.is == True, Unknown: p.is == Unknown, Empty: p.empty}
+	if o := p.e.Right; o != nil && o.List && len(o.Values) == 1 && o.ValuePos(0).In == "" && o.IsWord(0) && IsIdentifier(o.Values[0]) {
+		c.Word = o.Values[0]
+	}
 	ck := &d.x.prog.checks[p.check]
 	c.Actual = append(c.Actual, d.x.actual(ck.left))
 	if ck.right >= 0 {

@@ -22,11 +22,17 @@ func (x *Explanation) String() string {
 		x.Doubt.write(&b, x.Unknown)
 	case x.Wanted == 0:
 		fmt.Fprintf(&b, "no event of a needed type was seen: %s", x.typesText())
-		if len(x.Seen) > 0 {
+		switch {
+		case len(x.Seen) > 0 && x.SeenAll:
+			fmt.Fprintf(&b, "\n  seen, when it ran once more: %s", x.seenText())
+		case len(x.Seen) > 0:
 			fmt.Fprintf(&b, "\n  seen: %s", x.seenText())
-		} else {
+		case x.SeenAll:
+			b.WriteString("\n  nor any other that a rule may ask for")
+		default:
 			b.WriteString("\n  nor any other that a rule asks for")
 		}
+		writeEmpty(&b, "\n  ", x.Empty)
 	default:
 		x.Nearest.write(&b)
 	}
@@ -111,9 +117,17 @@ func (n *NearMiss) write(b *strings.Builder) {
 		if len(where) > 0 {
 			b.WriteString("\n      " + strings.Join(where, ", "))
 		}
+		writeEmpty(b, "\n      ", c.Empty)
 	}
 	if n.MoreFalse > 0 {
 		fmt.Fprintf(b, "\n  and %s false", count(n.MoreFalse, "other part"))
+	}
+}
+
+// writeEmpty names lists without items.
+func writeEmpty(b *strings.Builder, before string, lists []Pos) {
+	for _, pos := range lists {
+		fmt.Fprintf(b, "%sthe %s is empty%s", before, pos.In, at(pos))
 	}
 }
 

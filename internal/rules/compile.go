@@ -45,7 +45,11 @@ func (l *loader) warnOfListNames(e *filter.Expr, item string) {
 		}
 		for i, v := range e.Right.Values {
 			pos := e.Right.ValuePos(i)
-			if l.listByName[v] == nil || pos.In == "list "+v {
+			if l.listByName[v] == nil {
+				l.warnOfNoList(e, i, item)
+				continue
+			}
+			if pos.In == "list "+v {
 				continue
 			}
 			p := l.remark(pos, "the list %s is not put in here, its name stands for itself", v)
@@ -54,6 +58,26 @@ func (l *loader) warnOfListNames(e *filter.Expr, item string) {
 		}
 		return true
 	})
+}
+
+// warnOfNoList notes a word among the values of a check that reads like the name of
+// a list, where there is but one of a name that is like it: to Falco it is a value
+// like others.
+func (l *loader) warnOfNoList(e *filter.Expr, i int, item string) {
+	v := e.Right.Values[i]
+	if !e.Right.List || e.Right.ValuePos(i).In != "" || !e.Right.IsWord(i) || !filter.IsIdentifier(v) || len(v) < 4 {
+		return
+	}
+	if len(e.Right.Values) > 1 && !strings.Contains(v, "_") {
+		return
+	}
+	near := l.nearestList(v)
+	if near == "" {
+		return
+	}
+	p := l.remark(e.Right.ValuePos(i), "there is no list %s, the word stands for itself", v)
+	p.Item = item
+	p.hint("did you mean the list %s? If the word is meant, put it into quotes", near)
 }
 
 // conditionProblem turns an error of a condition into a problem.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 // maxCondition bounds how long a condition may grow by its lists, beyond a few
@@ -105,6 +106,10 @@ func (l *list) put(t *filter.Text, longest int) (out *filter.Text, used bool) {
 		if start > 0 {
 			out.WriteFixed(" ", name)
 		}
+		if l.empty() { // its place is what is left of it
+			name = l.pos
+			name.In = in
+		}
 		empty := true
 		for _, it := range l.resolved {
 			pos := it.pos
@@ -175,4 +180,13 @@ func (c *collector) resolveLists() error {
 		}
 	}
 	return nil
+}
+
+// nearestList is the list whose name is most like a word, "" when none is.
+func (c *collector) nearestList(word string) string {
+	var names []string
+	for _, l := range c.lists {
+		names = append(names, l.name)
+	}
+	return spelling.Nearest(word, names)
 }

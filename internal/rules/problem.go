@@ -79,6 +79,15 @@ func (p *Problem) String() string {
 	return b.String()
 }
 
+// Short is the problem and what to do, in one line, without the code of a remark.
+func (p *Problem) Short() string {
+	s := strings.Replace(p.String(), string(Remark)+": ", "", 1)
+	if p.Hint != "" {
+		s += "; " + p.Hint
+	}
+	return s
+}
+
 // Long is the problem with the line it is about and what to do.
 func (p *Problem) Long() string {
 	s := p.String()

@@ -198,10 +198,22 @@ func cut(s string, n int) string {
 	return s
 }
 
-// checkKeys warns of keys that nobody reads: most of them are misspelt.
+// checkKeys warns of keys that nobody reads: most of them are misspelt, or there twice.
 func (r *reader) checkKeys(m *falcoyaml.Node, known []string) {
+	first := map[string]*falcoyaml.Node{}
 	for i := 0; i+1 < len(m.Items); i += 2 {
 		k := m.Items[i]
+		if k.Kind == falcoyaml.Scalar && first[k.Value] != nil {
+			p := r.remark(r.file.pos(k), "the key '%s' is there already, in line %d: Falco takes that one and ignores this", strings.ToValidUTF8(cut(k.Value, 60), "?"), r.file.pos(first[k.Value]).Line)
+			p.Item = r.item
+			if k.Value == known[0] { // so are all that follow
+				p.hint("if another item is to begin here, put a '-' before it")
+				return
+			}
+			p.hint("leave one of them")
+			continue
+		}
+		first[k.Value] = k
 		if k.Kind != falcoyaml.Scalar || slices.Contains(known, k.Value) {
 			continue
 		}
