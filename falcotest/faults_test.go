@@ -24,6 +24,7 @@ var (
 	_ = events.RegisterWithName(opensNothing, "fault.OpensNothing")
 	_ = events.RegisterWithName(opensFile, "fault.OpensFile")
 	_ = events.RegisterWithName(makesFolder, "fault.MakesFolder")
+	_ = events.RegisterWithName(makesFolder, "fault.MakesFolderAside", events.NearMiss("fault.OpensFile", "it makes a folder and opens no file"))
 )
 
 func killsItself(events.Helper) error {

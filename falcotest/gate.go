@@ -221,13 +221,9 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 			e.Tests = append(e.Tests, r.Action)
 			// The worst outcome of its tests is the rule's. That it stayed silent
 			// where it must does not say that it fires.
-			outcome := r.Outcome
-			if outcome == Unexpected {
-				outcome = Missed
-			}
-			if n := slices.Index([]Outcome{Skipped, Detected, Inconclusive, TriggerFailed, Missed}, outcome); n > worst {
+			if n := slices.Index([]Outcome{Skipped, Detected, Inconclusive, TriggerFailed, Unexpected, Missed}, r.Outcome); n > worst {
 				worst = n
-				if e.Outcome, e.Reason = outcome.String(), r.Reason; r.Outcome == Missed || r.Outcome == Detected {
+				if e.Outcome, e.Reason = r.Outcome.String(), r.Reason; r.Outcome == Missed || r.Outcome == Detected {
 					e.Reason = "" // the subtest says it
 				}
 				e.Here = r.need.Name != "" || r.Outcome == TriggerFailed || r.Outcome == Inconclusive
@@ -249,20 +245,13 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 // -update. Regressions fail t.
 func (s *Session) compareBaseline(t testing.TB, entries []gate.Entry, ran func(rule string) bool) []gate.Finding {
 	t.Helper()
-	file := s.cfg.baseline
+	file, baseline := s.cfg.baseline, s.baseline
 	if file == "" || s.set == nil {
 		return nil
 	}
-	data, err := os.ReadFile(file)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
-		t.Errorf("reading the baseline: %v", err)
-		return nil
-	}
-	baseline, err := gate.ParseBaseline(file, data)
-	if err != nil {
-		t.Errorf("reading the baseline: %v", err)
-		return nil
+	missing := baseline == nil
+	if missing {
+		baseline = &gate.Baseline{}
 	}
 	if updating() {
 		if err := writeFile(file, baseline.Update(entries, ran).Bytes()); err != nil {
@@ -292,6 +281,43 @@ func (s *Session) compareBaseline(t testing.TB, entries []gate.Entry, ran func(r
 		t.Errorf("worse than the baseline %s:%s", file, bad.String())
 	}
 	return found
+}
+
+// readBaseline reads the baseline that is asked for. It is nil where there is none yet.
+func readBaseline(file string) (*gate.Baseline, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var b *gate.Baseline
+	if err == nil {
+		b, err = gate.ParseBaseline(file, data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the baseline: %w", err)
+	}
+	return b, nil
+}
+
+// accepted says, of a rule that was missed, that the baseline has it so, and for what
+// reason; it is empty when the baseline does not.
+func (s *Session) accepted(r *Result) string {
+	if r.Outcome != Missed || r.Shadow != nil || s.baseline == nil {
+		return ""
+	}
+	for _, e := range s.baseline.Entries {
+		if e.Rule != r.Rule || e.Outcome != gate.Missed {
+			continue
+		}
+		if e.Reason == "" {
+			return "no reason is given at its line of the baseline"
+		}
+		return e.Reason
+	}
+	return ""
 }
 
 // updating tells whether go test was given -update.

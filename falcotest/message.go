@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
@@ -54,6 +55,9 @@ func (m *message) headline(r *Result) {
 		fmt.Fprintf(&m.b, "missed: the action ran, and the rule %q did not fire\n", rule)
 	case Unexpected:
 		fmt.Fprintf(&m.b, "unexpected: %s\n", r.Reason)
+		if of, excuse := events.NearMissOf(r.Action); of != "" {
+			fmt.Fprintf(&m.b, "  this is a near miss of %s: %s\n", of, excuse)
+		}
 	case TriggerFailed:
 		fmt.Fprintf(&m.b, "trigger failed: %s\n", oneLine(r.Reason))
 		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: the action did not do its work\n", rule)
@@ -143,11 +147,13 @@ func (r *Result) nextLines(test string) []string {
 		}
 		lines = append(lines, fmt.Sprintf("mend %s at %s, or the action if it no longer does what the rule is for", what, at))
 	case r.Outcome == Unexpected && r.Position.File != "":
-		who := "test at " + r.Test
-		if r.Test == "" {
-			who = "test"
+		or := "what the test expects"
+		if r.Test != "" {
+			or = "what the test at " + r.Test + " expects"
+		} else if of, _ := events.NearMissOf(r.Action); of != "" {
+			or = "the action if the rule is to fire for it, too"
 		}
-		lines = append(lines, fmt.Sprintf("mend the rule at %s, or what the %s expects", r.Position, who))
+		lines = append(lines, fmt.Sprintf("mend the rule at %s, or %s", r.Position, or))
 	case r.Outcome == TriggerFailed && r.Test != "":
 		lines = append(lines, fmt.Sprintf("mend the test at %s, or what it needs of this machine", r.Test))
 	case r.Outcome == TriggerFailed:

@@ -210,7 +210,8 @@ func WithReport(files ...string) Option {
 
 // WithTerminal says whether the progress of a run, its totals and what it did not
 // verify are written to the terminal itself, where there is one: go test shows nothing
-// of packages that pass. Default: true; never in CI, nor with -json.
+// of packages that pass. In CI the progress alone is, as plain lines of the output that
+// go test -v shows. Default: true; never with -json.
 func WithTerminal(on bool) Option {
 	return func(c *settings) { c.terminal = on }
 }

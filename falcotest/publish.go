@@ -34,7 +34,7 @@ func (s *Session) report(test string, results []*Result, messages map[*Result]st
 		row := report.Row{
 			Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
 			Correlation: r.Correlation, Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Reason: r.Reason,
-			File: r.Position.File, Line: r.Position.Line, Message: messages[r],
+			File: r.Position.File, Line: r.Position.Line, Message: messages[r], Known: s.accepted(r),
 		}
 		if what, pos := r.culprit(); what != "" {
 			row.Clause = &report.Place{File: pos.File, Line: pos.Line, Column: pos.Column}

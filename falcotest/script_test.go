@@ -38,6 +38,15 @@ func TestRules(t *testing.T) {
 	falcotest.Run(t, opts...)
 }
 
+// TestOtherRules is the test of another package of that repository.
+func TestOtherRules(t *testing.T) {
+	if os.Getenv(scripted) == "" {
+		t.Skip("run by TestScripts")
+	}
+	t.Setenv("FALCOTEST_RULES", "other.yaml")
+	falcotest.Run(t)
+}
+
 // TestScripts runs small rules repositories, passing and failing, and compares
 // all that a person would read with testdata/script.
 func TestScripts(t *testing.T) {
@@ -84,6 +93,7 @@ var variable = []struct {
 	{regexp.MustCompile(`\(pid \d+\)`), "(pid N)"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(ms|s|µs)\b`), "TIME"},
 	{regexp.MustCompile(` +TIME`), " TIME"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\.\d{9}\b`), "HH:MM:SS"},
 	{regexp.MustCompile(`container_id=.*( k8s_ns_name=\S+|…)`), "container_id=…"},
 	{regexp.MustCompile(`\d+ actions registered`), "N actions registered"},
 	{regexp.MustCompile(`(opens-file|makes-folder)-\d+`), "$1-N"},

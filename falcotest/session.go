@@ -24,6 +24,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/gate"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/limits"
@@ -56,6 +57,7 @@ type Session struct {
 	explainer explainer
 	sources   []filter.Source // that the rules were loaded for
 	change    *change         // nil unless WithChangedSince
+	baseline  *gate.Baseline  // nil where there is none
 	terminal  *terminal       // nil where there is none
 	logf      func(format string, args ...any)
 
@@ -205,6 +207,9 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 		if s.change, err = s.changedSince(ctx, s.cfg.base); err != nil {
 			return err
 		}
+	}
+	if s.baseline, err = readBaseline(s.cfg.baseline); err != nil {
+		return err
 	}
 	tests, err := s.loadTests()
 	if err != nil {

@@ -20,6 +20,8 @@ type terminal struct {
 	mu    sync.Mutex
 	out   *os.File
 	drawn bool // the progress line is there
+	plain bool // progress is told in lines of their own, and the totals by the table
+	every time.Duration
 
 	started     time.Time
 	total, done int
@@ -28,17 +30,24 @@ type terminal struct {
 	stopped     sync.WaitGroup
 }
 
-// openTerminal opens the terminal that the process is controlled by. It is nil where
-// there is none, in CI, with -json, and where it is turned off.
+// openTerminal opens the terminal that the process is controlled by, in CI the standard
+// output, for plain lines. It is nil where there is neither, with -json, and where it is
+// turned off.
 func openTerminal(on bool) *terminal {
-	if !on || os.Getenv("CI") != "" || flagValue("test.v") == "test2json" {
+	if !on || flagValue("test.v") == "test2json" {
 		return nil
+	}
+	t := &terminal{running: map[string]bool{}, started: time.Now(), every: 200 * time.Millisecond}
+	if os.Getenv("CI") != "" {
+		t.out, t.plain, t.every = os.Stdout, true, 15*time.Second
+		return t
 	}
 	out, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
 	if err != nil {
 		return nil
 	}
-	return &terminal{out: out, running: map[string]bool{}, started: time.Now()}
+	t.out = out
+	return t
 }
 
 // begin shows how far the run is, from now on.
@@ -47,8 +56,11 @@ func (t *terminal) begin(total int) {
 		return
 	}
 	t.total, t.stop = total, make(chan struct{})
+	if t.plain && total > 0 {
+		t.draw()
+	}
 	t.stopped.Go(func() {
-		tick := time.NewTicker(200 * time.Millisecond)
+		tick := time.NewTicker(t.every)
 		defer tick.Stop()
 		for {
 			select {
@@ -84,6 +96,10 @@ func (t *terminal) draw() {
 	if names := sortedKeys(t.running); len(names) > 0 {
 		line += ", running " + strings.Join(names, " ")
 	}
+	if t.plain {
+		fmt.Fprintln(t.out, line)
+		return
+	}
 	width, _, err := term.GetSize(int(t.out.Fd()))
 	if err != nil || width < 20 {
 		width = 80
@@ -104,6 +120,9 @@ func (t *terminal) end(rep *report.Report) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.plain {
+		return
+	}
 	if t.drawn {
 		fmt.Fprint(t.out, "\r\x1b[K")
 	}

@@ -40,7 +40,7 @@ var (
 	Report = list(Setting{Variable: "FALCOTEST_REPORT", Option: "WithReport",
 		Doc: "write the results to these files, separated by commas; their names end in .json, .md, .html, .xml, .sarif, .cov, .navigator.json or .codequality.json"}, commas)
 	Terminal = flag(Setting{Variable: "FALCOTEST_TERMINAL", Option: "WithTerminal", Unset: "1",
-		Doc: "0: neither the progress nor the totals are written to the terminal itself"}, true)
+		Doc: "0: neither the progress nor the totals are written to the terminal itself, nor, in CI, the progress to the output"}, true)
 	Record = text(Setting{Variable: "FALCOTEST_RECORD", Option: "WithRecord",
 		Doc: "keep what each action did as a .scap file in this folder; judges builtin: and replay:"})
 	Baseline = text(Setting{Variable: "FALCOTEST_BASELINE", Option: "WithBaseline",

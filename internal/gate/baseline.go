@@ -17,8 +17,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
-// The outcomes of a rule in a baseline, beside those of its tests: detected, missed,
-// flaky, skipped, trigger failed, inconclusive.
+// The outcomes of a rule in a baseline, beside others of its tests: unexpected, trigger
+// failed, inconclusive.
 const (
 	Detected = "detected"
 	Missed   = "missed"

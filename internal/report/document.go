@@ -84,5 +84,5 @@ func (d *Document) rules() []Rule {
 // rank orders outcomes: those that tell the most of a rule, and the worse of those,
 // last.
 func rank(outcome string) int {
-	return slices.Index([]string{"untested", "disabled", "skipped", "trigger failed", "inconclusive", "detected", "shadowed", "flaky", "missed"}, outcome)
+	return slices.Index([]string{"untested", "disabled", "skipped", "trigger failed", "inconclusive", "detected", "shadowed", "flaky", "unexpected", "missed"}, outcome)
 }

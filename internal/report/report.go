@@ -32,6 +32,7 @@ type Row struct {
 	Line        int           `json:"line,omitempty"`
 	Message     string        `json:"message,omitempty"` // the whole text of a failure
 	Clause      *Place        `json:"clause,omitempty"`  // that was false, of a miss
+	Known       string        `json:"known,omitempty"`   // why the baseline accepts a miss
 	Alerts      []Alert       `json:"alerts,omitempty"`
 }
 
@@ -107,13 +108,21 @@ type Report struct {
 }
 
 // outcomes in the order of the totals.
-var outcomes = []string{"detected", "silent", "missed", "unexpected", "trigger failed", "inconclusive", "skipped"}
+var outcomes = []string{"detected", "silent", "missed", "known miss", "unexpected", "trigger failed", "inconclusive", "skipped"}
+
+// Shown is the outcome as it is shown and counted: a miss that the baseline accepts is told apart.
+func (row Row) Shown() string {
+	if row.Known != "" {
+		return "known miss"
+	}
+	return row.Outcome
+}
 
 // Totals counts the outcomes: "12 detected, 1 missed, 2 skipped".
 func (r *Report) Totals() string {
 	count := make(map[string]int)
 	for _, row := range r.Rows {
-		count[row.Outcome]++
+		count[row.Shown()]++
 	}
 	var parts []string
 	for _, o := range outcomes {
@@ -136,7 +145,7 @@ func (r *Report) Text(w io.Writer) error {
 	tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "RULE\tACTION\tOUTCOME\tPRIORITY\tCORRELATION\tTIME\t")
 	for _, row := range r.Rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t\n", orDash(row.Rule), row.Action, row.Outcome,
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t\n", orDash(row.Rule), row.Action, row.Shown(),
 			orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
 	}
 	tw.Flush()
@@ -174,8 +183,8 @@ func (r *Report) Summary(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "falcotest: %s: %s; judged by %s\n", strings.TrimSpace(r.Package+" "+r.Test), r.Totals(), r.Judge)
 	for _, row := range r.Rows {
-		switch row.Outcome {
-		case "detected", "silent", "skipped":
+		switch row.Shown() {
+		case "detected", "silent", "skipped", "known miss":
 		default:
 			fmt.Fprintf(&b, "  %s: %s (%s)\n", row.Outcome, cmp.Or(row.Rule, row.Action), row.Action)
 		}
@@ -201,7 +210,7 @@ func (r *Report) shared() []string {
 	rules := map[Place][]string{}
 	var order []Place
 	for _, row := range r.Rows {
-		if row.Outcome != "missed" || row.Clause == nil || row.Rule == "" {
+		if row.Shown() != "missed" || row.Clause == nil || row.Rule == "" {
 			continue
 		}
 		if list := rules[*row.Clause]; !slices.Contains(list, row.Rule) {
@@ -261,7 +270,7 @@ func (r *Report) Markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Falco rules: %s\n\nJudged by %s.\n\n", r.Totals(), r.Judge)
 	for _, p := range r.Problems {
-		fmt.Fprintf(&b, "- **%s** %s %s\n", p.Code, cell(p.Item), cell(firstLine(p.Message)))
+		fmt.Fprintf(&b, "- **%s** %s %s%s\n", p.Code, cell(p.Item), cell(firstLine(p.Message)), at(p.File, p.Line))
 	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "- **%s**: %s %s%s\n", f.Verdict, cell(f.Rule), cell(f.Text), at(f.File, f.Line))
@@ -282,12 +291,12 @@ func (r *Report) Markdown(w io.Writer) error {
 	b.WriteString("| Rule | Action | Outcome | Priority | Correlation | Time |\n| --- | --- | --- | --- | --- | ---: |\n")
 	for _, row := range r.Rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(orDash(row.Rule)), cell(row.Action),
-			cell(row.Outcome), orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
+			cell(row.Shown()), orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
 	}
 	for _, row := range r.Rows {
 		if row.Message != "" {
 			fmt.Fprintf(&b, "\n<details><summary>%s: %s</summary>\n\n```text\n%s\n```\n\n</details>\n",
-				cell(row.Action), row.Outcome, strings.TrimRight(strings.ReplaceAll(row.Message, "```", "'''"), "\n"))
+				cell(row.Action), row.Shown(), strings.TrimRight(strings.ReplaceAll(row.Message, "```", "'''"), "\n"))
 		}
 	}
 	for _, line := range append(r.shared(), r.unverified(len(r.Verdicts)+len(r.Uncovered))...) {

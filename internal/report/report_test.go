@@ -30,6 +30,7 @@ func sample() *Report {
 				Alerts: []Alert{{Rule: "Another <rule>", Priority: "Notice", Output: "something & else"}}},
 			{Action: "syscall.Slow", Outcome: "detected", Latency: 5200 * time.Millisecond, Correlation: "time"},
 			{Rule: "Run another", Action: "syscall.RunAnother", Outcome: "missed", File: "rules/a.yaml", Line: 9, Clause: &Place{File: "rules/macros.yaml", Line: 3, Column: 14}},
+			{Rule: "Never", Action: "syscall.Never", Outcome: "missed", File: "rules/a.yaml", Line: 11, Message: "missed: the rule did not fire", Known: "its list is empty as shipped"},
 			{Rule: "Quiet", Action: "quiet.yaml/near miss", Outcome: "silent"},
 			{Rule: "Loud", Action: "loud.yaml/near miss", Outcome: "unexpected", File: "rules/a.yaml", Line: 9, Message: "unexpected: it fired"},
 			{Rule: "Needs root", Action: "syscall.NeedsRoot", Outcome: "skipped", Reason: "not running as root"},

@@ -33,7 +33,7 @@ func (d *Document) findings() []finding {
 		}
 		for _, row := range r.Rows {
 			file, line, column := row.place()
-			switch row.Outcome {
+			switch row.Shown() {
 			case "missed", "unexpected":
 				list = append(list, finding{row.Outcome, "error", cmp.Or(row.Message, row.headline()), row.Rule, file, line, column})
 			case "trigger failed", "inconclusive":
