@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/container"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/incontainer"
+	"github.com/falcotest/go-falcotest/internal/scenario"
 )
 
 // needContainer is the need of actions that declare a container, where there is
@@ -111,18 +113,36 @@ func (c *containers) close() error {
 }
 
 // strangerToFalco tells whether a real Falco judged an action in a container of
-// which it knew no more than the id. It asks the container's engine while the
-// container runs already, so that fields such as container.privileged come some
-// time after the first events.
+// which it did not know enough: more than the id, or the names of its users. It
+// asks the container's engine while the container runs already, so that fields such as
+// container.privileged come some time after the first events; and it reads the
+// users from a process of the container, if one of another user than root still
+// lives when it comes to its events. It makes the result inconclusive.
 func (s *Session) strangerToFalco(sel selected, r *Result, w watcher) bool {
 	if _, made := s.containers.need(sel); !made || w != nil {
 		return false
 	}
+	fields := []string{"container.name"}
+	if sc := sel.scenario(); sc != nil && slices.ContainsFunc(sc.Processes, func(p scenario.Process) bool { return p.User != "" }) {
+		fields = append(fields, "user.name")
+	}
 	for _, a := range r.Alerts {
-		if _, printed := a.Fields["container.name"]; printed {
-			if _, known := a.Field("container.name"); !known {
-				return true
+		for _, name := range fields {
+			_, printed := a.Fields[name]
+			if _, known := a.Field(name); !printed || known {
+				continue
 			}
+			r.Outcome = Inconclusive
+			r.Reason = "Falco did not know the action's container yet: its alerts say <NA> for " + name
+			r.Hint = "see that Falco's container plugin may reach the engine's socket"
+			if name == "user.name" {
+				r.Hint = "see that Falco may read /proc/1/root, and /proc/PID/root/etc/passwd of the container's processes"
+				if _, err := os.Stat("/proc/1/root/"); err != nil && os.Geteuid() == 0 {
+					r.Outcome = Skipped
+					r.Reason = fmt.Sprintf("Falco names no users of containers here: it looks at /proc/1/root for that, which root may not do on this machine: %v", err)
+				}
+			}
+			return true
 		}
 	}
 	return false

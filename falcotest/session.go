@@ -63,6 +63,7 @@ type Session struct {
 
 	audit      auditEngine
 	containers containers
+	users      *journal.Dir   // of users that were made on this machine, nil for none
 	told       sync.Map       // needs that were told of, with the first action that had them
 	running    sync.WaitGroup // actions under way
 }
@@ -155,7 +156,7 @@ func Start(t testing.TB, opts ...Option) *Session {
 // close ends what the session started. Only the first call does anything.
 func (s *Session) close() (err error) {
 	s.closing.Do(func() {
-		err = errors.Join(s.containers.close(), s.cluster.close(), s.backend.close())
+		err = errors.Join(s.containers.close(), s.cluster.close(), s.backend.close(), s.removeUsers())
 	})
 	return err
 }
@@ -228,6 +229,9 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	s.uncovered = slices.DeleteFunc(s.uncovered, func(r *rules.Rule) bool {
 		return slices.ContainsFunc(tests, func(sel selected) bool { return sel.rule == r })
 	})
+	if err := s.makeUsers(); err != nil {
+		s.logf("the tests' users: %v", err)
+	}
 	s.cluster = newCluster(s.cfg.kube)
 	s.backend, err = openBackend(ctx, t, s)
 	if err != nil {
@@ -569,9 +573,6 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		}
 	case judge.Missed:
 		if s.strangerToFalco(sel, r, w) {
-			r.Outcome = Inconclusive
-			r.Reason = "Falco did not know the action's container yet: its alerts say <NA> for container.name"
-			r.Hint = "see that Falco's container plugin may reach the engine's socket"
 			break
 		}
 		if s.doubted(r, sel, w) || s.contradicted(r, sel, w) {

@@ -4,8 +4,12 @@ package falcotest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +18,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/spelling"
@@ -273,9 +278,51 @@ func (s *Session) decided(r *Result, sel selected, v judge.Verdict, w watcher) {
 		return // of what cannot be known, nothing can be expected
 	}
 	s.meet(r, sel, true)
+	if r.Outcome == Unexpected && s.strangerToFalco(sel, r, w) {
+		r.Difference = nil
+	}
 	if sel.expect != nil && sel.expect.Silent && r.Outcome == Silent {
 		if err := s.notEvaluated(sel, w); err != nil {
 			r.Outcome, r.Reason = Inconclusive, err.Error()
 		}
 	}
+}
+
+// makeUsers makes the users of tests who do not exist on this machine, for a
+// real Falco, which reads their names from the machine's /etc/passwd. For others
+// they are made in the test's own.
+func (s *Session) makeUsers() (err error) {
+	if strings.HasPrefix(s.cfg.falco, "builtin:") || strings.HasPrefix(s.cfg.falco, "replay:") || os.Geteuid() != 0 {
+		return nil
+	}
+	missing := map[string]bool{}
+	for _, sel := range s.chosen {
+		sc := sel.scenario()
+		if sc == nil || sc.Container != nil || sel.test.Skip != "" {
+			continue
+		}
+		for _, p := range sc.Processes {
+			if p.User != "" {
+				if u, err := user.Lookup(p.User); errors.As(err, new(user.UnknownUserError)) || err == nil && strings.HasPrefix(u.Name, journal.Temporary) {
+					missing[p.User] = true
+				}
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if s.users, err = journal.CreatePrivate("", "users-"+rand.Text()[:12]); err != nil {
+		return err
+	}
+	return s.users.AddUsers(slices.Sorted(maps.Keys(missing))...)
+}
+
+// removeUsers removes the users that makeUsers made.
+func (s *Session) removeUsers() error {
+	if s.users == nil {
+		return nil
+	}
+	_, err := s.users.Close()
+	return err
 }

@@ -179,10 +179,8 @@ func writeImage(w io.Writer, inside string, files map[string]string) error {
 	for _, library := range libraries {
 		t.copy(library, library)
 	}
-	names := map[string]string{
-		"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-		"/etc/group":  "root:x:0:\nnogroup:x:65534:\n",
-	}
+	passwd, group := accounts()
+	names := map[string]string{"/etc/passwd": passwd, "/etc/group": group}
 	maps.Copy(names, files)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		t.file(name, strings.NewReader(names[name]), int64(len(names[name])), 0o644)
@@ -191,6 +189,28 @@ func writeImage(w io.Writer, inside string, files map[string]string) error {
 		t.err = t.w.Close()
 	}
 	return t.err
+}
+
+// systemUsers are those that images of distributions have, with their numbers in
+// Debian's base-passwd.
+const systemUsers = `root=0 daemon=1 bin=2 sys=3 games=5 man=6 lp=7 mail=8 news=9 uucp=10 proxy=13
+	www-data=33 backup=34 list=38 irc=39 sshd=100 nobody=65534`
+
+// accounts are the image's users and groups.
+func accounts() (passwd, group string) {
+	for user := range strings.FieldsSeq(systemUsers) {
+		name, id, _ := strings.Cut(user, "=")
+		home, shell, own := "/nonexistent", "/usr/sbin/nologin", name
+		switch name {
+		case "root":
+			home, shell = "/root", "/bin/sh"
+		case "nobody":
+			own = "nogroup"
+		}
+		passwd += fmt.Sprintf("%s:x:%s:%s:%s:%s:%s\n", name, id, id, name, home, shell)
+		group += fmt.Sprintf("%s:x:%s:\n", own, id)
+	}
+	return passwd, group
 }
 
 // tree writes files and the folders above them, until the first error.

@@ -31,6 +31,9 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filelock"
 )
 
+// Temporary is what the full names of users begin with whom [Dir.AddUsers] made.
+const Temporary = prefix
+
 const (
 	prefix   = "falcotest-" // of directories, before the id of the action
 	private  = "~"          // is in their names while they are made and removed

@@ -24,6 +24,7 @@ const (
 	Cgroup     Kind = "cgroup"     // remove the control group Path and those below it
 	Kill       Kind = "kill"       // the process PID that started at Start
 	Unmount    Kind = "unmount"    // Path
+	Account    Kind = "account"    // remove the line Line from Path, /etc/passwd or /etc/group
 	Containers Kind = "containers" // remove those that Owner made by the engine named Path at Host, and images
 )
 
@@ -45,6 +46,7 @@ type Op struct {
 	Start uint64 `json:"start,omitempty"` // clock ticks from boot to the start of PID
 	Host  string `json:"host,omitempty"`
 	Owner string `json:"owner,omitempty"`
+	Line  string `json:"line,omitempty"`
 }
 
 // File is what Restore restores.
@@ -105,6 +107,10 @@ func (op Op) check() error {
 		if !filepath.IsAbs(op.Path) || filepath.Clean(op.Path) != op.Path || filepath.Dir(op.Path) == op.Path {
 			return fmt.Errorf("journal: %s needs an absolute, clean path: %q", op.Kind, op.Path)
 		}
+	case Account:
+		if op.Path != passwdFile && op.Path != groupFile || op.Line == "" {
+			return fmt.Errorf("journal: account needs %s or %s, and a line: %q", passwdFile, groupFile, op.Path)
+		}
 	case Restore:
 		if !filepath.IsAbs(op.Path) || op.File == nil {
 			return fmt.Errorf("journal: restore needs an absolute path and a file: %q", op.Path)
@@ -134,6 +140,8 @@ func (op Op) String() string {
 		return "remove " + op.Path + " and all it holds"
 	case Interface:
 		return "remove the network interface " + op.Path
+	case Account:
+		return fmt.Sprintf("remove %q from %s", op.Line, op.Path)
 	case Cgroup:
 		return "remove the control group " + op.Path
 	case Containers:

@@ -26,6 +26,8 @@ func (op Op) undoSystem() error {
 			return nil // not mounted
 		}
 		return err
+	case Account:
+		return editAccounts(op.Path, "", op.Line)
 	case Kill:
 		_, err := KillProcess(op.PID, op.Start)
 		return err

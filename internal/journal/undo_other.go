@@ -29,3 +29,8 @@ func (op Op) restore() error {
 		os.Chmod(op.Path, f.Mode&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)),
 		os.Chtimes(op.Path, time.Time{}, f.ModTime))
 }
+
+const passwdFile, groupFile = "/etc/passwd", "/etc/group"
+
+// AddUsers returns an error: users are made on Linux only.
+func (d *Dir) AddUsers(...string) error { return errors.ErrUnsupported }

@@ -34,13 +34,15 @@ type Request struct {
 	Scenario *scenario.Scenario `json:"scenario"`
 	// Network says that the process has a network namespace of its own.
 	Network bool `json:"network,omitempty"`
+	// Made says that it is in a container that was made for it.
+	Made bool `json:"made,omitempty"`
 }
 
 // Prepare completes the specification of a process so that it runs the scenario.
 // In a container that is made for it, the namespaces are the container's.
 func Prepare(spec *child.Spec, s *scenario.Scenario, made bool) error {
 	addresses := Addresses(s)
-	data, err := json.Marshal(Request{Scenario: s, Network: made || spec.Hermetic && len(addresses) > 0})
+	data, err := json.Marshal(Request{Scenario: s, Made: made, Network: made || spec.Hermetic && len(addresses) > 0})
 	if err != nil {
 		return fmt.Errorf("preparing a scenario: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -30,11 +31,13 @@ type director struct {
 	h           child.ProgramHelper
 	s           *scenario.Scenario
 	network     bool
+	made        bool // in a container of its own
 	root        bool
 	inContainer bool
 	temp        string
 	granted     uint64 // capabilities
 
+	user   *account      // of a process of the chain, other than root
 	orders []stage.Order // for each process that the first is started by, and so on
 	first  *stage.Launch
 }
@@ -49,7 +52,7 @@ func prepare(h child.ProgramHelper, data []byte) (events.Action, error) {
 		return nil, fmt.Errorf("reading the scenario: %w", err)
 	}
 	d := &director{
-		h: h, s: request.Scenario, network: request.Network, root: os.Geteuid() == 0,
+		h: h, s: request.Scenario, network: request.Network, made: request.Made, root: os.Geteuid() == 0,
 		inContainer: h.InContainer(), temp: os.TempDir(),
 	}
 	if err := d.prepare(); err != nil {
@@ -81,7 +84,39 @@ func (d *director) prepare() (err error) {
 			return err
 		}
 	}
-	return d.chain()
+	if err := d.chain(); err != nil {
+		return err
+	}
+	return d.introduce()
+}
+
+// introduce starts a process of another user than root in a container, which
+// waits until the container's end. A Falco reads a container's users from its
+// /etc/passwd when it meets a process of a user whom it does not know, if that
+// still lives then; and the test's may not.
+func (d *director) introduce() error {
+	if !d.made || d.user == nil {
+		return nil
+	}
+	path := filepath.Join("/tmp", d.h.ID()+"-user")
+	if err := d.waiting(path); err != nil {
+		return fmt.Errorf("making the executable of a process that waits: %w", err)
+	}
+	ready, running, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	_, err = os.StartProcess(path, []string{path}, &os.ProcAttr{
+		Env: []string{}, Dir: "/", Files: []*os.File{nil, nil, nil, running},
+		Sys: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: d.user.uid, Gid: d.user.gid}},
+	})
+	running.Close()
+	if err != nil {
+		return fmt.Errorf("starting a process that waits: %w", err)
+	}
+	_, _ = ready.Read(make([]byte, 1)) // its end says that it runs
+	return nil
 }
 
 // addresses makes the addresses of the scenario.
@@ -145,6 +180,7 @@ func (d *director) chain() error {
 				l.UID, l.GID = u.uid, u.gid
 				if u.uid != 0 {
 					l.Ambient = d.granted
+					d.user = &u
 				}
 				uid, gid = u.uid, u.gid
 			}
