@@ -17,7 +17,7 @@ func decode(p *event.Param, d *event.ParamDef, b []byte) {
 	*p = event.Param{}
 	switch d.Type {
 	case event.PCharBuf, event.PFSPath, event.PFSRelPath:
-		p.Str = unsafeText(cstring(b))
+		p.Str, p.Null = unsafeText(cstring(b)), len(b) == 0
 		return
 	}
 	if len(b) == 0 {

@@ -3,6 +3,8 @@
 package capture
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -194,18 +196,19 @@ func inherit(child, from *thread) {
 func (s *state) inheritProcess(child, from *thread) {
 	table := from.table()
 	child.fds = make(map[int64]*event.FD, len(table))
-	block := make([]event.FD, len(table))
-	i := 0
-	for n, f := range table {
-		block[i] = *f
-		child.fds[n] = &block[i]
-		i++
+	block := make([]event.FD, 0, len(table))
+	for _, f := range table {
+		block = append(block, *f)
+	}
+	slices.SortFunc(block, func(a, b event.FD) int { return cmp.Compare(a.Order, b.Order) })
+	for i := range block {
+		child.insert(block[i].Num, &block[i])
 	}
 	child.proc.FDs = child.fds
 	child.proc.Cwd = from.getCwd()
-	child.proc.Env = from.proc.Env
-	if m := from.main(); m != nil {
-		child.proc.Env = m.proc.Env
+	child.proc.Env = nil // to a child of another thread than the main one, Falco gives none
+	if from.isMain() {
+		child.proc.Env = from.proc.Env
 	}
 }
 

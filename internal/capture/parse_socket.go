@@ -180,11 +180,11 @@ func (s *state) connect(c *call) {
 	}
 	switch tuple.Family {
 	case familyINET, familyINET6:
-		changed := s.setTuple(f, &tuple, true)
+		changed := s.setTuple(f, &tuple)
 		if changed && f.Server && f.Proto == event.ProtoUDP {
 			f.Sock.Src, f.Sock.Dst = f.Sock.Dst, f.Sock.Src
 		}
-		f.Name = s.strings.text(event.TupleText(&f.Sock))
+		f.Name = s.strings.text(socketName(f))
 	default:
 		if f.Type != event.FDUnix {
 			return
@@ -205,12 +205,12 @@ func (s *state) connectTo(f *event.FD, to *event.SockAddr) {
 	switch to.Family {
 	case familyINET, familyINET6:
 		dst := to.Src
-		f.Type = event.FDIPv6
-		if to.Family == familyINET || dst.Addr().Is4In6() {
-			f.Type, dst = event.FDIPv4, unmapPort(dst)
+		typ := event.FDIPv6
+		if to.Family == familyINET || isMapped(dst.Addr()) {
+			typ, dst = event.FDIPv4, unmapPort(dst)
 		}
+		retype(f, typ)
 		f.Sock.Dst = dst
-		f.Sock.Family = familyOf(f.Type)
 	default:
 		f.Name = s.strings.text(event.AddrText(to))
 	}
@@ -223,9 +223,9 @@ func familyOf(t event.FDType) int32 {
 	return familyINET
 }
 
-// setTuple notes the ends of a connection, and tells whether they changed. An
-// end that is known already is only replaced when overwrite is set.
-func (s *state) setTuple(f *event.FD, a *event.SockAddr, overwrite bool) bool {
+// setTuple notes the ends of a connection, and tells whether they changed. The two
+// ends the other way round are no change.
+func (s *state) setTuple(f *event.FD, a *event.SockAddr) bool {
 	src, dst, typ := a.Src, a.Dst, event.FDIPv4
 	if a.Family == familyINET6 {
 		if isMapped(src.Addr()) && isMapped(dst.Addr()) {
@@ -234,29 +234,50 @@ func (s *state) setTuple(f *event.FD, a *event.SockAddr, overwrite bool) bool {
 			typ = event.FDIPv6
 		}
 	}
+	retype(f, typ)
 	have := &f.Sock
-	if f.Type == typ && (have.Src == src && have.Dst == dst || have.Src == dst && have.Dst == src) {
+	if have.Src == src && have.Dst == dst || have.Src == dst && have.Dst == src {
 		return false
 	}
-	if f.Type != typ {
-		if f.Type == event.FDIPv4Server || f.Type == event.FDIPv6Server {
-			have.Src, have.Dst = netip.AddrPort{}, netip.AddrPort{}
+	have.Src, have.Dst = src, dst
+	return true
+}
+
+// retype makes a descriptor a socket of another type. Falco keeps what it knows of
+// sockets of all types at the same place (sinsp_sockinfo), so that a type finds there
+// what another has left: between the versions of IP, the protocol is not what it was.
+func retype(f *event.FD, to event.FDType) {
+	from := f.Type
+	if from == to {
+		return
+	}
+	f.Type = to
+	f.Sock.Family = familyOf(to)
+	four := from == event.FDIPv4 || from == event.FDIPv4Server
+	switch {
+	case to == event.FDIPv6 && (from == event.FDIPv6Server || from == event.FDIPv6), to == event.FDIPv4 && four:
+	case to == event.FDIPv4 && f.Sock.Src.IsValid():
+		f.Proto = protocol(f.Sock.Src.Addr().As16()[12]) // of the address, which is where it lies
+	default:
+		f.Proto = event.ProtoUnknown
+	}
+	f.Sock.Src, f.Sock.Dst = netip.AddrPort{}, netip.AddrPort{}
+}
+
+// socketName is the name of a connection, which Falco gives only to protocols
+// that it knows.
+func socketName(f *event.FD) string {
+	switch {
+	case f.Proto == event.ProtoTCP, f.Proto == event.ProtoUDP:
+		return event.TupleText(&f.Sock)
+	case f.Proto == event.ProtoICMP, f.Proto == event.ProtoRaw && f.Type == event.FDIPv4:
+		src, dst := f.Sock.Src.Addr(), f.Sock.Dst.Addr()
+		if isMapped(src) && isMapped(dst) {
+			src, dst = unmapPort(f.Sock.Src).Addr(), unmapPort(f.Sock.Dst).Addr()
 		}
-		f.Type, have.Family = typ, familyOf(typ)
+		return src.String() + "->" + dst.String()
 	}
-	changed := have.Src != src
-	have.Src = src
-	addr, port := have.Dst.Addr(), have.Dst.Port()
-	if !addr.IsValid() || addr.IsUnspecified() || overwrite && addr != dst.Addr() {
-		changed = changed || addr != dst.Addr()
-		addr = dst.Addr()
-	}
-	if port == 0 || overwrite && port != dst.Port() {
-		changed = changed || port != dst.Port()
-		port = dst.Port()
-	}
-	have.Dst = netip.AddrPortFrom(addr, port)
-	return changed
+	return "<unknown>"
 }
 
 func (s *state) accept(c *call) {
@@ -346,7 +367,7 @@ func (s *state) readWrite(c *call) {
 	if incoming && f.Client || !incoming && f.Server {
 		f.Sock.Src, f.Sock.Dst = f.Sock.Dst, f.Sock.Src
 	}
-	f.Name = s.strings.text(event.TupleText(&f.Sock))
+	f.Name = s.strings.text(socketName(f))
 }
 
 // isTCP: Falco takes every socket for one that is neither UDP, ICMP nor raw.
@@ -361,7 +382,13 @@ func (s *state) updateSocket(f *event.FD, a *event.SockAddr) bool {
 		f.Name = f.Sock.Path
 		return true
 	case familyINET, familyINET6:
-		if !s.setTuple(f, a, false) {
+		if f.Type == event.FDIPv6Server && a.Family == familyINET6 && !(isMapped(a.Src.Addr()) && isMapped(a.Dst.Addr())) {
+			// It stays a server, whose port and protocol are where the other end's address is.
+			dst := a.Dst.Addr().As16()
+			f.Sock.Src, f.Proto = netip.AddrPortFrom(a.Src.Addr(), le.Uint16(dst[:])), protocol(dst[2])
+			return true
+		}
+		if !s.setTuple(f, a) {
 			return false
 		}
 	}

@@ -74,18 +74,30 @@ func (p *Player) Next() (*event.Event, error) {
 		p.s.begin(c)
 		p.s.apply(c)
 		p.pending = true
-		if c.enter || p.wanted != nil && !p.wanted[c.typ] {
+		p.s.opening = p.s.opening && tellsState[c.typ]
+		if p.s.first == 0 && c.def.Attrs&event.Meta == 0 {
+			p.s.first = c.time
+		}
+		if c.enter || p.s.opening || p.wanted != nil && !p.wanted[c.typ] {
 			continue
 		}
 		return p.emit(c), nil
 	}
 }
 
+// tellsState are the events that tell of accounts and containers. Those at the
+// beginning of a recording belong to its tables: Falco counts them and gives them
+// to no rule.
+var tellsState = [event.NumTypes + 1]bool{
+	event.EvtContainer: true, event.EvtUseradded: true, event.EvtUserdeleted: true,
+	event.EvtGroupadded: true, event.EvtGroupdeleted: true, event.EvtAsyncevent: true,
+}
+
 // emit makes the event of what is known.
 func (p *Player) emit(c *call) *event.Event {
 	e := &p.event
 	*e = event.Event{
-		Num: p.num, Time: c.time, CPU: c.cpu, Type: c.typ, Ret: c.ret, World: (*world)(p.s),
+		Num: p.num, Time: c.time, Start: p.s.first, CPU: c.cpu, Type: c.typ, Ret: c.ret, World: (*world)(p.s),
 		FD: c.fd, FDNum: -1, ByNumber: c.byNumber, HasFD: c.def.Attrs&(event.UsesFD|event.CreatesFD|event.DestroysFD) != 0, TID: c.tid,
 	}
 	n := min(c.n, len(c.def.Params))
@@ -93,7 +105,11 @@ func (p *Player) emit(c *call) *event.Event {
 		decode(&p.params[i], &c.def.Params[i], c.p[i])
 	}
 	e.Params = p.params[:n]
-	if t := c.t; t != nil {
+	t := c.t
+	if t == nil {
+		t = p.s.find(c.tid) // fields tell of it, though the event changes nothing
+	}
+	if t != nil {
 		e.FDNum = t.lastFD
 		p.s.view(t)
 		e.Thread = &t.Thread

@@ -24,6 +24,8 @@ type state struct {
 	strings    interner
 	serverPort map[uint16]bool // of sockets in the tables that listen
 	inTables   bool
+	first      int64 // time of the first event
+	opening    bool  // nothing but what tells of accounts and containers has come
 
 	removeTID  int64 // the thread that ended in the event before
 	removing   bool
@@ -43,7 +45,7 @@ func (s *state) section() {
 	*s = state{
 		generation: generation, walk: walk, threads: map[int64]*thread{}, groups: map[int64]*group{},
 		users: map[string]map[uint32]*event.User{}, nGroups: map[string]map[uint32]string{},
-		containers: map[string]*event.Container{}, strings: s.strings, serverPort: map[uint16]bool{}, inTables: true,
+		containers: map[string]*event.Container{}, strings: s.strings, serverPort: map[uint16]bool{}, inTables: true, opening: true,
 	}
 }
 
@@ -209,7 +211,7 @@ func (s *state) fd(tid int64, e *fdEntry) {
 	default:
 		f.Type = fdTypes[e.typ]
 	}
-	t.fds[e.num] = f
+	t.insert(e.num, f)
 }
 
 var fdTypes = [...]event.FDType{

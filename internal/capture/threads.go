@@ -28,6 +28,9 @@ type thread struct {
 	flags     uint32
 	group     *group
 	fds       map[int64]*event.FD
+	buckets   int   // of the hash table that Falco keeps them in
+	first     int64 // the order of the descriptor that is first in it
+	highest   int64 // number that was ever in it
 	reaper    int64
 	children  []*thread
 	removed   bool
@@ -109,18 +112,58 @@ func (t *thread) fd(n int64) *event.FD {
 }
 
 func (t *thread) addFD(n int64, f *event.FD) *event.FD {
-	table := t.table()
-	if table == nil {
+	owner := t
+	if t.flags&event.CloneFiles != 0 {
+		owner = t.main()
+	}
+	if owner == nil || !owner.insert(n, f) {
 		return nil
 	}
-	if _, ok := table[n]; !ok && len(table) >= maxFDs {
-		return nil
-	}
-	f.Num = n
-	table[n] = f
 	t.lastFD = n
 	return f
 }
+
+// insert puts a descriptor into the table where Falco's has it, which is what fd.types
+// shows: a hash table of the C++ library, of which new elements come first, and whose
+// order is reversed when it grows. It is false when the table is full.
+func (t *thread) insert(n int64, f *event.FD) bool {
+	f.Num = n
+	if before := t.fds[n]; before != nil {
+		f.Order = before.Order
+		t.fds[n] = f
+		return true
+	}
+	if len(t.fds) >= maxFDs {
+		return false
+	}
+	if len(t.fds) >= t.buckets {
+		i := 0
+		for i < len(bucketCounts)-1 && bucketCounts[i] <= t.buckets {
+			i++
+		}
+		t.buckets, t.first = bucketCounts[i], 0
+		for _, other := range t.fds {
+			other.Order = -other.Order
+			t.first = min(t.first, other.Order)
+		}
+	}
+	t.highest = max(t.highest, n)
+	f.Order = t.first - between
+	for other := int64(uint64(n) % uint64(t.buckets)); other <= t.highest && t.highest >= int64(t.buckets); other += int64(t.buckets) {
+		if g := t.fds[other]; g != nil && (f.Order < t.first || g.Order <= f.Order) {
+			f.Order = g.Order - 1 // before those that are in the same bucket
+		}
+	}
+	t.first = min(t.first, f.Order)
+	t.fds[n] = f
+	return true
+}
+
+// between is how far the orders of two descriptors are apart, so that others fit in.
+const between = 1 << 10
+
+// bucketCounts are the sizes that such a table grows through.
+var bucketCounts = [...]int{13, 29, 59, 127, 257, 541, 1109, 2357, 5087, 10273, 20753, 42043, 85229}
 
 func (t *thread) getCwd() string {
 	if m := t.main(); m != nil {

@@ -274,7 +274,7 @@ func (fd *FD) Protocol() uint8 {
 
 // lookupFD finds a descriptor of the event's process.
 func (e *Event) lookupFD(n int64) *FD {
-	if e.FD != nil && e.FDNum == n {
+	if e.FD != nil && e.FDNum == n && e.FD.Num == n {
 		return e.FD
 	}
 	if e.Thread == nil || e.Thread.Process == nil {
@@ -310,10 +310,17 @@ func (e *Event) pathText(i int, d *ParamDef, p *Param) (text, resolved string) {
 	return text, Sanitize(JoinPath(base, p.Str))
 }
 
+// longestPath is from where on Falco joins no paths (SCAP_MAX_PATH_SIZE).
+const longestPath = 1024
+
 // JoinPath joins a directory and a path as Falco does: an absolute path stands
 // alone, "." and ".." and repeated slashes are resolved without looking at the
-// file system, and a relative path with no directory stays relative.
+// file system, and a relative path with no directory stays relative. A path that is
+// longer than Falco's buffer becomes the text that Falco puts in its place.
 func JoinPath(dir, path string) string {
+	if len(dir)+len(path) >= longestPath {
+		return "/DIR_TOO_LONG/FILENAME_TOO_LONG"
+	}
 	if path == "" || path[0] == '/' {
 		return cleanPath("", path)
 	}

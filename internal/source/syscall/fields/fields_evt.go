@@ -481,7 +481,11 @@ func result(s *Source, e *event.Event, v *filter.Value) bool {
 	}
 	v.Str = "SUCCESS"
 	if e.Ret < 0 {
-		if v.Str = event.ErrnoName(e.Ret); v.Str == "" {
+		v.Str = "" // of a call that returns a process, Falco prints the number
+		if e.Def().Params[0].Type != event.PPID {
+			v.Str = event.ErrnoName(e.Ret)
+		}
+		if v.Str == "" {
 			v.Str = strconv.FormatInt(e.Ret, 10)
 		}
 	}
@@ -573,12 +577,40 @@ func absPath(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 		if why := e.Params[i].Unknown; why != event.Known {
 			return unknown(v, why)
 		}
-		if e.Params[i].Null || e.Params[i].Str == "" {
+		if e.Params[i].Null || e.Thread == nil {
 			return false
+		}
+		if d := e.Def().Params[i]; d.Type == event.PFSRelPath {
+			v.Str = absIn(e, i, e.Params[d.Dirfd].Num)
+			return true
 		}
 		v.Str = absParam(e, i)
 		return true
 	}, nil
+}
+
+// atCwd is AT_FDCWD.
+const atCwd = -100
+
+// absIn is a path parameter of a call that is also given a directory. A relative path
+// makes that the descriptor of the event, of which fd.* fields speak from here on:
+// Falco 0.43 sets it in looking the directory up (extract_abspath).
+func absIn(e *event.Event, i int, dirfd int64) string {
+	p := &e.Params[i]
+	if dirfd == atCwd || strings.HasPrefix(p.Str, "/") {
+		return absParam(e, i)
+	}
+	e.FD = nil
+	if q := proc(e); q != nil {
+		e.FD = q.FDs[dirfd]
+	}
+	switch {
+	case p.Path != "":
+		return p.Path
+	case e.FD == nil:
+		return event.JoinPath(unknownPath+"/", p.Str)
+	}
+	return event.JoinPath(e.FD.Name+"/", p.Str)
 }
 
 // absParam is a path parameter, absolute and cleaned.

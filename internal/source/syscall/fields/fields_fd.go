@@ -4,7 +4,9 @@ package fields
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -135,7 +137,7 @@ var fdFields = []field{
 		v.Num = 0
 		// A descriptor that the call made had no name before; a copy has that of
 		// the original.
-		made := attrs(e)&event.CreatesFD != 0 && e.Type != event.SysDup && e.Type != event.SysDup2 && e.Type != event.SysDup3
+		made := attrs(e)&event.CreatesFD != 0 && e.Type != event.SysDup && e.Type != event.SysDup2 && e.Type != event.SysDup3 && e.Type != event.SysPidfdGetfd
 		if e.FDNameChanged || made && fd.Name != "" {
 			v.Num = 1
 		}
@@ -349,10 +351,22 @@ func nameFromEvent(e *event.Event, v *filter.Value, raw bool) bool {
 		v.Str = p.Str
 	case e.Def().Params[i].Type == event.PSockTuple:
 		v.Str = e.ParamValue(i)
+	case e.Def().Params[i].Type == event.PFSRelPath && p.Path == "":
+		v.Str = inDirfd(e, i)
 	default:
 		v.Str = absParam(e, i)
 	}
 	return true
+}
+
+// inDirfd is a path parameter of a call that is also given a directory, one that is
+// not known being named so.
+func inDirfd(e *event.Event, i int) string {
+	dirfd := e.Params[e.Def().Params[i].Dirfd].Num
+	if q := proc(e); dirfd != atCwd && q != nil && q.FDs[dirfd] == nil {
+		return event.JoinPath(unknownPath, e.Params[i].Str)
+	}
+	return absParam(e, i)
 }
 
 func fdDirectory(s *Source, e *event.Event, v *filter.Value) bool {
@@ -605,6 +619,7 @@ func fdTypes(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 			return true
 		}, nil
 	}
+	const other = event.FDUnsupported + 1 // of recordings: what a call noted that failed
 	return func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
 		if !aboutFD(e) || p == nil {
@@ -612,21 +627,32 @@ func fdTypes(_ *Source, arg argument, _ *filter.Field) (getter, error) {
 		}
 		v.List = v.List[:0]
 		var seen uint32
+		var order [other + 1]int64 // of a type's first descriptor
 		for _, fd := range p.FDs {
 			if fd.Unknown.Type != event.Known {
 				v.List = append(v.List, filter.Value{Unknown: reasons[fd.Unknown.Type]})
 				continue
 			}
-			seen |= 1 << fd.Type
+			t := min(fd.Type, other)
+			if seen&(1<<t) == 0 || fd.Order < order[t] {
+				order[t] = fd.Order
+			}
+			seen |= 1 << t
 		}
 		if p.Unknown.FDs != event.Known {
 			v.List = append(v.List, filter.Value{Unknown: reasons[p.Unknown.FDs]})
 		}
-		last := ""
-		for t := event.FDUnknown; t <= event.FDUnsupported; t++ {
-			if name := t.String(); seen&(1<<t) != 0 && name != last {
+		for seen != 0 {
+			next := event.FDType(bits.TrailingZeros32(seen))
+			for t := next + 1; t <= other; t++ {
+				if seen&(1<<t) != 0 && order[t] < order[next] {
+					next = t
+				}
+			}
+			seen &^= 1 << next
+			name := next.String()
+			if !slices.ContainsFunc(v.List, func(had filter.Value) bool { return had.Str == name }) {
 				v.List = append(v.List, filter.Value{Str: name})
-				last = name
 			}
 		}
 		return true

@@ -3,6 +3,8 @@
 package fields
 
 import (
+	"strings"
+
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
@@ -115,13 +117,15 @@ func fsPath(which int, raw bool) getter {
 
 func fsPathText(e *event.Event, i, which int, raw bool) (string, event.Unknown) {
 	p := &e.Params[i]
+	text := p.Str
+	if p.Null {
+		text = "<NA>"
+	}
 	switch {
-	case p.Null:
-		return "<NA>", event.Known
 	case raw:
-		return p.Str, event.Known
-	case p.Str != "" && p.Str[0] == '/':
-		return event.JoinPath("", p.Str), event.Known
+		return text, event.Known
+	case strings.HasPrefix(text, "/"):
+		return event.JoinPath("", text), event.Known
 	}
 	switch e.Type {
 	case event.SysOpenat, event.SysOpenat2:
@@ -130,12 +134,12 @@ func fsPathText(e *event.Event, i, which int, raw bool) (string, event.Unknown) 
 		}
 		return unknownPath, event.Known
 	case event.SysFchownat, event.SysFchmodat, event.SysMkdirat, event.SysUnlinkat:
-		return inDir(e, p.Str)
+		return inDir(e, text)
 	case event.SysSymlinkat:
 		if which == pathSource {
-			return inDir(e, p.Str)
+			return inDir(e, text)
 		}
-		return event.JoinPath(unknownPath, p.Str), event.Known
+		return event.JoinPath(unknownPath, text), event.Known
 	case event.SysRenameat2:
 		return absParam(e, i), event.Known
 	}
@@ -143,7 +147,7 @@ func fsPathText(e *event.Event, i, which int, raw bool) (string, event.Unknown) 
 	if p := proc(e); p != nil {
 		dir, why = p.Cwd, p.Unknown.Cwd
 	}
-	return event.JoinPath(dir, p.Str), why
+	return event.JoinPath(dir, text), why
 }
 
 // unknownPath is what Falco puts for a directory that it does not know.

@@ -228,6 +228,13 @@ func (s *Source) resolve(f *field, full string, a argument) (*filter.Field, erro
 		out.JSON = func(ev any, _ *filter.Value) any { return ev.(*event.Event).Time }
 	case out.Type == filter.ByteBuf:
 		out.Format = func(_ any, v *filter.Value) string { return event.Printable(v.Str) }
+	case f.name == "fd.nameraw":
+		out.Format = func(ev any, v *filter.Value) string { // as it was given, unless the call failed
+			if e, ok := ev.(*event.Event); ok && currentFD(e) != nil {
+				return v.Str
+			}
+			return event.Sanitize(v.Str)
+		}
 	case strings.HasPrefix(f.name, "fd.") && out.Type == filter.CharBuf:
 		out.Format = func(_ any, v *filter.Value) string { return event.Sanitize(v.Str) }
 	}
@@ -250,8 +257,12 @@ func (s *Source) reader(get getter) func(any, *filter.Value) bool {
 	}
 }
 
-// firstEvent is the time of the first event that the source has seen.
+// firstEvent is the time of the first event of the recording, or that the source has
+// seen.
 func (s *Source) firstEvent(e *event.Event) int64 {
+	if e.Start != 0 {
+		return e.Start
+	}
 	s.Observe(e)
 	return s.first.Load()
 }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package capture
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+)
+
+// Accounts and containers that a recording begins with are counted, and given to
+// no rule; later ones are.
+func TestOpening(t *testing.T) {
+	var out bytes.Buffer
+	w := NewWriter(&out, WriterOptions{})
+	list := scenario()
+	w.begin(list[0])
+	alice := &event.User{Name: "alice", Home: "/home/alice", Shell: "/bin/sh"}
+	w.userAdded(testTime, 7, 7, alice, "")
+	if err := w.Event(list[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.userAdded(testTime+5, 8, 8, alice, "")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	_, err := playAll(bytes.NewReader(out.Bytes()), func(e *event.Event) {
+		got = append(got, e.Type.String())
+		if e.Type == event.SysOpenat && (e.Num < 2 || e.Start != list[0].Time) {
+			t.Errorf("the first event has number %d, and the recording began at %d", e.Num, e.Start)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"openat", "useradded"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A descriptor stands where the hash table of Falco's libraries has it: the last
+// comes first, what shares a bucket lies together, and growing turns the order round.
+func TestOrderOfDescriptors(t *testing.T) {
+	numbers := func(th *thread) (list []int64) {
+		for n := range th.fds {
+			list = append(list, n)
+		}
+		slices.SortFunc(list, func(a, b int64) int { return int(th.fds[a].Order - th.fds[b].Order) })
+		return list
+	}
+	th := newThread(1)
+	for n := range int64(4) {
+		th.insert(n, &event.FD{})
+	}
+	th.insert(1, &event.FD{Name: "again"})
+	th.insert(15, &event.FD{})
+	if want := []int64{3, 15, 2, 1, 0}; !slices.Equal(numbers(th), want) {
+		t.Errorf("got %d, want %d", numbers(th), want)
+	}
+	for n := int64(4); n < 13; n++ {
+		th.insert(n, &event.FD{})
+	}
+	if want := []int64{12, 0, 1, 2, 15, 3, 4, 5, 6, 7, 8, 9, 10, 11}; !slices.Equal(numbers(th), want) {
+		t.Errorf("after growing: got %d, want %d", numbers(th), want)
+	}
+	child := newThread(2)
+	newState().inheritProcess(child, th)
+	if want := []int64{11, 12, 0, 1, 2, 15, 3, 4, 5, 6, 7, 8, 9, 10}; !slices.Equal(numbers(child), want) {
+		t.Errorf("the child: got %d, want %d", numbers(child), want)
+	}
+}
+
+// What Falco keeps of a socket lies at another place when the socket turns out to
+// be of another type, so that its protocol is lost.
+func TestSocketsOfOtherTypes(t *testing.T) {
+	four := func(src, dst string) *event.SockAddr {
+		return &event.SockAddr{Family: familyINET, Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddrPort(dst)}
+	}
+	six := func(src, dst string) *event.SockAddr {
+		return &event.SockAddr{Family: familyINET6, Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddrPort(dst)}
+	}
+	for _, test := range []struct {
+		name               string
+		domain, typ, proto uint32
+		ends               *event.SockAddr
+		want               string
+	}{
+		{"TCP", familyINET, sockStream, 0, four("10.0.0.1:5", "10.0.0.2:80"), "10.0.0.1:5->10.0.0.2:80"},
+		{"TCP 6", familyINET6, sockStream, 0, six("[fd00::1]:5", "[fd00::2]:80"), "fd00::1:5->fd00::2:80"},
+		{"TCP 6 to IPv4", familyINET6, sockStream, 0, six("[::ffff:10.0.0.1]:5", "[::ffff:10.0.0.2]:80"), "<unknown>"},
+		{"ping", familyINET, sockDgram, protoICMP, four("10.0.0.1:0", "10.0.0.2:0"), "10.0.0.1->10.0.0.2"},
+		{"raw", familyINET, sockRaw, protoICMP, four("10.0.0.1:0", "10.0.0.2:0"), "10.0.0.1->10.0.0.2"},
+		{"raw 6", familyINET6, sockRaw, protoRaw, six("[fd00::1]:0", "[fd00::2]:0"), "<unknown>"},
+		{"SCTP", familyINET, sockStream, 132, four("10.0.0.1:5", "10.0.0.2:80"), "<unknown>"},
+	} {
+		f := newSocket(test.domain, test.typ, test.proto)
+		if !newState().setTuple(f, test.ends) {
+			t.Errorf("%s: the ends did not change", test.name)
+		}
+		if got := socketName(f); got != test.want {
+			t.Errorf("%s: the name is %q, want %q", test.name, got, test.want)
+		}
+		if back := *test.ends; newState().setTuple(f, &event.SockAddr{Family: back.Family, Src: back.Dst, Dst: back.Src}) {
+			t.Errorf("%s: the ends the other way round are a change", test.name)
+		}
+	}
+}
+
+// A server of datagrams over IPv6 stays one when something arrives.
+func TestDatagramServer(t *testing.T) {
+	f := newSocket(familyINET6, sockDgram, 0)
+	f.Type, f.Server, f.NoRole = event.FDIPv6Server, true, false
+	newState().updateSocket(f, &event.SockAddr{Family: familyINET6, Src: netip.MustParseAddrPort("[fd00::1]:9"), Dst: netip.MustParseAddrPort("[::1]:53")})
+	if diff := cmp.Diff(netip.MustParseAddrPort("[fd00::1]:0").String(), f.Sock.Src.String()); diff != "" || f.Type != event.FDIPv6Server {
+		t.Errorf("type %v, end %s", f.Type, diff)
+	}
+}

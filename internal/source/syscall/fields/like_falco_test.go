@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fields
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/filter"
+)
+
+// valueOf reads a field as an output prints it; false when it has no value.
+func valueOf(t *testing.T, name string, e *event.Event) (string, bool) {
+	t.Helper()
+	name, arg, hasArg := strings.Cut(name, "[")
+	if hasArg {
+		arg = strings.TrimSuffix(arg, "]")
+	}
+	f, err := New().Field(name, arg, hasArg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v filter.Value
+	if !f.Get(e, &v) {
+		return "", false
+	}
+	if f.Format != nil {
+		return f.Format(e, &v), true
+	}
+	return v.Str, true
+}
+
+// open is an open of a path by cat, successful, as descriptor 3.
+func open(path string) (*event.Event, *event.Process) {
+	p := &event.Process{PID: 200, VPID: 200, Comm: "cat", Exe: "cat", Cwd: "/root", FDs: map[int64]*event.FD{}}
+	p.FDs[3] = &event.FD{Num: 3, Type: event.FDFile, Name: path, NameRaw: path}
+	return &event.Event{
+		Type: event.SysOpenat, Ret: 3, Thread: &event.Thread{TID: 200, VTID: 200, Process: p}, FD: p.FDs[3], FDNum: 3, HasFD: true,
+		Params: []event.Param{{Num: 3}, {Num: -100}, {Str: path}, {}, {}, {}, {}},
+	}, p
+}
+
+// evt.abspath of a relative path in a directory makes that the descriptor of the
+// event, as in Falco 0.43; its argument is still what the call opened.
+func TestAbsPathChangesTheDescriptor(t *testing.T) {
+	e, p := open("passwd")
+	p.FDs[9] = &event.FD{Num: 9, Type: event.FDDirectory, Name: "/etc"}
+	e.Params[1].Num = 9
+	e.Params[2] = event.Param{Str: "passwd"}
+	e.FD.Name = "/etc/passwd"
+	for _, want := range []struct{ field, value string }{
+		{"fd.name", "/etc/passwd"}, {"evt.abspath", "/etc/passwd"}, {"fd.name", "/etc"}, {"evt.arg[0]", "<f>/etc/passwd"},
+	} {
+		if got, ok := valueOf(t, want.field, e); !ok || got != want.value {
+			t.Errorf("%s is %q (%v), want %q", want.field, got, ok, want.value)
+		}
+	}
+}
+
+// A path in a directory that nobody knows, and a path that is not there to read.
+func TestPathsOfFailedOpens(t *testing.T) {
+	e, _ := open("passwd")
+	e.FD, e.FDNum, e.Ret = nil, -1, -9
+	e.Params[1].Num, e.Params[2] = 77, event.Param{Str: "passwd"}
+	for field, want := range map[string]string{"fd.name": "<UNKNOWN>passwd", "evt.abspath": "<UNKNOWN>/passwd"} {
+		if got, _ := valueOf(t, field, e); got != want {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+	e.Params[2] = event.Param{Str: "<NA>", Null: true}
+	for _, field := range []string{"fd.name", "evt.abspath"} {
+		if got, ok := valueOf(t, field, e); ok {
+			t.Errorf("%s is %q, want no value", field, got)
+		}
+	}
+	if got, _ := valueOf(t, "fs.path.name", e); got != "<UNKNOWN>" {
+		t.Errorf("fs.path.name is %q", got)
+	}
+}
+
+// Of a call that returns a process, evt.res is the number of the error.
+func TestResultOfClone(t *testing.T) {
+	e := &event.Event{Type: event.SysClone3, Ret: -22, Params: []event.Param{{Num: -22}}}
+	if got, _ := valueOf(t, "evt.res", e); got != "-22" {
+		t.Errorf("evt.res of clone3 is %q", got)
+	}
+	e = &event.Event{Type: event.SysUnlink, Ret: -2, Params: []event.Param{{Num: -2}}}
+	if got, _ := valueOf(t, "evt.res", e); got != "ENOENT" {
+		t.Errorf("evt.res of unlink is %q", got)
+	}
+}
+
+// What is longer than Falco's buffer for paths is told by a text in its place.
+func TestLongPath(t *testing.T) {
+	long := "/" + string(make([]byte, 1100))
+	if got := event.JoinPath("/tmp", long); got != "/DIR_TOO_LONG/FILENAME_TOO_LONG" {
+		t.Errorf("got %.40q…", got)
+	}
+}
+
+// Time is counted from the beginning of the recording, whatever was seen before.
+func TestRelativeTime(t *testing.T) {
+	s := New()
+	s.Observe(&event.Event{Time: 1})
+	if got := s.firstEvent(&event.Event{Time: 1000, Start: 900}); got != 900 {
+		t.Errorf("the first event was at %d", got)
+	}
+}
