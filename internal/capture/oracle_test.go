@@ -32,15 +32,18 @@ import (
 // testdata reads a file of Falco's own data, or skips.
 func testdata(t testing.TB, name string) []byte {
 	t.Helper()
-	dir := os.Getenv("FALCO_TESTDATA")
-	if dir == "" {
-		dir = "../../../shared/falco"
-	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
+	data, err := os.ReadFile(filepath.Join(testdataFolder(), name))
 	if err != nil {
 		t.Skipf("no data of Falco (FALCO_TESTDATA says where it is): %v", err)
 	}
 	return data
+}
+
+func testdataFolder() string {
+	if dir := os.Getenv("FALCO_TESTDATA"); dir != "" {
+		return dir
+	}
+	return "../../../shared/falco"
 }
 
 func load(t testing.TB, files ...rules.File) *rules.Set {

@@ -155,11 +155,22 @@ func (s *state) applyEnter(c *call) {
 	if c.t == nil || c.typ != event.SysExecveat && c.typ != event.SysConnect && c.empty(0) {
 		return
 	}
-	kept := &record{code: c.code, typ: c.typ, n: c.n}
-	for i := range c.n {
-		kept.p[i] = append([]byte(nil), c.p[i]...)
+	t := c.t
+	if t.kept == nil {
+		t.kept = &record{}
 	}
-	c.t.enter = kept
+	kept := t.kept
+	*kept = record{code: c.code, typ: c.typ, n: c.n}
+	t.data = t.data[:0]
+	for i := range c.n {
+		t.data = append(t.data, c.p[i]...)
+	}
+	at := 0
+	for i := range c.n {
+		kept.p[i] = t.data[at : at+len(c.p[i])]
+		at += len(c.p[i])
+	}
+	t.enter = kept
 }
 
 // entered is the enter event of the call whose exit c is, nil when it is not
@@ -190,6 +201,7 @@ func (s *state) settle() {
 		if t := s.find(s.removeFrom); t != nil {
 			table := t.table()
 			for _, n := range s.removeFDs {
+				s.pool.free(table[n])
 				delete(table, n)
 			}
 		}

@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strconv"
@@ -82,7 +83,7 @@ func (s *state) cloneCaller(c *call) {
 		}
 		s.remove(tid) // its end was lost
 	}
-	child := newThread(tid)
+	child := newThread(tid, &s.pool)
 	child.flags = flags
 	if flags&event.CloneThread == 0 {
 		if valid {
@@ -112,7 +113,7 @@ func (s *state) cloneChild(c *call) {
 		s.remove(c.tid)
 		c.t = nil
 	}
-	child := newThread(c.tid)
+	child := newThread(c.tid, &s.pool)
 	child.setIDs(c.tid, c.num(pPID), c.num(pPTID))
 	child.VTID, child.proc.VPID = c.tid, -1
 	if !c.empty(pVPID) {
@@ -167,7 +168,7 @@ func (s *state) describeChild(c *call, child *thread) {
 	s.memory(c, child)
 	p.UID, p.GID = c.u32(pCloneUID), c.u32(pCloneGID)
 	if !c.empty(pCgroups) {
-		s.setCgroups(child, s.texts(c.param(pCgroups)))
+		s.cgroups(child, c.param(pCgroups))
 	}
 	p.CloneTime = c.time
 }
@@ -194,15 +195,13 @@ func inherit(child, from *thread) {
 // inheritProcess gives a new process copies of its parent's descriptors, its
 // directory and its environment.
 func (s *state) inheritProcess(child, from *thread) {
-	table := from.table()
-	child.fds = make(map[int64]*event.FD, len(table))
-	block := make([]event.FD, 0, len(table))
-	for _, f := range table {
-		block = append(block, *f)
+	s.sorted = s.sorted[:0]
+	for _, f := range from.table() {
+		s.sorted = append(s.sorted, f)
 	}
-	slices.SortFunc(block, func(a, b event.FD) int { return cmp.Compare(a.Order, b.Order) })
-	for i := range block {
-		child.insert(block[i].Num, &block[i])
+	slices.SortFunc(s.sorted, func(a, b *event.FD) int { return cmp.Compare(a.Order, b.Order) })
+	for _, f := range s.sorted {
+		child.insert(f.Num, f)
 	}
 	child.proc.FDs = child.fds
 	child.proc.Cwd = from.getCwd()
@@ -212,7 +211,8 @@ func (s *state) inheritProcess(child, from *thread) {
 	}
 }
 
-// texts splits a vector of strings.
+// texts splits a vector of strings. The same vector gives the same list, which
+// nobody changes: programs are started with the same environment again and again.
 func (s *state) texts(b []byte) []string {
 	if len(b) > 0 && b[len(b)-1] == 0 {
 		b = b[:len(b)-1]
@@ -220,22 +220,22 @@ func (s *state) texts(b []byte) []string {
 	if len(b) == 0 {
 		return nil
 	}
-	n := 1
-	for _, c := range b {
-		if c == 0 {
-			n++
-		}
+	if list, ok := s.lists[string(b)]; ok {
+		return list
 	}
-	list := make([]string, 0, n)
-	start := 0
-	for i := 0; i <= len(b); i++ {
-		if i == len(b) || b[i] == 0 {
-			list = append(list, s.strings.bytes(b[start:i]))
-			start = i + 1
-		}
+	list := make([]string, 0, bytes.Count(b, zeros[:1])+1)
+	for text := range bytes.SplitSeq(b, zeros[:1]) {
+		list = append(list, s.strings.bytes(text))
 	}
+	if s.listBytes += len(b); s.lists == nil || s.listBytes > mostListBytes {
+		s.lists, s.listBytes = map[string][]string{}, len(b)
+	}
+	s.lists[string(b)] = list
 	return list
 }
+
+// mostListBytes bounds what is remembered of them; then it begins anew.
+const mostListBytes = 8 << 20
 
 // exec gives a process its new program.
 func (s *state) exec(c *call) {
@@ -273,7 +273,7 @@ func (s *state) exec(c *call) {
 		p.Env = s.texts(c.param(pEnv))
 	}
 	if !c.empty(pCgroups) {
-		s.setCgroups(t, s.texts(c.param(pCgroups)))
+		s.cgroups(t, c.param(pCgroups))
 	}
 	if !c.empty(pTTY) {
 		p.TTY = c.u32(pTTY)

@@ -24,6 +24,11 @@ type state struct {
 	strings    interner
 	serverPort map[uint16]bool // of sockets in the tables that listen
 	inTables   bool
+	pool       pool
+	sorted     []*event.FD // of a process that is copied
+	lists      map[string][]string
+	listBytes  int
+	inGroups   map[string]membership
 	first      int64 // time of the first event
 	opening    bool  // nothing but what tells of accounts and containers has come
 
@@ -100,7 +105,7 @@ func (s *state) process(p *processEntry) {
 	if len(s.threads) >= maxThreads {
 		return
 	}
-	t := newThread(p.tid)
+	t := newThread(p.tid, &s.pool)
 	t.setIDs(p.tid, p.pid, p.ptid)
 	t.flags = p.flags
 	t.VTID = p.vtid
@@ -136,7 +141,7 @@ func loginUID(n uint32) int64 {
 
 // setCgroups also tells which container the thread is in.
 func (s *state) setCgroups(t *thread, groups []string) {
-	list := groups[:0:0]
+	list := make([]string, 0, len(groups))
 	for _, g := range groups {
 		subsys, path, ok := strings.Cut(g, "=")
 		if !ok {
@@ -157,6 +162,32 @@ func (s *state) setCgroups(t *thread, groups []string) {
 	}
 	t.proc.Cgroups = list
 	t.proc.Container = s.containerOf(list)
+}
+
+// membership is what a vector of control groups says.
+type membership struct {
+	groups    []string
+	container *event.Container
+}
+
+// cgroups is setCgroups of a vector as events have it, remembered since all
+// processes have the same few.
+func (s *state) cgroups(t *thread, b []byte) {
+	m, ok := s.inGroups[string(b)]
+	if !ok {
+		before := membership{t.proc.Cgroups, t.proc.Container}
+		t.proc.Cgroups = nil
+		s.setCgroups(t, s.texts(b))
+		m = membership{t.proc.Cgroups, t.proc.Container}
+		t.proc.Cgroups, t.proc.Container = before.groups, before.container
+		if s.inGroups == nil || len(s.inGroups) >= 1024 {
+			s.inGroups = map[string]membership{}
+		}
+		s.inGroups[string(b)] = m
+	}
+	if m.groups != nil { // they could be read
+		t.proc.Cgroups, t.proc.Container = m.groups, m.container
+	}
 }
 
 func (s *state) tablesEnd() {

@@ -28,6 +28,7 @@ type thread struct {
 	flags     uint32
 	group     *group
 	fds       map[int64]*event.FD
+	pool      *pool
 	buckets   int   // of the hash table that Falco keeps them in
 	first     int64 // the order of the descriptor that is first in it
 	highest   int64 // number that was ever in it
@@ -38,6 +39,8 @@ type thread struct {
 	lastFD  int64
 	entered event.Type // type of the enter event that came last
 	enter   *record    // that event, while its exit may ask for it
+	kept    *record    // where it is kept
+	data    []byte     // and its parameters
 
 	resolved uint64 // generation in which proc.Parent was looked up
 	walk     uint64 // the search that did
@@ -51,11 +54,11 @@ type group struct {
 	threads []*thread // the main one first, when it is known
 }
 
-func newThread(tid int64) *thread {
-	t := &thread{pid: -1, ptid: -1, reaper: -1, lastFD: -1}
+func newThread(tid int64, p *pool) *thread {
+	t := &thread{pool: p, pid: -1, ptid: -1, reaper: -1, lastFD: -1}
 	t.TID, t.VTID = tid, -1
 	t.Process = &t.proc
-	t.fds = map[int64]*event.FD{}
+	t.fds = p.table()
 	t.proc = event.Process{
 		PID: -1, VPID: -1, PPID: -1, SID: -1, VPGID: -1, PGID: -1, UID: nobodyID, GID: nobodyID,
 		LoginUID: -1, FDLimit: -1, FDs: t.fds, KeptTimes: true,
@@ -116,26 +119,33 @@ func (t *thread) addFD(n int64, f *event.FD) *event.FD {
 	if t.flags&event.CloneFiles != 0 {
 		owner = t.main()
 	}
-	if owner == nil || !owner.insert(n, f) {
+	if owner == nil {
 		return nil
 	}
-	t.lastFD = n
-	return f
+	added := owner.insert(n, f)
+	if added != nil {
+		t.lastFD = n
+	}
+	return added
 }
 
 // insert puts a descriptor into the table where Falco's has it, which is what fd.types
 // shows: a hash table of the C++ library, of which new elements come first, and whose
-// order is reversed when it grows. It is false when the table is full.
-func (t *thread) insert(n int64, f *event.FD) bool {
+// order is reversed when it grows. It returns the table's copy, nil when it is full.
+func (t *thread) insert(n int64, given *event.FD) *event.FD {
+	f := t.fds[n]
+	if f != nil {
+		order := f.Order
+		*f = *given
+		f.Num, f.Order = n, order
+		return f
+	}
+	if len(t.fds) >= maxFDs || t.fds == nil {
+		return nil
+	}
+	f = t.pool.fd()
+	*f = *given
 	f.Num = n
-	if before := t.fds[n]; before != nil {
-		f.Order = before.Order
-		t.fds[n] = f
-		return true
-	}
-	if len(t.fds) >= maxFDs {
-		return false
-	}
 	if len(t.fds) >= t.buckets {
 		i := 0
 		for i < len(bucketCounts)-1 && bucketCounts[i] <= t.buckets {
@@ -156,7 +166,7 @@ func (t *thread) insert(n int64, f *event.FD) bool {
 	}
 	t.first = min(t.first, f.Order)
 	t.fds[n] = f
-	return true
+	return f
 }
 
 // between is how far the orders of two descriptors are apart, so that others fit in.
@@ -207,7 +217,7 @@ func (s *state) get(tid int64) *thread {
 	if len(s.threads) >= maxThreads {
 		return nil
 	}
-	t := newThread(tid)
+	t := newThread(tid, &s.pool)
 	t.proc.Comm, t.proc.Exe = "<NA>", "<NA>"
 	return s.add(t)
 }
@@ -329,6 +339,8 @@ func (s *state) erase(tid int64) {
 	if t := s.threads[tid]; t != nil {
 		t.removed = true
 		delete(s.threads, tid)
+		t.pool.release(t.fds)
+		t.fds, t.proc.FDs = nil, nil
 	}
 }
 
