@@ -3,6 +3,8 @@
 package capture
 
 import (
+	"strings"
+
 	"github.com/falcotest/go-falcotest/internal/event"
 )
 
@@ -279,11 +281,19 @@ func (s *state) open(c *call) {
 
 // join joins a directory and a path; most paths are absolute and clean.
 func (s *state) join(dir, path string) string {
-	full := event.JoinPath(dir, path)
-	if full == path {
-		return path
+	if strings.HasPrefix(path, "/") && !strings.Contains(path, "/.") && !strings.Contains(path, "//") {
+		return event.JoinPath(dir, path)
 	}
-	return s.strings.text(full)
+	key := [2]string{dir, path}
+	if full, ok := s.joined[key]; ok {
+		return full
+	}
+	full := s.strings.text(event.JoinPath(dir, path))
+	if s.joined == nil || len(s.joined) >= mostStrings {
+		s.joined = map[[2]string]string{}
+	}
+	s.joined[key] = full
+	return full
 }
 
 // dir is the directory that a path given with a descriptor is relative to.

@@ -28,6 +28,7 @@ type state struct {
 	sorted     []*event.FD // of a process that is copied
 	lists      map[string][]string
 	listBytes  int
+	joined     map[[2]string]string // paths, by directory and what was given
 	inGroups   map[string]membership
 	first      int64 // time of the first event
 	opening    bool  // nothing but what tells of accounts and containers has come
