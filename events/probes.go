@@ -78,8 +78,10 @@ var (
 		Hint:  "run the tests as root",
 	}
 
-	// Cluster is the need of a Kubernetes cluster: that there is a
-	// configuration for one. Whether it answers is not tried.
+	// Cluster is the need of a Kubernetes cluster: that there is a configuration
+	// for one. Whether it answers is not tried. Package falcotest provides the
+	// actions that declare it with a cluster, and has their rules judged by its
+	// audit events.
 	Cluster = Need{Name: "cluster", Probe: probeCluster, Hint: "set KUBECONFIG, or run the tests in a pod"}
 )
 

@@ -13,14 +13,13 @@ import (
 	"github.com/falcosecurity/client-go/pkg/api/version"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
-	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
+	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -31,8 +30,7 @@ type builtin struct {
 	sub    *outputs.Subscription
 	j      *judge.Judge
 	host   string
-
-	cluster *cluster
+	s      *Session
 
 	// settled waits until what was traced is judged; nil when that is done as it
 	// happens.
@@ -49,7 +47,7 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 		return nil, err
 	}
 	host, _ := os.Hostname()
-	b := &builtin{tracing: tracing, host: host, cluster: s.cluster}
+	b := &builtin{tracing: tracing, host: host, s: s}
 	b.server, err = serve.Start(serve.Options{Version: &version.Response{Version: falcoVersion + " (built-in engine)", Minor: 43, Patch: 1}})
 	if err != nil {
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
@@ -59,20 +57,27 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
 	}
 	b.j = judge.New(b.sub, judge.Options{
-		Min: minimum, Timeout: s.cfg.timeout,
-		Sentinels: map[string]judge.Sentinel{
-			fields.SourceName: {Trigger: b.sentinel},
-			audit.SourceName: {Lossless: true, Trigger: func(ctx context.Context, nonce string) error {
-				if err := s.cluster.settle(ctx, nonce); err != nil {
+		Min: minimum, Timeout: s.cfg.timeout, Sentinels: b.sentinels(),
+		Grace: -1, // alerts come in the order in which they were published
+	})
+	s.judgeLive(b.engine, b.server.Publish)
+	return b, nil
+}
+
+func (b *builtin) sentinels() map[string]judge.Sentinel {
+	list := map[string]judge.Sentinel{}
+	for _, src := range source.All() {
+		list[src.Name] = judge.Sentinel{Trigger: b.sentinel}
+		if live := b.s.live[src.Name]; live != nil {
+			list[src.Name] = judge.Sentinel{Lossless: true, Trigger: func(ctx context.Context, nonce string) error {
+				if err := live.Settle(ctx, nonce); err != nil {
 					return err
 				}
 				return b.sentinel(ctx, nonce)
-			}},
-		},
-		Grace: -1, // alerts come in the order in which they were published
-	})
-	s.cluster.judgeBy(b.engine, b.server.Publish)
-	return b, nil
+			}}
+		}
+	}
+	return list
 }
 
 // sentinel publishes the sentinel's alert behind all that the action caused:
@@ -101,8 +106,8 @@ func (b *builtin) unsupported(rule *rules.Rule) string {
 	return ""
 }
 
-func (b *builtin) needs(action string) []events.Need {
-	if isKubernetes(action) {
+func (b *builtin) needs(sel selected) []events.Need {
+	if b.s.liveOf(sel) != nil {
 		return nil
 	}
 	return []events.Need{needTracing}
@@ -114,8 +119,6 @@ var needTracing = events.Need{
 	Hint: "or let a real Falco judge, which needs no tracing (FALCOTEST_FALCO)",
 }
 
-func (b *builtin) distinct(*rules.Rule) bool { return true }
-
 func (b *builtin) ownNames() bool { return true }
 
 func (b *builtin) advice() string { return "" }
@@ -125,8 +128,8 @@ func (b *builtin) close() error {
 }
 
 func (b *builtin) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
-	if sel.kubernetes() {
-		return b.cluster.watch(c.ID()), nil
+	if b.s.liveOf(sel) != nil {
+		return b.s.keepLive(c.ID(), sel, func() (*engine.Engine, error) { return b.engine, nil }, false), nil
 	}
 	return b.tracing.watch(ctx, c, sel, b.server.Publish)
 }

@@ -27,7 +27,7 @@ func (s *Session) explainAgain(_ context.Context, r *Result, _ selected) {
 	r.WhyNote = errNoTracing.Error()
 }
 
-// explainAudit is as little there.
-func (s *Session) explainAudit() (*engine.Engine, error) { return nil, errNoTracing }
+// explainLive is as little there.
+func (s *Session) explainLive() (*engine.Engine, error) { return nil, errNoTracing }
 
 type tracing struct{}

@@ -95,8 +95,8 @@ func (s *Session) explaining() (*tracing, error) {
 	return s.explainer.tracing, s.explainer.err
 }
 
-// explainAudit is the engine that explains audit events.
-func (s *Session) explainAudit() (*engine.Engine, error) {
+// explainLive is the engine that explains events that are not traced.
+func (s *Session) explainLive() (*engine.Engine, error) {
 	t, err := s.explaining()
 	if err != nil {
 		return nil, err

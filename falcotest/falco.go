@@ -16,20 +16,19 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
-	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // remote is a Falco that runs already and whose configuration is not ours.
 type remote struct {
-	sub     *outputs.Subscription
-	j       *judge.Judge
-	cluster *cluster
+	sub *outputs.Subscription
+	j   *judge.Judge
+	s   *Session
 }
 
 // openRemote subscribes to a Falco by gRPC, HTTP or a file.
@@ -47,13 +46,12 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if advice := secretPath(sub.Address()); advice != "" {
 		t.Log(advice)
 	}
-	s.cluster.explainer = s.explainAudit
 	opts := judge.Options{
 		Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs(),
-		Sentinels: map[string]judge.Sentinel{fields.SourceName: judge.OpenSentinel, audit.SourceName: s.cluster.sentinel(2 * time.Second)},
+		Sentinels: s.sentinels(2 * time.Second),
 		Unsure:    true,
 	}
-	return &remote{sub: sub, j: judge.New(sub, opts), cluster: s.cluster}, nil
+	return &remote{sub: sub, j: judge.New(sub, opts), s: s}, nil
 }
 
 func (r *remote) name() string { return falcoName(r.sub.Version(), withoutSecret(r.sub.Address())) }
@@ -98,25 +96,25 @@ func falcoName(version, address string) string {
 
 func (r *remote) judge() *judge.Judge { return r.j }
 
-// watch keeps the audit events of an action, where they pass through here.
+// watch keeps the events of an action that are not traced, where they pass through
+// here.
 func (r *remote) watch(_ context.Context, c *child.Child, sel selected) (watcher, error) {
-	if sel.kubernetes() && r.cluster.embedded != nil {
-		return r.cluster.watch(c.ID()), nil
+	if r.s.liveOf(sel) != nil {
+		return r.s.keepLive(c.ID(), sel, r.s.explainLive, true), nil
 	}
 	return nil, nil
 }
 
 func (r *remote) unsupported(rule *rules.Rule) string {
-	if k := r.cluster; rule.Source == audit.SourceName && !k.existing() && k.settings.AuditWebhook == "" {
-		return r.name() + " does not see the audit events of an API server that is started here: WithKubernetes (AuditWebhook) or FALCOTEST_AUDIT_WEBHOOK says where its plugin k8saudit listens"
+	if live := r.s.live[rule.Source]; live != nil {
+		if blind := live.Blind(); blind != "" {
+			return r.name() + " does not see " + blind
+		}
 	}
 	return ""
 }
 
-// distinct is true until the judge says that an action has to run alone.
-func (r *remote) distinct(*rules.Rule) bool { return true }
-
-func (r *remote) needs(string) []events.Need { return nil }
+func (r *remote) needs(selected) []events.Need { return nil }
 
 func (r *remote) ownNames() bool { return false }
 
@@ -145,29 +143,33 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
 	opts.Outputs = outputs.Options{Who: who(t)}
-	if slices.ContainsFunc(s.set.Rules, onAudit) {
-		if opts.Plugins, err = falco.WithAuditPlugins(path, opts.Plugins); err != nil {
+	for _, src := range source.All() {
+		if src.Plugin == nil || !slices.ContainsFunc(s.set.Rules, func(r *rules.Rule) bool { return r.Source == src.Name }) {
+			continue
+		}
+		if opts.Plugins, err = falco.WithPlugins(path, src, opts.Plugins); err != nil {
 			return nil, fmt.Errorf("starting a Falco: %w", err)
 		}
-		if opts.Engine == "" && !slices.ContainsFunc(s.set.Rules, func(r *rules.Rule) bool { return !onAudit(r) }) {
-			opts.Engine = "nodriver"
-		}
 	}
-	if s.cluster.settings.AuditWebhook == "" {
-		s.cluster.settings.AuditWebhook = falco.AuditWebhook(opts.Plugins)
+	if opts.Engine == "" && len(s.set.Rules) > 0 && !slices.ContainsFunc(s.set.Rules, ofDriver) {
+		opts.Engine = falco.NoDriver
+	}
+	for name, live := range s.live {
+		live.Forward(falco.Address(source.ByName(name), opts.Plugins))
 	}
 	f, err := falco.Start(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
-	s.cluster.explainer = s.explainAudit
 	sub := f.Subscription()
 	sentinels := f.Sentinels()
-	if f.JudgesAudit() {
-		sentinels[audit.SourceName] = s.cluster.sentinel(200 * time.Millisecond)
+	for name, sentinel := range s.sentinels(200 * time.Millisecond) {
+		if f.Has(source.ByName(name)) {
+			sentinels[name] = sentinel
+		}
 	}
 	j := judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: sentinels, NoPIDs: !hostPIDs()})
-	return &started{remote: remote{sub: sub, j: j, cluster: s.cluster}, falco: f}, nil
+	return &started{remote: remote{sub: sub, j: j, s: s}, falco: f}, nil
 }
 
 // falcoOptions are those of a Falco that judges the rules under test.
@@ -192,8 +194,8 @@ func (s *Session) falcoOptions(path string) (falco.Options, error) {
 	return opts, nil
 }
 
-// onAudit tells whether a rule is for Kubernetes audit events.
-func onAudit(r *rules.Rule) bool { return r.Source == audit.SourceName }
+// ofDriver tells whether a rule is for events of Falco's driver.
+func ofDriver(r *rules.Rule) bool { return source.ByName(r.Source).Plugin == nil }
 
 // enablesDisabled tells whether any rule that its file disables is asked for.
 // With rule_matching: all, further rules do not disturb those under test.
@@ -204,8 +206,9 @@ func (s *Session) enablesDisabled() bool {
 func (e *started) name() string { return falcoName(e.falco.Version(), e.falco.Path()) }
 
 func (e *started) unsupported(rule *rules.Rule) string {
-	if onAudit(rule) && !e.falco.JudgesAudit() {
-		return e.name() + " has no plugins k8saudit and json: WithFalcoPlugins or FALCOTEST_FALCO_PLUGINS names them"
+	if src := source.ByName(rule.Source); !ofDriver(rule) && !e.falco.Has(src) {
+		names := strings.Join(append([]string{src.Plugin.Name}, src.Plugin.Beside...), " and ")
+		return fmt.Sprintf("%s has no plugins %s: WithFalcoPlugins or FALCOTEST_FALCO_PLUGINS names them", e.name(), names)
 	}
 	return e.remote.unsupported(rule)
 }

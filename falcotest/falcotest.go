@@ -12,6 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/report"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // TestingM is what [Main] needs of *testing.M.
@@ -30,7 +31,7 @@ func Main(m TestingM) {
 	ending := cleanUpOnSignal()
 	defineUpdate()
 	code := m.Run()
-	if err := closeEmbedded(); err != nil {
+	if err := source.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
@@ -183,11 +184,11 @@ func (s *Session) unmetNeed(sel selected) (events.Need, error) {
 	if child.InContainer() {
 		needs = append(needs, events.ContainerNeeds(sel.registered())...)
 	}
-	for _, need := range append(s.backend.needs(sel.registered()), needs...) {
+	for _, need := range append(s.backend.needs(sel), needs...) {
 		if need.Name == events.OwnNames.Name && !s.backend.ownNames() {
 			return need, fmt.Errorf("%s resolves names itself, and not by the /etc/hosts that the action has for itself", s.judgeName)
 		}
-		if need.Probe == nil {
+		if need.Probe == nil || s.provides(need) {
 			continue
 		}
 		if err := need.Probe(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // sessions are those that live, for an end that is not theirs.
@@ -69,7 +71,7 @@ func cleanUpOnSignal() (ending func()) {
 		fmt.Fprintf(os.Stderr, "falcotest: %s: stopping the actions and cleaning up; once more ends this at once\n", sig)
 		ended := make(chan error, 1)
 		go func() {
-			ended <- errors.Join(sessions.end(fmt.Errorf("the run was ended by a signal: %s", sig)), closeEmbedded())
+			ended <- errors.Join(sessions.end(fmt.Errorf("the run was ended by a signal: %s", sig)), source.Close())
 		}()
 		select {
 		case err := <-ended:

@@ -11,13 +11,12 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/expect"
 	"github.com/falcotest/go-falcotest/internal/perform"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/scenario"
+	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
@@ -52,8 +51,6 @@ func (s selected) registered() string {
 	}
 	return ""
 }
-
-func (s selected) kubernetes() bool { return isKubernetes(s.registered()) }
 
 func (s selected) needs() []events.Need { return events.Needs(s.registered()) }
 
@@ -128,13 +125,21 @@ func (s selected) ruleName() string {
 
 // source is the source of the alerts that are expected.
 func (s selected) source() string {
-	switch {
-	case s.rule != nil:
+	if s.rule != nil {
 		return s.rule.Source
-	case s.kubernetes():
-		return audit.SourceName
 	}
-	return "" // the judge's default
+	for _, src := range source.All() {
+		if s.declares(src) {
+			return src.Name
+		}
+	}
+	return source.Default
+}
+
+// declares tells whether the action says by its needs that it causes events of a
+// source.
+func (s selected) declares(src *source.Source) bool {
+	return src.Need != "" && slices.ContainsFunc(s.needs(), func(n events.Need) bool { return n.Name == src.Need })
 }
 
 // expectedFields are the output fields that expectations ask for, by the source
@@ -145,8 +150,9 @@ func expectedFields(chosen []selected) map[string][]string {
 		if sel.rule == nil || sel.expect == nil {
 			continue
 		}
+		correlation := source.ByName(sel.rule.Source).Correlation
 		for _, name := range sel.expect.FieldNames() {
-			if !slices.Contains(fields[sel.rule.Source], name) && !slices.Contains(correlate.ExtraFields(), name) {
+			if !slices.Contains(fields[sel.rule.Source], name) && !slices.Contains(correlation, name) {
 				fields[sel.rule.Source] = append(fields[sel.rule.Source], name)
 			}
 		}

@@ -24,7 +24,7 @@ import (
 func (s *Session) report(test string, results []*Result, messages map[*Result]string) *report.Report {
 	rep := &report.Report{
 		Package: packageName(), Test: test, Started: s.started,
-		Judge: s.cluster.describe(s.judgeName), Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed(),
+		Judge: s.describe(), Rules: s.files, Warnings: s.warnings(), Elapsed: s.elapsed(),
 	}
 	unmet := make(map[string]*report.Need)
 	for _, r := range results {

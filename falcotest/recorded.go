@@ -5,16 +5,15 @@ package falcotest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/input"
 	"github.com/falcotest/go-falcotest/internal/machine"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // auditEngine judges the recorded events of test files.
@@ -26,9 +25,9 @@ type auditEngine struct {
 
 // judgeEvents judges a test's recorded events by the built-in engine, whoever
 // judges what runs, and tells why the rule did not fire.
-func (s *Session) judgeEvents(_ context.Context, sel selected) ([]*Alert, *engine.Why, error) {
+func (s *Session) judgeEvents(ctx context.Context, sel selected) ([]*Alert, *engine.Why, error) {
 	if s.set == nil {
-		return nil, nil, errors.New("judging recorded audit events: the rules are not known here: name their files by WithRules or FALCOTEST_RULES")
+		return nil, nil, fmt.Errorf("judging recorded %s: the rules are not known here: name their files by WithRules or FALCOTEST_RULES", source.ByName(sel.test.Source).Events)
 	}
 	s.audit.once.Do(func() {
 		s.audit.engine, s.audit.err = engine.New(s.set, engine.Options{
@@ -39,21 +38,15 @@ func (s *Session) judgeEvents(_ context.Context, sel selected) ([]*Alert, *engin
 		return nil, nil, s.audit.err
 	}
 	name := sel.test.Pos.String()
+	src := source.ByName(sel.test.Source)
 	var in io.Reader = bytes.NewReader(sel.test.Events)
 	if sel.test.EventsFile != "" {
 		f, err := input.Open(sel.test.EventsFile)
 		if err != nil {
-			return nil, nil, fmt.Errorf("opening recorded audit events: %w", err)
+			return nil, nil, fmt.Errorf("opening recorded %s: %w", src.Events, err)
 		}
 		defer f.Close()
 		name, in = sel.test.EventsFile, f
-	}
-	events, err := audit.Decode(in)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the audit events of %s: %w", name, err)
-	}
-	if len(events) == 0 {
-		return nil, nil, fmt.Errorf("reading the audit events of %s: there are none", name)
 	}
 	var alerts []*Alert
 	evaluator := s.audit.engine.NewEvaluator()
@@ -62,8 +55,14 @@ func (s *Session) judgeEvents(_ context.Context, sel selected) ([]*Alert, *engin
 			return nil, nil, err
 		}
 	}
-	for _, event := range events {
-		evaluator.Evaluate(audit.SourceName, event, func(a *alert.Alert) { alerts = append(alerts, a) })
+	n, err := src.Recording.Read(ctx, in, nil, func(event any) {
+		evaluator.Evaluate(src.Name, event, func(a *alert.Alert) { alerts = append(alerts, a) })
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the %s of %s: %w", src.Events, name, err)
+	}
+	if n == 0 {
+		return nil, nil, fmt.Errorf("reading the %s of %s: there are none", src.Events, name)
 	}
 	if sel.rule == nil {
 		return alerts, nil, nil

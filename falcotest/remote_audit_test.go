@@ -20,11 +20,11 @@ import (
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/kube"
 	"github.com/falcotest/go-falcotest/internal/machine"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // auditFalco is what a session sees of a Falco with the plugin k8saudit: an
@@ -139,7 +139,7 @@ func TestFalcoJudgesAudit(t *testing.T) {
 	f := startAuditFalco(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f.load(t, tt.falco+judge.AuditSentinelYAML())
+			f.load(t, tt.falco+source.ByName("k8s_audit").Sentinel.YAML)
 			timeout := time.Minute // the sentinel ends the wait
 			if tt.gone {
 				timeout = 5 * time.Second
@@ -187,7 +187,7 @@ func TestFalcoJudgesOwnCluster(t *testing.T) {
 		{strings.Replace(privilegedPod, "resource = pods", "resource = pod", 1), falcotest.Missed, "do not pass through here"},
 	} {
 		t.Run(tt.want.String(), func(t *testing.T) {
-			f.load(t, tt.rules+judge.AuditSentinelYAML())
+			f.load(t, tt.rules+source.ByName("k8s_audit").Sentinel.YAML)
 			s := falcotest.Start(t, falcotest.WithRules(write(t, tt.rules)), falcotest.WithDisabledActions(),
 				falcotest.WithFalco(f.server.URL()), falcotest.WithTimeout(time.Minute), falcotest.WithRetries(0),
 				falcotest.WithKubernetes(falcotest.Kubernetes{Kubeconfig: c.Kubeconfig()}))
@@ -242,7 +242,7 @@ func TestDocumentedSentinels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{judge.SentinelYAML(), judge.AuditSentinelYAML()} {
+	for _, text := range []string{source.ByName("syscall").Sentinel.YAML, source.ByName("k8s_audit").Sentinel.YAML} {
 		for line := range strings.Lines(text) {
 			for _, part := range []string{"- rule: ", "  condition: ", "  output: ", "  priority: "} {
 				if strings.HasPrefix(line, part) && !strings.Contains(string(doc), line) {

@@ -17,15 +17,13 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
-	"github.com/falcotest/go-falcotest/internal/capture"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/expect"
-	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/input"
 	"github.com/falcotest/go-falcotest/internal/machine"
 	"github.com/falcotest/go-falcotest/internal/rules"
-	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
+	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit"
 	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
@@ -127,7 +125,7 @@ func newReplayer(ctx context.Context, opts []Option) (*replayer, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := rules.Load(ctx, files.Names, rules.Options{Sources: []filter.Source{fields.New(), audit.Source()}})
+	set, err := rules.Load(ctx, files.Names, rules.Options{Sources: source.Fields()})
 	if err != nil {
 		return nil, err
 	}
@@ -206,67 +204,31 @@ func (r *replayer) judge(ctx context.Context, file string, observe func(*engine.
 		observe(ev)
 	}
 	emit := func(a *alert.Alert) { p.Alerts = append(p.Alerts, a) }
-	audits, rest, err := isAudit(f)
+	src, rest, err := sourceOf(f)
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", file, err)
 	}
-	if audits {
-		p.source = audit.SourceName
-		err = p.judgeAudit(rest, ev, emit)
-	} else {
-		p.source = fields.SourceName
-		err = p.judgeCalls(ctx, rest, ev, observe == nil, emit)
+	p.source = src.Name
+	var types []string
+	if observe == nil {
+		types = r.engine.EventTypes(src.Name)
 	}
+	p.Events, err = src.Recording.Read(ctx, rest, types, func(event any) { ev.Evaluate(src.Name, event, emit) })
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", file, err)
 	}
 	return p, nil
 }
 
-// isAudit tells recorded audit events, which are JSON, from a .scap file.
-func isAudit(f *os.File) (bool, io.Reader, error) {
+// sourceOf tells which source a recording is of.
+func sourceOf(f *os.File) (*source.Source, io.Reader, error) {
 	head := make([]byte, 512)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return false, nil, fmt.Errorf("reading a recording: %w", err)
+		return nil, nil, fmt.Errorf("reading a recording: %w", err)
 	}
 	head = head[:n]
-	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
-	audits := len(text) > 0 && (text[0] == '{' || text[0] == '[') && !bytes.HasPrefix(head, []byte{0x0a, 0x0d, 0x0d, 0x0a})
-	return audits, io.MultiReader(bytes.NewReader(head), f), nil
-}
-
-func (p *Replayed) judgeAudit(r io.Reader, ev *engine.Evaluator, emit func(*alert.Alert)) error {
-	events, err := audit.Decode(r)
-	for _, e := range events {
-		p.Events++
-		ev.Evaluate(audit.SourceName, e, emit)
-	}
-	return err
-}
-
-func (p *Replayed) judgeCalls(ctx context.Context, r io.Reader, ev *engine.Evaluator, onlyWanted bool, emit func(*alert.Alert)) error {
-	player, err := capture.NewPlayer(r)
-	if err != nil {
-		return err
-	}
-	if onlyWanted {
-		player.Want(fields.Types(p.r.engine.EventTypes(fields.SourceName)))
-	}
-	defer func() { p.Events = player.Events() }()
-	for n := 0; ; n++ {
-		if n%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		e, err := player.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		ev.Evaluate(fields.SourceName, e, emit)
-	}
+	return source.Recorded(head), io.MultiReader(bytes.NewReader(head), f), nil
 }
 
 // Expected says what the alerts of a rule are to be like. The zero value is any
@@ -466,7 +428,7 @@ func AuditEvents(t testing.TB, file string, opts ...Option) []*Alert {
 	switch {
 	case err != nil:
 		t.Fatal(startMessage(err))
-	case p.source != audit.SourceName:
+	case p.source != k8saudit.Name:
 		t.Fatal(startMessage(fmt.Errorf("%s: not a file of audit events, which are JSON", file)))
 	}
 	return p.Alerts
@@ -474,12 +436,12 @@ func AuditEvents(t testing.TB, file string, opts ...Option) []*Alert {
 
 func (r *replayer) wantsAudit() error {
 	for _, u := range r.engine.Unsupported() {
-		if u.Rule.Source == audit.SourceName {
+		if u.Rule.Source == k8saudit.Name {
 			return fmt.Errorf("rule %q is not supported by the built-in engine: %s (%s)", u.Rule.Name, u.Reason, u.Rule.Pos)
 		}
 	}
-	if len(r.engine.Evaluated(audit.SourceName)) == 0 {
-		return fmt.Errorf("no enabled rule for audit events (source: %s) in %s", audit.SourceName, r.files)
+	if len(r.engine.Evaluated(k8saudit.Name)) == 0 {
+		return fmt.Errorf("no enabled rule for audit events (source: %s) in %s", k8saudit.Name, r.files)
 	}
 	return nil
 }

@@ -16,12 +16,12 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // replaying is a Falco that judges what was traced here: each action is recorded,
@@ -89,9 +89,9 @@ func (r *replaying) name() string {
 }
 
 // unsupported: a Falco knows all fields that there are, so only rules that are off
-// remain; and audit events are not in recordings.
+// remain; and events that are not traced are not in recordings.
 func (r *replaying) unsupported(rule *rules.Rule) string {
-	if onAudit(rule) {
+	if !ofDriver(rule) {
 		return r.builtin.unsupported(rule)
 	}
 	if status, _ := r.engine.Status(rule.Name); status == engine.Disabled {
@@ -101,7 +101,7 @@ func (r *replaying) unsupported(rule *rules.Rule) string {
 }
 
 func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
-	if isKubernetes(sel.action) {
+	if r.s.liveOf(sel) != nil {
 		return r.builtin.watch(ctx, c, sel)
 	}
 	t := &traced{action: sel.action, id: c.ID(), judged: make(chan struct{})}
@@ -173,10 +173,8 @@ func (r *replaying) replay(list []*traced) error {
 	for i, t := range judged {
 		r.compare(t, all[i])
 		for _, a := range all[i] {
-			for _, field := range correlate.ExtraFields() {
-				if strings.HasSuffix(field, "["+correlate.EnvID+"]") {
-					a.Fields[field] = t.id // the recording is this action's
-				}
+			for _, field := range source.ByName(source.Default).ID {
+				a.Fields[field] = t.id // the recording is this action's
 			}
 			r.server.Publish(a)
 		}

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/correlate"
@@ -29,8 +28,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/limits"
 	"github.com/falcotest/go-falcotest/internal/rules"
-	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
-	"github.com/falcotest/go-falcotest/internal/testfile"
+	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -53,7 +51,7 @@ type Session struct {
 	life      context.Context
 	end       func(why error) error // stops the actions, and ends what was started
 	closing   sync.Once
-	cluster   *cluster
+	live      map[string]source.Live // by the name of the source: those that are not traced
 	explainer explainer
 	sources   []filter.Source // that the rules were loaded for
 	change    *change         // nil unless WithChangedSince
@@ -87,10 +85,7 @@ type backend interface {
 	// unsupported says why a rule cannot be judged, or "".
 	unsupported(rule *rules.Rule) string
 	// needs is what the judge needs of this machine to judge an action.
-	needs(action string) []events.Need
-	// distinct tells whether alerts of a rule can be told apart other than by
-	// their time, so that its action need not run alone.
-	distinct(rule *rules.Rule) bool
+	needs(sel selected) []events.Need
 	// ownNames tells whether the judge sees the host names that only an action
 	// sees; see events.OwnNames.
 	ownNames() bool
@@ -156,9 +151,17 @@ func Start(t testing.TB, opts ...Option) *Session {
 // close ends what the session started. Only the first call does anything.
 func (s *Session) close() (err error) {
 	s.closing.Do(func() {
-		err = errors.Join(s.containers.close(), s.cluster.close(), s.backend.close(), s.removeUsers())
+		err = errors.Join(s.containers.close(), s.closeLive(), s.backend.close(), s.removeUsers())
 	})
 	return err
+}
+
+func (s *Session) closeLive() error {
+	var errs []error
+	for _, live := range s.live {
+		errs = append(errs, live.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // startMessage renders what kept a session from starting; rules that do not load
@@ -193,7 +196,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err != nil {
 		t.Logf("undoing what earlier runs left: %v", err)
 	}
-	opts := s.cfg.loadOptions(fields.New())
+	opts := s.cfg.loadOptions()
 	s.sources = opts.Sources
 	if len(s.files) > 0 {
 		s.set, err = rules.Load(ctx, s.files, opts)
@@ -232,7 +235,7 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 	if err := s.makeUsers(); err != nil {
 		s.logf("the tests' users: %v", err)
 	}
-	s.cluster = newCluster(s.cfg.kube)
+	s.live = openLive(s.cfg.live())
 	s.backend, err = openBackend(ctx, t, s)
 	if err != nil {
 		return err
@@ -243,11 +246,10 @@ func (s *Session) start(ctx context.Context, t testing.TB) error {
 
 // loadOptions say what the rules under test are loaded for. Which plugins are
 // there, a real Falco knows best.
-func (c *settings) loadOptions(syscalls *fields.Source) rules.Options {
-	opts := rules.Options{Sources: []filter.Source{syscalls, audit.Source()}}
+func (c *settings) loadOptions() rules.Options {
+	opts := rules.Options{Sources: source.Fields()}
 	if strings.HasPrefix(c.falco, "builtin:") {
-		opts.Plugins = maps.Clone(fields.Plugins)
-		maps.Copy(opts.Plugins, audit.Plugins)
+		opts.Plugins = source.Plugins()
 	}
 	return opts
 }
@@ -387,7 +389,7 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 			base.Outcome, base.Reason = Skipped, sel.test.Skip
 			return &base
 		}
-		if sel.test.Source == testfile.AuditSource {
+		if sel.test.EventsFile != "" || sel.test.Events != nil {
 			s.recorded(ctx, sel, &base)
 			return &base
 		}
@@ -404,14 +406,14 @@ func (s *Session) run(ctx context.Context, sel selected) *Result {
 		base.Outcome, base.Reason, base.Hint, base.need = Skipped, err.Error(), need.Hint, need
 		return &base
 	}
-	if sel.kubernetes() {
-		if err := s.cluster.start(ctx); err != nil {
-			base.withoutCluster(err)
-			return &base
-		}
-		base.Judge = s.cluster.describe(s.judgeName)
+	if err := s.startLive(ctx, sel); err != nil {
+		base.withoutEvents(err)
+		return &base
 	}
-	alone := !s.backend.distinct(sel.rule)
+	if live := s.liveOf(sel); live != nil {
+		base.Judge += live.Describe()
+	}
+	alone := false
 	for attempt := 1; ; attempt++ {
 		r := base
 		r.Attempts = attempt
@@ -437,7 +439,9 @@ func (s *Session) attempt(ctx context.Context, sel selected, alone bool, r *Resu
 		return v
 	}
 	defer leave()
-	r.lost = s.cluster.losses()
+	if live := s.liveOf(sel); live != nil {
+		r.lost = live.Losses()
+	}
 	ended, v, w := s.conduct(ctx, sel, alone, r)
 	if ended == nil {
 		return v
@@ -496,7 +500,7 @@ func (s *Session) conduct(ctx context.Context, sel selected, alone bool, r *Resu
 	if w == nil {
 		setup.Guard = 3 * judge.ClockSlack
 	}
-	if w != nil && !sel.kubernetes() {
+	if w != nil && s.liveOf(sel) == nil {
 		setup = child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}
 	}
 	p := s.backend.judge().Expect(judge.Expectation{
@@ -554,8 +558,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 	for _, a := range v.Alerts {
 		r.Alerts = append(r.Alerts, a.Alert)
 	}
-	if sel.kubernetes() && v.Outcome != judge.Detected {
-		if trouble := s.cluster.trouble(r.lost); trouble != "" {
+	live := s.liveOf(sel)
+	if live != nil && v.Outcome != judge.Detected {
+		if trouble := live.Trouble(r.lost); trouble != "" {
 			v.Outcome, v.Reason = judge.Inconclusive, trouble
 		}
 	}
@@ -582,8 +587,8 @@ func (s *Session) decide(ctx context.Context, r *Result, sel selected, v judge.V
 		if !v.Certain {
 			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
 		}
-		if r.Hint == "" && sel.kubernetes() {
-			r.Hint = s.cluster.refusal()
+		if r.Hint == "" && live != nil {
+			r.Hint = live.Hint()
 		}
 	default:
 		r.Outcome, r.Reason = Inconclusive, v.Reason
@@ -624,7 +629,7 @@ func (s *Session) doubted(r *Result, sel selected, w watcher) bool {
 // or the recording lacks what the rule asks for, and nothing is known of the rule.
 func (s *Session) contradicted(r *Result, sel selected, w watcher) bool {
 	b, ok := s.backend.(interface{ judgesRecordings() bool })
-	if !ok || !b.judgesRecordings() || w == nil || sel.rule == nil || sel.kubernetes() {
+	if !ok || !b.judgesRecordings() || w == nil || sel.rule == nil || s.liveOf(sel) != nil {
 		return false
 	}
 	why := w.why(sel.rule.Name)
@@ -649,8 +654,8 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 				s.seeAll(ctx, r, sel)
 			}
 		}
-	case sel.kubernetes():
-		r.WhyNote = "the audit events of this cluster do not pass through here, so that the built-in engine cannot tell why"
+	case s.liveOf(sel) != nil:
+		r.WhyNote = s.liveOf(sel).Unkept()
 	default:
 		s.explainAgain(ctx, r, sel)
 	}
@@ -725,10 +730,13 @@ func (s *Session) enter(ctx context.Context, sel selected, alone bool) (leave fu
 // startChild starts an action's process, in a container if it needs one.
 func (s *Session) startChild(ctx context.Context, sel selected) (*child.Child, error) {
 	spec := child.Spec{
-		Env:       append(slices.Clone(s.cfg.env), s.cluster.environ()...),
-		Deadline:  s.cfg.deadline,
-		Hermetic:  s.cfg.hermetic && events.HostMounts(sel.registered()) == "",
-		KubeFlags: s.cluster.flags(),
+		Env:      slices.Clone(s.cfg.env),
+		Deadline: s.cfg.deadline,
+		Hermetic: s.cfg.hermetic && events.HostMounts(sel.registered()) == "",
+	}
+	for _, live := range s.live {
+		spec.Env = append(spec.Env, live.Environ()...)
+		spec.KubeFlags = append(spec.KubeFlags, live.Flags()...)
 	}
 	like, needed := s.containers.need(sel)
 	if err := sel.complete(&spec, needed); err != nil {

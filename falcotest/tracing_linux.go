@@ -8,17 +8,16 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/machine"
+	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
@@ -44,16 +43,11 @@ type tracing struct {
 
 // newTracing makes an engine of the rules under test.
 func newTracing(s *Session) (*tracing, error) {
-	expected := expectedFields(s.chosen)
-	opts := engine.Options{
-		Matching: engine.All,
-		Enable:   s.enables,
-		ExtraFields: map[string][]string{
-			fields.SourceName: append(correlate.ExtraFields(), expected[fields.SourceName]...),
-			audit.SourceName:  append([]string{correlate.AuditField}, expected[audit.SourceName]...),
-		},
-		Hostname: machine.Hostname(),
+	extra := expectedFields(s.chosen)
+	for _, src := range source.All() {
+		extra[src.Name] = append(slices.Clone(src.Correlation), extra[src.Name]...)
 	}
+	opts := engine.Options{Matching: engine.All, Enable: s.enables, ExtraFields: extra, Hostname: machine.Hostname()}
 	eng, err := engine.New(s.set, opts)
 	if err != nil {
 		return nil, err
@@ -148,8 +142,8 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 // belonging names the action in an alert of a process whose environment cannot be
 // read, which would name it: it is traced as one of the action's.
 func belonging(a *alert.Alert, id string) *alert.Alert {
-	for _, field := range correlate.ExtraFields() {
-		if strings.HasSuffix(field, "["+correlate.EnvID+"]") && a.Fields[field] == event.UnknownText {
+	for _, field := range source.ByName(source.Default).ID {
+		if a.Fields[field] == event.UnknownText {
 			a.Fields[field] = id
 		}
 	}

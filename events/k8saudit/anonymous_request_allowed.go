@@ -12,7 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(AnonymousRequestAllowed, events.WithDisabled())
+var _ = events.Register(AnonymousRequestAllowed, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // AnonymousRequestAllowed asks for the cluster's version without saying who it
 // is, which clusters allow unless they are told not to.

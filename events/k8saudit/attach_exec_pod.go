@@ -9,7 +9,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(AttachExecPod, events.WithDisabled())
+var _ = events.Register(AttachExecPod, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // AttachExecPod asks to execute a command in a pod, and to attach to it. The
 // pod is on no node, so that the server answers that it cannot; the rule looks

@@ -6,7 +6,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(DisallowedK8sUser, events.WithDisabled())
+var _ = events.Register(DisallowedK8sUser, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // DisallowedK8sUser makes a request as a user that nobody has heard of. The
 // cluster signs a certificate for it; the user may do nothing, so that the

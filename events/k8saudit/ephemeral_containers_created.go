@@ -11,7 +11,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(EphemeralContainersCreated, events.WithDisabled())
+var _ = events.Register(EphemeralContainersCreated, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // EphemeralContainersCreated adds an ephemeral container to a pod that is on
 // no node, as kubectl debug does.

@@ -8,7 +8,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(FullK8sAdministrativeAccess, events.WithDisabled())
+var _ = events.Register(FullK8sAdministrativeAccess, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // administrators are names that installers of clusters give to the
 // administrator.

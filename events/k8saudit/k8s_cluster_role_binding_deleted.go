@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sClusterRoleBindingDeleted, events.WithDisabled())
+var _ = events.Register(K8sClusterRoleBindingDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sClusterRoleBindingDeleted creates a cluster role binding and deletes it.
 func K8sClusterRoleBindingDeleted(h events.Helper) error {

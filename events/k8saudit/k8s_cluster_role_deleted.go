@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sClusterRoleDeleted, events.WithDisabled())
+var _ = events.Register(K8sClusterRoleDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sClusterRoleDeleted creates a cluster role and deletes it.
 func K8sClusterRoleDeleted(h events.Helper) error {

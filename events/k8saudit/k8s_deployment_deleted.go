@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sDeploymentDeleted, events.WithDisabled())
+var _ = events.Register(K8sDeploymentDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sDeploymentDeleted creates a deployment and deletes it.
 func K8sDeploymentDeleted(h events.Helper) error {

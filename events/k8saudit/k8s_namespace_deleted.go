@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sNamespaceDeleted, events.WithDisabled())
+var _ = events.Register(K8sNamespaceDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sNamespaceDeleted creates a namespace and deletes it.
 func K8sNamespaceDeleted(h events.Helper) error {

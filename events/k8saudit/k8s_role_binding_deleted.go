@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sRoleBindingDeleted, events.WithDisabled())
+var _ = events.Register(K8sRoleBindingDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sRoleBindingDeleted creates a role binding and deletes it.
 func K8sRoleBindingDeleted(h events.Helper) error {

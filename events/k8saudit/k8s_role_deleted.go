@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sRoleDeleted, events.WithDisabled())
+var _ = events.Register(K8sRoleDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sRoleDeleted creates a role and deletes it.
 func K8sRoleDeleted(h events.Helper) error {

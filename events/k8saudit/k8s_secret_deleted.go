@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sSecretDeleted, events.WithDisabled())
+var _ = events.Register(K8sSecretDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sSecretDeleted creates a secret and deletes it.
 func K8sSecretDeleted(h events.Helper) error {

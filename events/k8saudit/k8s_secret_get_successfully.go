@@ -9,7 +9,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(K8sSecretGetSuccessfully, events.WithDisabled())
+var _ = events.Register(K8sSecretGetSuccessfully, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sSecretGetSuccessfully creates a secret and reads it.
 func K8sSecretGetSuccessfully(h events.Helper) error {

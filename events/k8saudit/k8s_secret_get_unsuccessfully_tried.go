@@ -10,7 +10,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(K8sSecretGetUnsuccessfullyTried, events.WithDisabled())
+var _ = events.Register(K8sSecretGetUnsuccessfullyTried, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sSecretGetUnsuccessfullyTried asks for a secret that does not exist.
 func K8sSecretGetUnsuccessfullyTried(h events.Helper) error {

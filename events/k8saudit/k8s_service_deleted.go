@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sServiceDeleted, events.WithDisabled())
+var _ = events.Register(K8sServiceDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sServiceDeleted creates a service and deletes it.
 func K8sServiceDeleted(h events.Helper) error {

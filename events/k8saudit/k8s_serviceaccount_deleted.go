@@ -4,7 +4,7 @@ package k8saudit
 
 import "github.com/falcotest/go-falcotest/events"
 
-var _ = events.Register(K8sServiceaccountDeleted, events.WithDisabled())
+var _ = events.Register(K8sServiceaccountDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sServiceaccountDeleted creates a service account and deletes it.
 func K8sServiceaccountDeleted(h events.Helper) error {

@@ -26,7 +26,7 @@ func init() {
 		name := actionName(entry.Name())
 		events.RegisterWithName(func(h events.Helper) error {
 			return createAll(h, name, "yaml/"+entry.Name())
-		}, "k8saudit."+name, events.WithDisabled())
+		}, "k8saudit."+name, events.WithNeeds(events.Cluster), events.WithDisabled())
 	}
 }
 

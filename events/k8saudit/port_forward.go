@@ -9,7 +9,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(PortForward, events.WithDisabled())
+var _ = events.Register(PortForward, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // PortForward asks to forward a port of a pod. The pod is on no node, so that
 // the server answers that it cannot; the rule looks at the request.

@@ -11,7 +11,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(SystemClusterRoleModifiedDeleted, events.WithDisabled())
+var _ = events.Register(SystemClusterRoleModifiedDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // SystemClusterRoleModifiedDeleted changes a cluster role whose name is that
 // of a role of the system's. It is a role of its own, without any rule.

@@ -11,7 +11,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 )
 
-var _ = events.Register(UntrustedNodeUnsuccessfullyTriedToJoinTheCluster, events.WithDisabled())
+var _ = events.Register(UntrustedNodeUnsuccessfullyTriedToJoinTheCluster, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // UntrustedNodeUnsuccessfullyTriedToJoinTheCluster tries to create a node that
 // the server refuses, because an effect of its taints does not exist.

@@ -109,7 +109,7 @@ func TestAlert(t *testing.T) {
   tags: [k8s]
 `
 	e := newEngine(t, engine.Options{
-		Hostname:      "h",
+		Hostname:    "h",
 		ExtraFields: map[string][]string{audit.SourceName: {"ka.useragent"}},
 	}, rules.File{Name: "r.yaml", Data: []byte(text)})
 	var got []*alert.Alert

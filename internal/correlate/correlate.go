@@ -5,7 +5,7 @@
 // Alerts of a Falco come from everything that happens on its host. [Set] holds
 // what is known of the actions that are under test; [Set.Attribute] names the
 // one that an alert belongs to, or none. The package imports internal/alert
-// and internal/config; it starts nothing and keeps no time of its own.
+// and internal/source; it starts nothing and keeps no time of its own.
 package correlate
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // Strength is how surely an alert belongs to an action. Larger is surer.
@@ -64,32 +64,12 @@ func ParseStrength(s string) (Strength, error) {
 	return None, fmt.Errorf("unknown correlation %q: want one of environment, process, text, time", s)
 }
 
-// EnvID is the variable that carries an action's id.
-const EnvID = config.EnvID
-
-// ExtraFields are the fields that make a Falco's system call alerts exact, for
-// append_output in its configuration. Ancestors are named one by one: Falco
-// has no field for all of them.
-func ExtraFields() []string {
-	return []string{
-		"proc.env[" + EnvID + "]", "proc.aenv[" + EnvID + "]",
-		"proc.pid", "proc.ppid", "proc.sid", "proc.pgid",
-		"proc.apid[2]", "proc.apid[3]", "proc.apid[4]",
-		"proc.exepath", "proc.cmdline", "proc.pcmdline",
-		"thread.tid", "evt.type", // which of the framework's doing it is
-	}
-}
-
-// AuditField is the field that makes a Falco's Kubernetes audit alerts exact:
-// actions ask with a user agent that has their id.
-const AuditField = "ka.useragent"
-
-// AppendOutput is what to add to a Falco's configuration for exact
-// correlation, as YAML.
-func AppendOutput() string {
+// AppendOutput is what to add to a Falco's configuration for exact correlation of
+// the alerts of a source, as YAML.
+func AppendOutput(src *source.Source) string {
 	var b strings.Builder
-	b.WriteString("append_output:\n  - match:\n      source: syscall\n    extra_fields:\n")
-	for _, f := range ExtraFields() {
+	fmt.Fprintf(&b, "append_output:\n  - match:\n      source: %s\n    extra_fields:\n", src.Name)
+	for _, f := range src.Correlation {
 		fmt.Fprintf(&b, "      - %q\n", f)
 	}
 	return b.String()
@@ -133,8 +113,7 @@ type Aside struct {
 }
 
 // Elsewhere is how far times of events may be off an action's window that come
-// from another host or from another source than system calls: their clock is
-// another one.
+// from another host, or from a source whose clock is another one.
 const Elsewhere = 5 * time.Second
 
 // Set holds the actions that alerts may belong to. It is not safe for
@@ -144,8 +123,8 @@ type Set struct {
 	// hosts belong to an action only by its id. Attribute adds names that it
 	// learns from exact alerts.
 	Hosts map[string]bool
-	// Slack is how far the times of system calls of this host may be off the
-	// action's window. [Elsewhere] is for all others.
+	// Slack is how far the times of this host's own events ([source.Source.Local])
+	// may be off the action's window. [Elsewhere] is for all others.
 	Slack time.Duration
 	// Skew is how far the Falco's clock is before this host's.
 	Skew time.Duration
@@ -252,7 +231,7 @@ func (s *Set) within(a *alert.Alert, act *Action) bool {
 
 // clock returns an alert's time by this host's clock, and how far it may be off.
 func (s *Set) clock(a *alert.Alert) (at time.Time, slack time.Duration) {
-	if a.Source != "" && a.Source != "syscall" || !s.Hosts[a.Hostname] {
+	if src := source.ByName(a.Source); src == nil || !src.Local || !s.Hosts[a.Hostname] {
 		return a.Time, Elsewhere
 	}
 	return a.Time.Add(-s.Skew), s.Slack
@@ -318,7 +297,11 @@ func number(a *alert.Alert, name string) int {
 // environment returns the id in the environment fields, and whether the alert
 // has such fields at all.
 func environment(a *alert.Alert) (id string, has bool) {
-	for _, name := range [...]string{"proc.env[" + EnvID + "]", "proc.aenv[" + EnvID + "]"} {
+	src := source.ByName(a.Source)
+	if src == nil {
+		return "", false
+	}
+	for _, name := range src.ID {
 		if _, ok := a.Fields[name]; !ok {
 			continue
 		}

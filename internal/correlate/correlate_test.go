@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	_ "github.com/falcotest/go-falcotest/internal/source/all"
 )
 
 const (
@@ -137,31 +138,6 @@ func TestParseStrength(t *testing.T) {
 	}
 }
 
-func TestPotential(t *testing.T) {
-	for _, tt := range []struct {
-		outputs []string
-		want    Strength
-	}{
-		{nil, Time},
-		{[]string{"user %user.name did %evt.type"}, Time},
-		{[]string{"command=%proc.cmdline"}, Text},
-		{[]string{"file=%fd.name,x"}, Text},
-		{[]string{"pid=%proc.pid."}, Process},
-		{[]string{"%user.name", "proc.apid[2]"}, Process},
-		{[]string{"x (id=%proc.aenv[FALCOTEST_ID])"}, Environment},
-		{[]string{"home=%proc.aenv[HOME]"}, Time},
-		{[]string{"pod=%ka.target.name"}, Text},
-		{ExtraFields(), Environment},
-	} {
-		if got := Potential(tt.outputs...); got != tt.want {
-			t.Errorf("%q: got %v, want %v", tt.outputs, got, tt.want)
-		}
-		if got := CanDistinguish(tt.outputs...); got != (tt.want > Time) {
-			t.Errorf("%q: can distinguish: %v", tt.outputs, got)
-		}
-	}
-}
-
 func FuzzIDs(f *testing.F) {
 	f.Add("x" + idA + "y")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -172,7 +148,6 @@ func FuzzIDs(f *testing.F) {
 		if len(text) < 16<<10 && found[idA] != strings.Contains(text, idA) {
 			t.Errorf("%q: found %v", text, found)
 		}
-		Potential(text)
 	})
 }
 

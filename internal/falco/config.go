@@ -6,14 +6,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/falcotest/go-falcotest/internal/correlate"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // Plugin is one that the Falco loads.
@@ -91,11 +90,10 @@ func installed(falco, plugin string) string {
 	return ""
 }
 
-// WithAuditPlugins adds to plugins those that rules on Kubernetes audit events
-// need, if they are installed with that Falco and none for the source is there
-// yet. Their k8saudit listens on a free port of the loopback interface. The
-// Falco is found in PATH if empty.
-func WithAuditPlugins(falco string, plugins []Plugin) ([]Plugin, error) {
+// WithPlugins adds to plugins those that rules for a source need, if they are
+// installed with that Falco and none for the source is there yet. The Falco is found
+// in PATH if empty.
+func WithPlugins(falco string, src *source.Source, plugins []Plugin) ([]Plugin, error) {
 	falco, err := exec.LookPath(cmp.Or(falco, "falco"))
 	if err != nil {
 		return nil, err
@@ -103,17 +101,20 @@ func WithAuditPlugins(falco string, plugins []Plugin) ([]Plugin, error) {
 	has := func(name string) bool {
 		return slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Name == name })
 	}
-	source, fields := installed(falco, "k8saudit"), installed(falco, "json")
-	if auditPlugin(plugins) == nil && source != "" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	if library := installed(falco, src.Plugin.Name); pluginOf(src, plugins) == nil && library != "" {
+		params, err := src.Plugin.Open()
 		if err != nil {
-			return nil, fmt.Errorf("looking for a port for the plugin k8saudit: %w", err)
+			return nil, err
 		}
-		defer l.Close()
-		plugins = append(plugins, Plugin{Name: "k8saudit", Library: source, OpenParams: "http://" + l.Addr().String() + "/k8s-audit"})
+		plugins = append(plugins, Plugin{Name: src.Plugin.Name, Library: library, OpenParams: params})
 	}
-	if auditPlugin(plugins) != nil && !has("json") && fields != "" {
-		plugins = append(plugins, Plugin{Name: "json", Library: fields})
+	if pluginOf(src, plugins) == nil {
+		return plugins, nil
+	}
+	for _, name := range src.Plugin.Beside {
+		if library := installed(falco, name); library != "" && !has(name) {
+			plugins = append(plugins, Plugin{Name: name, Library: library})
+		}
 	}
 	return plugins, nil
 }
@@ -131,40 +132,42 @@ type config struct {
 // appended is what each alert prints beside what its rule says.
 func (c config) appended() []any {
 	type m = map[string]any
-	fields := correlate.ExtraFields()
-	if slices.ContainsFunc(c.plugins, func(p Plugin) bool { return p.Name == "container" }) {
-		fields = append(fields, "container.id", "container.name") // whether it knows the container
-	}
-	fields = append(fields, c.options.Fields["syscall"]...)
-	if c.replay {
-		fields = append(fields, NumberField)
-	}
-	list := []any{m{"match": m{"source": "syscall"}, "extra_fields": fields}}
-	if auditPlugin(c.plugins) != nil {
-		list = append(list, m{"match": m{"source": "k8s_audit"}, "extra_fields": append([]string{correlate.AuditField}, c.options.Fields["k8s_audit"]...)})
+	var list []any
+	for _, src := range source.All() {
+		if src.Plugin != nil && pluginOf(src, c.plugins) == nil {
+			continue
+		}
+		fields := slices.Clone(src.Correlation)
+		for _, p := range c.plugins {
+			fields = append(fields, src.PluginFields[p.Name]...)
+		}
+		fields = append(fields, c.options.Fields[src.Name]...)
+		if c.replay && src.Plugin == nil {
+			fields = append(fields, NumberField)
+		}
+		list = append(list, m{"match": m{"source": src.Name}, "extra_fields": fields})
 	}
 	return list
 }
 
-// auditPlugin is the one that extracts the fields of Kubernetes audit events,
-// or nil. The managed clusters' go by its name, too: k8saudit-eks and others.
-func auditPlugin(plugins []Plugin) *Plugin {
-	i := slices.IndexFunc(plugins, func(p Plugin) bool { return strings.HasPrefix(p.Name, "k8saudit") })
+// pluginOf is the one that has the events of a source, or nil.
+func pluginOf(src *source.Source, plugins []Plugin) *Plugin {
+	if src.Plugin == nil {
+		return nil
+	}
+	i := slices.IndexFunc(plugins, func(p Plugin) bool { return strings.HasPrefix(p.Name, src.Plugin.Name) })
 	if i < 0 {
 		return nil
 	}
 	return &plugins[i]
 }
 
-// AuditWebhook is the URL where the plugin k8saudit takes what an API server's
-// audit webhook sends, or "" if none does. The plugin opens what its open
-// parameters name; see its README.
-func AuditWebhook(plugins []Plugin) string {
-	p := auditPlugin(plugins)
-	if p == nil || !strings.HasPrefix(p.OpenParams, "http://") && !strings.HasPrefix(p.OpenParams, "https://") {
-		return ""
+// Address is the URL where the plugin of a source takes events, or "" if none does.
+func Address(src *source.Source, plugins []Plugin) string {
+	if p := pluginOf(src, plugins); p != nil {
+		return src.Plugin.Address(p.OpenParams)
 	}
-	return p.OpenParams
+	return ""
 }
 
 // yaml writes the configuration, as JSON, which is YAML.

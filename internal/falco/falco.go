@@ -6,8 +6,8 @@
 // sentinel rule of internal/judge, waits until alerts arrive, and gives the
 // subscription to them. The Falco ends with [Falco.Close], or with this
 // process, however that ends. The package imports internal/outputs for the way
-// back, internal/judge for the sentinel, internal/correlate for the fields that
-// make alerts exact, and internal/journal for its directory.
+// back, internal/judge for the sentinel, internal/source for the fields that make
+// alerts exact and for plugins, and internal/journal for its directory.
 package falco
 
 import (
@@ -30,6 +30,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // Options say which Falco to start and with what. Only the rules have no
@@ -45,8 +46,8 @@ type Options struct {
 	EnableAll bool
 	// Fields are further output fields that each alert prints, by source.
 	Fields map[string][]string
-	// Engine is the engine kind. Default: modern_ebpf. With "nodriver" there
-	// are no system calls, and no sentinel for them.
+	// Engine is the engine kind. Default: modern_ebpf. With [NoDriver] there are no
+	// events but those of plugins, and no sentinel for others.
 	Engine string
 	// Plugins are loaded besides those of [DefaultPlugins], which they replace
 	// where they have the same name.
@@ -61,9 +62,13 @@ type Options struct {
 	// EndTimeout bounds the end, before the Falco is killed. Default: 5 s.
 	EndTimeout time.Duration
 
-	sentinel judge.Sentinel // of system calls, in tests; else judge.OpenSentinel
+	sentinel judge.Sentinel // of the driver's events, in tests; else that of the source
 	http     bool           // use the HTTP output also where there is gRPC, in tests
 }
+
+// NoDriver is the engine kind of a Falco that needs no privileges: it has the events
+// of plugins alone.
+const NoDriver = "nodriver"
 
 // Falco is one that runs. Its methods are safe for concurrent use.
 type Falco struct {
@@ -182,11 +187,10 @@ func (f *Falco) start(ctx context.Context) error {
 		args = append(args, "-r", r)
 	}
 	var sentinels string
-	if f.hasSentinel() {
-		sentinels += judge.SentinelYAML()
-	}
-	if auditPlugin(c.plugins) != nil {
-		sentinels += judge.AuditSentinelYAML()
+	for _, src := range source.All() {
+		if src.Plugin == nil && f.hasDriver() || pluginOf(src, c.plugins) != nil {
+			sentinels += src.Sentinel.YAML
+		}
 	}
 	if sentinels != "" {
 		file := filepath.Join(f.dir, "falcotest-sentinel.yaml")
@@ -253,12 +257,12 @@ func (f *Falco) connect(ctx context.Context, socket string) error {
 			return err
 		}
 	}
-	if !f.hasSentinel() {
+	if !f.hasDriver() {
 		return f.log.wait(ctx, "Opening '")
 	}
 	j := judge.New(f.sub, judge.Options{Sentinels: f.Sentinels()})
 	defer f.sub.Handle(nil)
-	return j.Ready(ctx, "syscall")
+	return j.Ready(ctx, source.Default)
 }
 
 // run starts the process and watches it.
@@ -325,23 +329,23 @@ func (f *Falco) ended(err error) {
 	}
 }
 
-func (f *Falco) hasSentinel() bool { return f.opts.Engine != "nodriver" }
+func (f *Falco) hasDriver() bool { return f.opts.Engine != NoDriver }
 
-// Sentinels are those of system calls that this Falco answers.
+// Sentinels are those of the driver's events, that this Falco answers.
 func (f *Falco) Sentinels() map[string]judge.Sentinel {
-	if !f.hasSentinel() {
+	if !f.hasDriver() {
 		return map[string]judge.Sentinel{}
 	}
 	s := f.opts.sentinel
 	if s.Trigger == nil {
-		s = judge.OpenSentinel
+		s.Trigger = source.ByName(source.Default).Sentinel.Trigger
 	}
-	return map[string]judge.Sentinel{"syscall": s}
+	return map[string]judge.Sentinel{source.Default: s}
 }
 
-// JudgesAudit tells whether it judges Kubernetes audit events, and has the rule
-// of [judge.AuditSentinelYAML].
-func (f *Falco) JudgesAudit() bool { return auditPlugin(f.opts.Plugins) != nil }
+// Has tells whether it has the plugin of a source, and with it the rule of the
+// source's sentinel.
+func (f *Falco) Has(src *source.Source) bool { return pluginOf(src, f.opts.Plugins) != nil }
 
 // Subscription is the way to the alerts; [Falco.Close] closes it. When the
 // Falco ends by itself, it delivers [outputs.Gone].

@@ -24,6 +24,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/source"
+	_ "github.com/falcotest/go-falcotest/internal/source/all"
 )
 
 // standInOptions prepares a stand-in of a version that fails in a way.
@@ -370,21 +372,21 @@ func TestAuditPlugin(t *testing.T) {
 	if err := json.Unmarshal([]byte(config), &got); err != nil {
 		t.Fatal(err)
 	}
-	if !f.JudgesAudit() || len(got.Appended) != 2 || got.Appended[1].Match.Source != "k8s_audit" || !slices.Equal(got.Appended[1].Fields, []string{"ka.useragent"}) {
-		t.Errorf("judges audit events: %v, with %+v", f.JudgesAudit(), got)
+	if !f.Has(source.ByName("k8s_audit")) || len(got.Appended) != 2 || got.Appended[1].Match.Source != "k8s_audit" || !slices.Equal(got.Appended[1].Fields, []string{"ka.useragent"}) {
+		t.Errorf("judges audit events: %v, with %+v", f.Has(source.ByName("k8s_audit")), got)
 	}
 	if want := []string{"k8saudit", "json"}; !slices.Equal(got.Load, want) {
 		t.Errorf("loads %q, want %q", got.Load, want)
 	}
-	if want := judge.SentinelYAML() + judge.AuditSentinelYAML(); sentinels != want {
+	if want := source.ByName("syscall").Sentinel.YAML + source.ByName("k8s_audit").Sentinel.YAML; sentinels != want {
 		t.Errorf("sentinels:\n%s", sentinels)
 	}
-	if f, config, sentinels = start(); f.JudgesAudit() || strings.Contains(config, "k8s_audit") || strings.Contains(sentinels, "k8s_audit") {
+	if f, config, sentinels = start(); f.Has(source.ByName("k8s_audit")) || strings.Contains(config, "k8s_audit") || strings.Contains(sentinels, "k8s_audit") {
 		t.Errorf("without the plugin:\n%s\n%s", config, sentinels)
 	}
 }
 
-func TestAuditWebhook(t *testing.T) {
+func TestAddress(t *testing.T) {
 	for _, tt := range []struct {
 		plugins []Plugin
 		want    string
@@ -394,7 +396,7 @@ func TestAuditWebhook(t *testing.T) {
 		{[]Plugin{{Name: "k8saudit", OpenParams: "/var/log/audit.jsonl"}}, ""},
 		{[]Plugin{{Name: "k8saudit-eks", OpenParams: "my-cluster"}}, ""},
 	} {
-		if got := AuditWebhook(tt.plugins); got != tt.want {
+		if got := Address(source.ByName("k8s_audit"), tt.plugins); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.plugins, got, tt.want)
 		}
 	}
@@ -417,7 +419,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 // The plugins for audit events are found where they are installed with a Falco.
-func TestWithAuditPlugins(t *testing.T) {
+func TestWithPlugins(t *testing.T) {
 	dir := t.TempDir()
 	falco := filepath.Join(dir, "bin", "falco")
 	plugins := filepath.Join(dir, "share", "falco", "plugins")
@@ -429,15 +431,15 @@ func TestWithAuditPlugins(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := WithAuditPlugins(falco, nil)
-	if err != nil || len(got) != 2 || got[0].Name != "k8saudit" || got[1].Name != "json" || !strings.HasPrefix(AuditWebhook(got), "http://127.0.0.1:") {
+	got, err := WithPlugins(falco, source.ByName("k8s_audit"), nil)
+	if err != nil || len(got) != 2 || got[0].Name != "k8saudit" || got[1].Name != "json" || !strings.HasPrefix(Address(source.ByName("k8s_audit"), got), "http://127.0.0.1:") {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	own := []Plugin{{Name: "k8saudit-eks", Library: "/p/libeks.so", OpenParams: "cluster"}, {Name: "json", Library: "/p/libjson.so"}}
-	if got, err := WithAuditPlugins(falco, own); err != nil || !slices.Equal(got, own) {
+	if got, err := WithPlugins(falco, source.ByName("k8s_audit"), own); err != nil || !slices.Equal(got, own) {
 		t.Errorf("the user's: got %+v, %v", got, err)
 	}
-	if _, err := WithAuditPlugins(filepath.Join(dir, "none"), nil); err == nil {
+	if _, err := WithPlugins(filepath.Join(dir, "none"), source.ByName("k8s_audit"), nil); err == nil {
 		t.Error("no error for a Falco that there is not")
 	}
 }

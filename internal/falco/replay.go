@@ -19,13 +19,12 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // ReplayExecutable reads a replay: URL, replay:///usr/bin/falco or replay: alone,
@@ -196,10 +195,7 @@ func (r *Replayer) Judge(ctx context.Context, recordings []Recording) ([][]*aler
 // of an ancestor, and where an action has cleared that, by the number of its event. The
 // Falco counts through all recordings. Its own alerts have no number.
 func recordingOf(a *alert.Alert, recordings []Recording) (int, error) {
-	for _, field := range correlate.ExtraFields() {
-		if !strings.HasSuffix(field, "["+correlate.EnvID+"]") {
-			continue
-		}
+	for _, field := range source.ByName(source.Default).ID {
 		id, ok := a.Field(field)
 		if i := slices.IndexFunc(recordings, func(r Recording) bool { return r.ID != "" && r.ID == id }); ok && i >= 0 {
 			return i, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // auditAlert is of an event of that age.
@@ -22,9 +23,9 @@ func auditAlert(rule, text string, age time.Duration) *alert.Alert {
 
 // auditSentinel is the alert of the sentinel rule for audit events.
 func auditSentinel(nonce string) *alert.Alert {
-	uri := "/api/v1/namespaces/default/configmaps/" + AuditSentinelName(nonce)
+	uri := "/api/v1/namespaces/default/configmaps/" + source.SentinelName + nonce
 	return &alert.Alert{
-		Time: time.Now(), Rule: AuditSentinelRule, Source: "k8s_audit",
+		Time: time.Now(), Rule: "Falcotest Audit Sentinel", Source: "k8s_audit",
 		Output: "falcotest sentinel (uri=" + uri + ")", Fields: map[string]any{"ka.uri": uri},
 	}
 }

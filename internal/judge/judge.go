@@ -22,6 +22,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // Source is the subscription that a [Judge] listens to; see
@@ -40,8 +41,8 @@ type Options struct {
 	Min correlate.Strength
 	// Timeout bounds the wait after an action has ended. Default: 10 s.
 	Timeout time.Duration
-	// Sentinels end the wait sooner, by the source of the expected alerts, e.g.
-	// "syscall". Default: none.
+	// Sentinels end the wait sooner, by the name of the source of the expected
+	// alerts. Default: none.
 	Sentinels map[string]Sentinel
 	// Unsure says that the Falco's rules are not known, so that it may not have
 	// those of the sentinels. Until the first alert of one has come, that none
@@ -87,6 +88,10 @@ type Judge struct {
 	broken error // why there is no connection now
 	gone   error // why there never will be one again
 	counts Counts
+
+	inexact *source.Source // of the latest alert that does not name its action
+	lag     time.Duration  // how long the latest of the attributed alerts came after its event
+	late    *source.Source // of that alert
 }
 
 // Counts says what a [Judge] has seen.
@@ -94,13 +99,9 @@ type Counts struct {
 	Alerts     int // received, without sentinels
 	Attributed int // to an action
 	Foreign    int // to none
-	Exact      int // system call alerts that print FALCOTEST_ID
-	Inexact    int // system call alerts that do not
+	Exact      int // that print the action's ID, of sources that have fields for it
+	Inexact    int // that do not
 	Losses     int // events that tell of a loss
-
-	// AuditLag is how long the latest of the attributed alerts on Kubernetes
-	// audit events came after its event.
-	AuditLag time.Duration
 }
 
 // New returns a judge that listens to the subscription from now on.
@@ -167,7 +168,7 @@ func (j *Judge) receive(a *alert.Alert, at time.Time) {
 		}
 		return
 	}
-	if isSentinel(a) {
+	if source.IsSentinel(a.Rule) {
 		return // another run's, or one that cannot be read
 	}
 	j.counts.Alerts++
@@ -178,11 +179,13 @@ func (j *Judge) receive(a *alert.Alert, at time.Time) {
 	for _, p := range j.pending {
 		p.late(a, at)
 	}
-	if a.Source == "syscall" {
-		if _, ok := a.Fields["proc.env["+correlate.EnvID+"]"]; ok {
+	src := source.ByName(a.Source)
+	if src != nil && len(src.ID) > 0 {
+		if _, ok := a.Fields[src.ID[0]]; ok {
 			j.counts.Exact++
 		} else {
 			j.counts.Inexact++
+			j.inexact = src
 		}
 	}
 	m := j.set.Attribute(a)
@@ -200,8 +203,8 @@ func (j *Judge) receive(a *alert.Alert, at time.Time) {
 		return
 	}
 	j.counts.Attributed++
-	if a.Source == "k8s_audit" {
-		j.counts.AuditLag = max(j.counts.AuditLag, at.Sub(a.Time))
+	if src != nil && src.Late != "" && at.Sub(a.Time) > j.lag {
+		j.lag, j.late = at.Sub(a.Time), src
 	}
 	p := j.pending[m.Action]
 	// Retries of the HTTP output and an adverse network repeat alerts.
@@ -241,22 +244,22 @@ func (j *Judge) Counts() Counts {
 	return j.counts
 }
 
-// slowAudit is how late alerts on Kubernetes audit events may come before
-// something is amiss. They take some milliseconds.
-const slowAudit = 5 * time.Second
+// slow is how late alerts may come before something is amiss. They take some
+// milliseconds.
+const slow = 5 * time.Second
 
 // Advice says what to add to the Falco's configuration so that alerts can be
 // attributed exactly, or come sooner, or "" when that is so already or nothing
 // is known yet.
 func (j *Judge) Advice() string {
-	c := j.Counts()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	var advice []string
-	if c.Inexact > 0 && c.Exact == 0 {
-		advice = append(advice, "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n"+correlate.AppendOutput())
+	if j.counts.Inexact > 0 && j.counts.Exact == 0 {
+		advice = append(advice, "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n"+correlate.AppendOutput(j.inexact))
 	}
-	if c.AuditLag > slowAudit {
-		advice = append(advice, fmt.Sprintf("this Falco's alerts on Kubernetes audit events came up to %v late; on a machine of few processors, give its plugins k8saudit and json the init_config {useAsync: false}, or start it with GOMAXPROCS=1",
-			c.AuditLag.Round(100*time.Millisecond)))
+	if j.lag > slow {
+		advice = append(advice, fmt.Sprintf(j.late.Late, j.lag.Round(100*time.Millisecond)))
 	}
 	return strings.Join(advice, "\n")
 }
@@ -264,8 +267,8 @@ func (j *Judge) Advice() string {
 // Ready makes sure that alerts arrive at all: it triggers the sentinel of a
 // source until its alert comes, or the context ends. Without a sentinel for
 // the source it does nothing.
-func (j *Judge) Ready(ctx context.Context, source string) error {
-	trigger := j.opts.Sentinels[source].Trigger
+func (j *Judge) Ready(ctx context.Context, src string) error {
+	trigger := j.opts.Sentinels[src].Trigger
 	if trigger == nil {
 		return nil
 	}
@@ -292,7 +295,7 @@ func (j *Judge) Ready(ctx context.Context, source string) error {
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("checking that alerts arrive: none came for the rule %q, which fires for each open of %s*: is the rule loaded, and the output enabled? %w",
-				sentinelRules[source], sentinelPath, ctx.Err())
+				ruleOf(src), sentinelPath, ctx.Err())
 		}
 	}
 }
@@ -319,7 +322,7 @@ func (j *Judge) trigger(ctx context.Context, trigger func(context.Context, strin
 // alert: its event was while the sentinel was triggered. The caller holds the
 // lock.
 func (j *Judge) compareClocks(a *alert.Alert, s *sent) {
-	if a.Source != "syscall" || a.Time.IsZero() || !j.set.Hosts[a.Hostname] {
+	if !local(a) || a.Time.IsZero() || !j.set.Hosts[a.Hostname] {
 		return
 	}
 	j.clockKnown = true

@@ -15,6 +15,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/correlate"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	_ "github.com/falcotest/go-falcotest/internal/source/all"
 )
 
 // fakeSource is a subscription that delivers what a test says.
@@ -296,7 +297,7 @@ func TestReady(t *testing.T) {
 	tries = 10
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := j.Ready(ctx, "syscall"); err == nil || !strings.Contains(err.Error(), SentinelRule) {
+	if err := j.Ready(ctx, "syscall"); err == nil || !strings.Contains(err.Error(), "Falcotest Sentinel") {
 		t.Errorf("got %v, want an error that names the rule", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/correlate"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 // Expectation says what an action should cause.
@@ -17,7 +18,7 @@ type Expectation struct {
 	// ID is the action's, one of its own for each time it runs.
 	ID string
 	// Source is the source of the expected alerts; its sentinel ends the wait.
-	// Default: "syscall".
+	// Default: [source.Default].
 	Source string
 	// Rules says which rules are expected. Nil expects none: the verdict is
 	// then never detected, and holds all alerts.
@@ -112,10 +113,10 @@ type Pending struct {
 }
 
 // late notes that an alert came, after the action's end, of an event from before
-// it: the action's own may be still to come. System calls of another host say
-// nothing. The caller holds the lock.
+// it: the action's own may be still to come. What happened on another host says
+// nothing where the times are the kernel's. The caller holds the lock.
 func (p *Pending) late(a *alert.Alert, at time.Time) {
-	if a.Source != p.e.Source || a.Time.IsZero() || a.Source == "syscall" && !slices.Contains(p.j.opts.Hostnames, a.Hostname) {
+	if a.Source != p.e.Source || a.Time.IsZero() || local(a) && !slices.Contains(p.j.opts.Hostnames, a.Hostname) {
 		return
 	}
 	if p.isEnded && a.Time.Before(p.act.End) {
@@ -127,7 +128,7 @@ func (p *Pending) late(a *alert.Alert, at time.Time) {
 // [Pending.Wait] or [Pending.Cancel].
 func (j *Judge) Expect(e Expectation) *Pending {
 	if e.Source == "" {
-		e.Source = "syscall"
+		e.Source = source.Default
 	}
 	p := &Pending{
 		j:       j,
@@ -362,7 +363,7 @@ func (p *Pending) unanswered() string {
 	if p.j.opts.Unsure && !p.j.answered[p.e.Source] {
 		return ""
 	}
-	return fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", sentinelRules[p.e.Source], p.j.opts.Timeout)
+	return fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", ruleOf(p.e.Source), p.j.opts.Timeout)
 }
 
 // wrongTime describes an alert of an expected rule that is the action's but for

@@ -9,6 +9,6 @@
 // problem with Falco's code, the item, file, line, column, the line itself and
 // what to do.
 //
-// It imports internal/filter for the condition language, internal/falcoyaml for
+// It imports internal/filter for the condition language, internal/source for the default source, internal/falcoyaml for
 // YAML as Falco reads it, and internal/alert for priorities.
 package rules

@@ -10,10 +10,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/falcoyaml"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
-
-// defaultSource is the source of rules that name none.
-const defaultSource = "syscall"
 
 // What override may do to the keys of rules, in the order in which Falco reads
 // them.
@@ -64,7 +62,7 @@ func (r *reader) readRule(n *falcoyaml.Node) error {
 
 // defineRuleItem reads a rule with all it must have.
 func (r *reader) defineRuleItem(n *falcoyaml.Node, name string) error {
-	u := &rule{name: name, source: defaultSource, enabled: true, warnEventTypes: true, pos: r.file.pos(n)}
+	u := &rule{name: name, source: source.Default, enabled: true, warnEventTypes: true, pos: r.file.pos(n)}
 	if err := r.condition(n, &u.cond); err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ type Rule struct {
 	Desc     string
 	Output   string // as written, appended parts included
 	Priority alert.Priority
-	Source   string // "syscall" when the rule names none
+	Source   string // [source.Default] when the rule names none
 	Tags     []string
 	Enabled  bool
 

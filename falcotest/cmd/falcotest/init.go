@@ -15,12 +15,12 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	_ "github.com/falcotest/go-falcotest/events/k8saudit"
 	_ "github.com/falcotest/go-falcotest/events/syscall"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source"
+	_ "github.com/falcotest/go-falcotest/internal/source/all"
 	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
@@ -73,7 +73,7 @@ func initialise(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := rules.Load(context.Background(), found.Names, rules.Options{Sources: []filter.Source{fields.New(), audit.Source()}})
+	set, err := rules.Load(context.Background(), found.Names, rules.Options{Sources: source.Fields()})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package falcotest
+package k8saudit
 
 import (
 	"context"
@@ -11,17 +11,17 @@ import (
 
 // A start that its caller's end cut short is no answer for others.
 func TestClusterStartIsTriedAgain(t *testing.T) {
-	c := newCluster(Kubernetes{Kubeconfig: "/nonexistent/kubeconfig"})
+	c := newCluster(Settings{Kubeconfig: "/nonexistent/kubeconfig"})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := c.start(ended); err == nil || c.started {
+	if err := c.Start(ended); err == nil || c.started {
 		t.Errorf("got %v, and it is kept: %v", err, c.started)
 	}
-	err := c.start(t.Context())
+	err := c.Start(t.Context())
 	if err == nil || !c.started {
 		t.Errorf("got %v, and it is kept: %v", err, c.started)
 	}
-	if again := c.start(t.Context()); again != err {
+	if again := c.Start(t.Context()); again != err {
 		t.Errorf("got %v, then %v", err, again)
 	}
 }
@@ -29,22 +29,22 @@ func TestClusterStartIsTriedAgain(t *testing.T) {
 // Who asks the audit endpoint for something else makes no verdict doubtful, and
 // what is lost only those of the actions under way.
 func TestClusterTrouble(t *testing.T) {
-	c := newCluster(Kubernetes{})
+	c := newCluster(Settings{})
 	for range 1000 {
 		c.refused(errors.New("audit events from 10.0.0.1: refused: method GET: want POST"))
 	}
-	if got := c.trouble(c.losses()); got != "" {
+	if got := c.Trouble(c.Losses()); got != "" {
 		t.Errorf("after refusals: %s", got)
 	}
-	if got := c.refusal(); !strings.Contains(got, "were refused (1000, the last: audit events from 10.0.0.1") {
+	if got := c.Hint(); !strings.Contains(got, "were refused (1000, the last: audit events from 10.0.0.1") {
 		t.Errorf("the hint is %q", got)
 	}
-	before := c.losses()
+	before := c.Losses()
 	c.problem(errors.New("the body has more than 10 bytes"))
-	if got := c.trouble(before); got != "audit events were lost: the body has more than 10 bytes" {
+	if got := c.Trouble(before); got != "audit events were lost: the body has more than 10 bytes" {
 		t.Errorf("got %q", got)
 	}
-	if got := c.trouble(c.losses()); got != "" {
+	if got := c.Trouble(c.Losses()); got != "" {
 		t.Errorf("for a later action: %s", got)
 	}
 }

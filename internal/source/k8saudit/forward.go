@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package falcotest
+package k8saudit
 
 import (
 	"context"
@@ -44,16 +44,16 @@ const (
 func newForwarder(url string, problem func(error)) *forwarder {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &forwarder{
-		url: url, problem: problem, client: unkept(),
+		url: url, problem: problem, client: oneRequest(),
 		more: make(chan struct{}, 1), end: cancel, ended: make(chan struct{}),
 	}
 	go f.run(ctx)
 	return f
 }
 
-// unkept is a client that keeps no connection: Falcos come and go behind the
+// oneRequest is a client that keeps no connection: Falcos come and go behind the
 // same URL.
-func unkept() *http.Client {
+func oneRequest() *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
 
@@ -135,7 +135,7 @@ func (f *forwarder) post(ctx context.Context, list string, timeout time.Duration
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-		return fmt.Errorf("%s: %s", resp.Status, oneLine(string(text)))
+		return fmt.Errorf("%s: %s", resp.Status, strings.Join(strings.Fields(string(text)), " "))
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func reachPlugin(ctx context.Context, rawURL string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	client := unkept()
+	client := oneRequest()
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 		if err != nil {
