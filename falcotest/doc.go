@@ -71,8 +71,8 @@
 //	                           .md, .html, .xml, .sarif, .cov, .navigator.json
 //	                           or .codequality.json
 //	FALCOTEST_TERMINAL         WithTerminal: 0: neither the progress nor the
-//	                           totals are written to the terminal itself,
-//	                           nor, in CI, the progress to the output (1)
+//	                           totals are written to the terminal itself, nor,
+//	                           in CI, the progress to the output (1)
 //	FALCOTEST_RECORD           WithRecord: keep what each action did as a .scap
 //	                           file in this folder; judges builtin: and replay:
 //	FALCOTEST_BASELINE         WithBaseline: the file with what was accepted of

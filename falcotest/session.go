@@ -650,7 +650,7 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 	case w != nil:
 		if r.Why = w.why(sel.rule.Name); r.Why != nil {
 			r.WhyNote = w.note()
-			if c := r.Why.Condition; c != nil && c.Wanted == 0 && !sel.kubernetes() && r.Why.Alerts == 0 {
+			if c := r.Why.Condition; c != nil && c.Wanted == 0 && s.liveOf(sel) == nil && r.Why.Alerts == 0 {
 				s.seeAll(ctx, r, sel)
 			}
 		}
@@ -672,7 +672,7 @@ func (s *Session) explain(ctx context.Context, r *Result, sel selected, w watche
 // noteRemarks adds to the explanation of a miss what is remarkable in the rule's
 // condition and its macros: that a regex is none, or a word no list.
 func (s *Session) noteRemarks(r *Result, rule *rules.Rule) {
-	if r.Outcome != Missed || r.Why == nil {
+	if r.Outcome != Missed || r.Why == nil || s.set == nil {
 		return
 	}
 	items := []string{fmt.Sprintf("rule %q", rule.Name)}
