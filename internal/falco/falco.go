@@ -203,7 +203,7 @@ func (f *Falco) start(ctx context.Context) error {
 		args = append(args, "-o", o)
 	}
 	if f.nameless = unanswered(ctx, net.DefaultResolver); f.nameless {
-		f.opts.Outputs.Logf("no name server answers here: host names in conditions match nothing, and each keeps Falco for a second")
+		f.opts.Outputs.Logf("no name server answers here: this Falco is started without one, and host names in conditions match nothing but what is in /etc/hosts")
 	}
 	if err := f.run(args); err != nil {
 		return err
@@ -300,7 +300,7 @@ func (f *Falco) run(args []string) error {
 func environment(plugins []Plugin, nameless bool) []string {
 	env := os.Environ()
 	if nameless && os.Getenv("RES_OPTIONS") == "" {
-		env = append(env, giveUpSoon)
+		env = append(env, giveUp)
 	}
 	if _, set := os.LookupEnv("GOMAXPROCS"); len(plugins) > 0 && !set {
 		env = append(env, "GOMAXPROCS=1")

@@ -23,5 +23,8 @@ func unanswered(ctx context.Context, r *net.Resolver) bool {
 	return errors.As(err, &dns) && dns.IsTimeout
 }
 
-// giveUpSoon is what has glibc's resolver ask once, for a second (resolv.conf(5)).
-const giveUpSoon = "RES_OPTIONS=timeout:1 attempts:1"
+// giveUp has glibc's resolver ask no name server at all: what is not in /etc/hosts
+// has no address, at once. One attempt would take a second for each of two families
+// of addresses. (resolv.conf(5) tells of RES_OPTIONS; that 0 attempts are as many
+// is in __res_context_send of glibc's resolv/res_send.c.)
+const giveUp = "RES_OPTIONS=attempts:0"
