@@ -455,7 +455,8 @@ func (s *grpcSource) probeLater(ctx context.Context) bool {
 }
 
 // FromResponse reads an alert of the gRPC outputs API. Values of fields are
-// strings, as the API carries them, or nil.
+// strings, as the API carries them, or nil. With json_output: true, Falco 0.43
+// gives all of the alert's JSON for its output.
 func FromResponse(res *outputs.Response) *alert.Alert {
 	a := &alert.Alert{
 		Rule:     res.GetRule(),
@@ -468,6 +469,9 @@ func FromResponse(res *outputs.Response) *alert.Alert {
 	}
 	if t := res.GetTime(); t.IsValid() {
 		a.Time = t.AsTime()
+	}
+	if whole, err := ParseJSON([]byte(a.Output)); err == nil {
+		a.Output = whole.Output
 	}
 	for k, v := range res.GetOutputFields() {
 		a.Fields[k] = alert.Value(v)

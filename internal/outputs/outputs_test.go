@@ -459,6 +459,20 @@ func TestNotUTF8(t *testing.T) {
 	}
 }
 
+// TestOutputOfJSON reads what Falco 0.43.1 with json_output: true gives for an
+// output over gRPC, and an output that only looks so.
+func TestOutputOfJSON(t *testing.T) {
+	for given, want := range map[string]string{
+		`{"hostname":"vm","output":"12:00:00.1: Error written (file=/etc/x)","output_fields":{"fd.name":"/etc/x"},"rule":"r"}`: "12:00:00.1: Error written (file=/etc/x)",
+		"12:00:00.1: Error written": "12:00:00.1: Error written",
+		`{"a":1}`:                   `{"a":1}`,
+	} {
+		if got := FromResponse(&outputs.Response{Output: given}).Output; got != want {
+			t.Errorf("the output %s was read as %s", given, got)
+		}
+	}
+}
+
 func FuzzLenient(f *testing.F) {
 	f.Add([]byte{0x22, 1, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
