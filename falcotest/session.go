@@ -124,15 +124,22 @@ func Start(t testing.TB, opts ...Option) *Session {
 	ctx, release := beforeTimeout(context.Background(), t)
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &Session{cfg: cfg, containers: containers{choice: cfg.engine, image: cfg.image}, started: time.Now(), slots: semaphore.NewWeighted(int64(cfg.parallel)), life: ctx, logf: t.Logf}
+	enough, err := child.Reap()
+	if err != nil {
+		t.Logf("a later run will clean up after this one, should it be killed: %v", err)
+		enough = func() {}
+	}
 	s.end = func(why error) error {
 		cancel(why)
 		s.running.Wait()
 		release()
+		defer enough()
 		return s.close()
 	}
 	if err := s.start(ctx, t); err != nil {
 		cancel(err)
 		release()
+		enough()
 		if load := (*rules.Error)(nil); errors.As(err, &load) {
 			cfg.reportProblems(t, s.files, load)
 		}

@@ -105,6 +105,12 @@ func (r *Runner) Match(pattern *regexp.Regexp) []string {
 // because they were killed is undone first, and logged.
 func (r *Runner) Run(ctx context.Context, names ...string) []Result {
 	Recover(r.logger())
+	enough, err := child.Reap()
+	if err != nil {
+		r.logger().Warnf("a later run will clean up after this one, should it be killed: %v", err)
+		enough = func() {}
+	}
+	defer enough()
 	var engine containers
 	defer func() {
 		if err := engine.close(); err != nil {

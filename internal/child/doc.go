@@ -27,6 +27,13 @@
 // Changes to the machine are written to the journal by the parent before the
 // child makes them; see [journal.Dir].
 //
+// # When this process dies
+//
+// A process that is killed, or panics in a goroutine of nobody's, cleans nothing
+// up. [Reap] starts another, in a session of its own, that waits for that: it lets
+// the actions' processes end, kills those that do not, and undoes what is in the
+// journals ([journal.Recover]). Where it is killed too, the next run does that.
+//
 // # What is the action's
 //
 // Between the framework's doing and the action's, the process makes marks for a

@@ -35,6 +35,9 @@ func init() {
 		return
 	}
 	os.Unsetenv(config.EnvControl)
+	if control == controlReaper {
+		awaitParent()
+	}
 	// The action shall run on the first thread: Falco tells some of what a
 	// process does by it.
 	runtime.LockOSThread()
@@ -91,6 +94,9 @@ func Main() {
 	if os.Getenv(envCollector) == "off" {
 		os.Unsetenv(envCollector)
 		debug.SetGCPercent(400) // what the initialisations made stays
+	}
+	if control == controlReaper {
+		reap()
 	}
 	in, out, err := takeOver()
 	if err != nil {

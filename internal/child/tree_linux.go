@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -119,6 +120,24 @@ func killDescendants(pid int, id string, byID bool) []int {
 		runtime.Gosched()
 	}
 	return killed
+}
+
+func init() { journal.EndProcesses(endOrphans) }
+
+// endOrphans waits for the processes of an action whose owner is dead, which end
+// by themselves within the grace, and kills them then.
+func endOrphans(id string) {
+	mark := []byte(config.EnvID + "=" + id)
+	alive := func() bool {
+		return slices.ContainsFunc(processes(), func(p proc) bool { return carries(p.pid, mark) })
+	}
+	const again = 20 * time.Millisecond
+	for deadline := time.Now().Add(DefaultGrace); alive(); time.Sleep(again) {
+		if time.Now().After(deadline) {
+			killDescendants(-1, id, true)
+			return
+		}
+	}
 }
 
 // hasChildren tells whether this process has any, dead or alive.

@@ -35,6 +35,14 @@ var undoContainers func(Op) error
 // UndoContainers says how operations of the kind [Containers] are undone.
 func UndoContainers(f func(Op) error) { undoContainers = f }
 
+// endProcesses is set by internal/child, which knows an action's processes.
+var endProcesses = func(id string) {}
+
+// EndProcesses says how the processes of an action are ended, by its id, before
+// what it has changed is undone: its process may still clean up, or have died with
+// others below it that did not.
+func EndProcesses(f func(id string)) { endProcesses = f }
+
 // Op undoes one change. Undoing it twice, or when the change was not made
 // after all, does nothing and is no error.
 type Op struct {

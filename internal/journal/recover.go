@@ -82,6 +82,8 @@ func recoverDir(path string) (report []string, err error) {
 	if !d.hasJournal() || named(path, d.root) != nil {
 		return nil, nil // its owner has removed or renamed it meanwhile
 	}
+	id, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), prefix), private)
+	endProcesses(id)
 	var unread error
 	if d.todo, unread = read(d.file); unread != nil {
 		unread = fmt.Errorf("reading %s: %w", d.file.Name(), unread)
