@@ -126,9 +126,9 @@ func (t *tracer) recapture(bornBy event.Type) {
 				if t.killed.Load() {
 					_ = unix.Kill(int(th.proc.PID), unix.SIGKILL)
 				}
-				if th.proc.allCalls {
-					_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
-				}
+				// It may just be making another: see attach.
+				th.caught = true
+				_ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
 			}
 		}
 	}

@@ -111,6 +111,10 @@ func (t *tracer) stopped(th *thread, sig int) {
 			t.start(th)
 			return
 		}
+		if th.caught {
+			th.caught = false
+			t.recapture(th.bornBy)
+		}
 		t.resume(th, 0)
 		return
 	}

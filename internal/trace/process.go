@@ -42,6 +42,7 @@ type thread struct {
 
 	heard     uint64   // the latest notification of it
 	asked     uint64   // the latest notification for which it was interrupted
+	caught    bool     // it was taken hold of, and has not stopped since
 	listening bool     // it is stopped, as its process is by a signal
 	told      bool     // a child was told of since it began its call
 	aside     []uint64 // the kinds of marks in force: what it does is not judged
