@@ -3,6 +3,7 @@
 package falcotest
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/expect"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 	"github.com/falcotest/go-falcotest/internal/perform"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/scenario"
@@ -52,7 +54,12 @@ func (s selected) registered() string {
 	return ""
 }
 
-func (s selected) needs() []events.Need { return events.Needs(s.registered()) }
+func (s selected) needs() []events.Need {
+	if s.test != nil && s.test.Cluster != nil {
+		return []events.Need{events.Cluster}
+	}
+	return events.Needs(s.registered())
+}
 
 // container is the container that it needs, and whether it needs one.
 func (s selected) container() (events.Container, bool) {
@@ -95,6 +102,11 @@ func (s selected) idles() bool { return s.scenario() != nil && s.duration() >= i
 // complete adds to a process's specification what makes it do this.
 func (s selected) complete(spec *child.Spec, made bool) error {
 	spec.Action = s.registered()
+	if s.test != nil && s.test.Cluster != nil {
+		data, err := json.Marshal(objects.Request{Test: s.test.Template, Work: s.test.Cluster})
+		spec.Action, spec.Program, spec.Data = s.test.Name, objects.Program, data
+		return err
+	}
 	if s.scenario() == nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(AnonymousRequestAllowed, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -17,20 +18,20 @@ var _ = events.Register(AnonymousRequestAllowed, events.WithNeeds(events.Cluster
 // AnonymousRequestAllowed asks for the cluster's version without saying who it
 // is, which clusters allow unless they are told not to.
 func AnonymousRequestAllowed(h events.Helper) error {
-	r := newRun(h, "AnonymousRequestAllowed")
-	config, err := r.config()
+	r := objects.New(h, "AnonymousRequestAllowed")
+	config, err := r.Config()
 	if err != nil {
 		return err
 	}
 	config = rest.AnonymousClientConfig(config)
-	config.UserAgent = r.userAgent()
+	config.UserAgent = r.UserAgent()
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return fmt.Errorf("reaching the cluster: %w", err)
 	}
-	err = client.RESTClient().Get().AbsPath("/version").Param("falcotest", r.id).Do(context.Background()).Error()
-	if answered(err) != nil {
-		return fmt.Errorf("asking for the version without credentials: %w", clusterError(err))
+	err = client.RESTClient().Get().AbsPath("/version").Param("falcotest", r.ID).Do(context.Background()).Error()
+	if objects.Answered(err) != nil {
+		return fmt.Errorf("asking for the version without credentials: %w", objects.ClusterError(err))
 	}
 	if err != nil {
 		return &events.ErrSkipped{Reason: fmt.Sprintf("this cluster does not allow anonymous requests: %v", err)}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(AttachExecPod, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -15,8 +16,8 @@ var _ = events.Register(AttachExecPod, events.WithNeeds(events.Cluster), events.
 // pod is on no node, so that the server answers that it cannot; the rule looks
 // at the request.
 func AttachExecPod(h events.Helper) error {
-	r := newRun(h, "AttachExecPod")
-	infos, err := r.createFile("objects/pod.yaml")
+	r := objects.New(h, "AttachExecPod")
+	infos, err := createFile(r, "objects/pod.yaml")
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func AttachExecPod(h events.Helper) error {
 		if subresource == "exec" {
 			q = q.Param("command", "id")
 		}
-		if err := answered(q.Do(context.Background()).Error()); err != nil {
+		if err := objects.Answered(q.Do(context.Background()).Error()); err != nil {
 			return fmt.Errorf("%s to pod %s: %w", subresource, pod.Name, err)
 		}
 	}

@@ -4,6 +4,7 @@ package k8saudit
 
 import (
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(DisallowedK8sUser, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -12,10 +13,10 @@ var _ = events.Register(DisallowedK8sUser, events.WithNeeds(events.Cluster), eve
 // cluster signs a certificate for it; the user may do nothing, so that the
 // request is refused, which the rule does not mind.
 func DisallowedK8sUser(h events.Helper) error {
-	r := newRun(h, "DisallowedK8sUser")
-	config, err := r.newUser(r.name)
+	r := objects.New(h, "DisallowedK8sUser")
+	config, err := r.NewUser(r.Name)
 	if err != nil {
 		return err
 	}
-	return r.requestAs(config)
+	return r.RequestAs(config)
 }

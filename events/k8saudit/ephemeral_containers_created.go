@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(EphemeralContainersCreated, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -16,8 +17,8 @@ var _ = events.Register(EphemeralContainersCreated, events.WithNeeds(events.Clus
 // EphemeralContainersCreated adds an ephemeral container to a pod that is on
 // no node, as kubectl debug does.
 func EphemeralContainersCreated(h events.Helper) error {
-	r := newRun(h, "EphemeralContainersCreated")
-	infos, err := r.createFile("objects/pod.yaml")
+	r := objects.New(h, "EphemeralContainersCreated")
+	infos, err := createFile(r, "objects/pod.yaml")
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(FullK8sAdministrativeAccess, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -19,19 +20,19 @@ var administrators = []string{"kubernetes-admin", "kubernetes-admin@kubernetes",
 // as a user of such a name that the cluster signs a certificate for, which
 // expires after ten minutes and is in no group.
 func FullK8sAdministrativeAccess(h events.Helper) error {
-	r := newRun(h, "FullK8sAdministrativeAccess")
-	config, err := r.config()
+	r := objects.New(h, "FullK8sAdministrativeAccess")
+	config, err := r.Config()
 	if err != nil {
 		return err
 	}
-	name, err := r.whoAmI(config)
+	name, err := r.WhoAmI(config)
 	if err != nil {
 		return err
 	}
 	if !slices.Contains(administrators, name) {
-		if config, err = r.newUser(administrators[0]); err != nil {
+		if config, err = r.NewUser(administrators[0]); err != nil {
 			return err
 		}
 	}
-	return r.requestAs(config)
+	return r.RequestAs(config)
 }

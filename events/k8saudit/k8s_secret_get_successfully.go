@@ -7,21 +7,22 @@ import (
 	"fmt"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(K8sSecretGetSuccessfully, events.WithNeeds(events.Cluster), events.WithDisabled())
 
 // K8sSecretGetSuccessfully creates a secret and reads it.
 func K8sSecretGetSuccessfully(h events.Helper) error {
-	r := newRun(h, "K8sSecretGetSuccessfully")
-	infos, err := r.createFile("yaml/k8s-secret-created.yaml")
+	r := objects.New(h, "K8sSecretGetSuccessfully")
+	infos, err := createFile(r, "yaml/k8s-secret-created.yaml")
 	if err != nil {
 		return err
 	}
 	secret := infos[0]
 	err = secret.Client.Get().Namespace(secret.Namespace).Resource("secrets").Name(secret.Name).Do(context.Background()).Error()
 	if err != nil {
-		return fmt.Errorf("getting %s: %w", describe(secret), err)
+		return fmt.Errorf("getting %s: %w", objects.Describe(secret), err)
 	}
 	return nil
 }

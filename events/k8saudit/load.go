@@ -7,7 +7,10 @@ import (
 	"path"
 	"strings"
 
+	"k8s.io/cli-runtime/pkg/resource"
+
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 // In yaml are the actions; in objects is what functions need.
@@ -52,8 +55,17 @@ func manifest(file, name string) (string, error) {
 	return strings.ReplaceAll(string(b), "${NAME}", name), nil
 }
 
+// createFile creates all objects of a file, in their order.
+func createFile(r *objects.Run, file string) ([]*resource.Info, error) {
+	b, err := files.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return r.Create(string(b), file)
+}
+
 // createAll is the action of a file.
 func createAll(h events.Helper, action, file string) error {
-	_, err := newRun(h, action).createFile(file)
+	_, err := createFile(objects.New(h, action), file)
 	return err
 }

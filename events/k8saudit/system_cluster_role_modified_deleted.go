@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(SystemClusterRoleModifiedDeleted, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -16,8 +17,8 @@ var _ = events.Register(SystemClusterRoleModifiedDeleted, events.WithNeeds(event
 // SystemClusterRoleModifiedDeleted changes a cluster role whose name is that
 // of a role of the system's. It is a role of its own, without any rule.
 func SystemClusterRoleModifiedDeleted(h events.Helper) error {
-	r := newRun(h, "SystemClusterRoleModifiedDeleted")
-	infos, err := r.createFile("objects/system-cluster-role.yaml")
+	r := objects.New(h, "SystemClusterRoleModifiedDeleted")
+	infos, err := createFile(r, "objects/system-cluster-role.yaml")
 	if err != nil {
 		return err
 	}
@@ -25,7 +26,7 @@ func SystemClusterRoleModifiedDeleted(h events.Helper) error {
 	err = role.Client.Patch(types.MergePatchType).Resource("clusterroles").Name(role.Name).
 		Body([]byte(`{"metadata":{"annotations":{"falcotest.io/changed":"true"}}}`)).Do(context.Background()).Error()
 	if err != nil {
-		return fmt.Errorf("changing %s: %w", describe(role), err)
+		return fmt.Errorf("changing %s: %w", objects.Describe(role), err)
 	}
 	return nil
 }

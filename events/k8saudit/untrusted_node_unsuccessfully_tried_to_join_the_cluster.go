@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
 )
 
 var _ = events.Register(UntrustedNodeUnsuccessfullyTriedToJoinTheCluster, events.WithNeeds(events.Cluster), events.WithDisabled())
@@ -16,12 +17,12 @@ var _ = events.Register(UntrustedNodeUnsuccessfullyTriedToJoinTheCluster, events
 // UntrustedNodeUnsuccessfullyTriedToJoinTheCluster tries to create a node that
 // the server refuses, because an effect of its taints does not exist.
 func UntrustedNodeUnsuccessfullyTriedToJoinTheCluster(h events.Helper) error {
-	r := newRun(h, "UntrustedNodeUnsuccessfullyTriedToJoinTheCluster")
-	client, _, err := r.client("nodes")
+	r := objects.New(h, "UntrustedNodeUnsuccessfullyTriedToJoinTheCluster")
+	client, _, err := r.Client("nodes")
 	if err != nil {
 		return err
 	}
-	text, err := manifest("yaml/untrusted-node-successfully-joined-the-cluster.yaml", r.name)
+	text, err := manifest("yaml/untrusted-node-successfully-joined-the-cluster.yaml", r.Name)
 	if err != nil {
 		return err
 	}
@@ -30,9 +31,9 @@ func UntrustedNodeUnsuccessfullyTriedToJoinTheCluster(h events.Helper) error {
 		Do(context.Background()).Error()
 	if err == nil {
 		err = errors.New("it was accepted")
-		_ = client.Delete().Resource("nodes").Name(r.name).Do(context.Background())
-	} else if err = answered(err); err == nil {
+		_ = client.Delete().Resource("nodes").Name(r.Name).Do(context.Background())
+	} else if err = objects.Answered(err); err == nil {
 		return nil
 	}
-	return fmt.Errorf("creating node %s, which should be refused: %w", r.name, err)
+	return fmt.Errorf("creating node %s, which should be refused: %w", r.Name, err)
 }

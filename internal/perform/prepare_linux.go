@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -73,6 +74,9 @@ func (d *director) prepare() (err error) {
 			return skip("there is no bash for the scripts before and after: %v", err)
 		}
 	}
+	if err := d.separate(); err != nil {
+		return err
+	}
 	if err := d.resolve(); err != nil {
 		return err
 	}
@@ -116,6 +120,24 @@ func (d *director) introduce() error {
 		return fmt.Errorf("starting a process that waits: %w", err)
 	}
 	_, _ = ready.Read(make([]byte, 1)) // its end says that it runs
+	return nil
+}
+
+// outliving are the calls that make what belongs to no process, but to a
+// namespace.
+var outliving = []string{"mq_open", "msgget", "semget", "shmget"}
+
+// separate gives the scenario a namespace of its own for what would outlive it.
+func (d *director) separate() error {
+	for _, step := range d.s.Steps {
+		if step.Call == nil || !slices.Contains(outliving, step.Call.Name) || d.made {
+			continue
+		}
+		if err := unix.Unshare(unix.CLONE_NEWIPC); err != nil {
+			return skip("%s makes what outlives the test, without an IPC namespace of its own: %v", step.Call.Name, err)
+		}
+		return nil
+	}
 	return nil
 }
 

@@ -48,6 +48,9 @@ var constantSets = map[string]string{
 		CLONE_NEWPID=0x20000000 CLONE_NEWNET=0x40000000 CLONE_NEWCGROUP=0x2000000 CLONE_NEWTIME=0x80 CLONE_FS=0x200
 		CLONE_FILES=0x400 CLONE_SYSVSEM=0x40000 CLONE_VM=0x100 CLONE_VFORK=0x4000 CLONE_THREAD=0x10000
 		CLONE_SIGHAND=0x800 CLONE_PARENT=0x8000`,
+	// What else there is would share memory or parents with the process.
+	"fork": `CLONE_NEWNS=0x20000 CLONE_NEWUTS=0x4000000 CLONE_NEWIPC=0x8000000 CLONE_NEWUSER=0x10000000 CLONE_NEWPID=0x20000000
+		CLONE_NEWNET=0x40000000 CLONE_NEWCGROUP=0x2000000 CLONE_FS=0x200 CLONE_FILES=0x400 CLONE_SYSVSEM=0x40000 CLONE_IO=0x80000000`,
 	"mount": `MS_RDONLY=1 MS_NOSUID=2 MS_NODEV=4 MS_NOEXEC=8 MS_SYNCHRONOUS=0x10 MS_REMOUNT=0x20 MS_MANDLOCK=0x40
 		MS_DIRSYNC=0x80 MS_NOATIME=0x400 MS_NODIRATIME=0x800 MS_BIND=0x1000 MS_MOVE=0x2000 MS_REC=0x4000
 		MS_SILENT=0x8000 MS_POSIXACL=0x10000 MS_UNBINDABLE=0x20000 MS_PRIVATE=0x40000 MS_SLAVE=0x80000
@@ -66,6 +69,9 @@ var constantSets = map[string]string{
 	"flock":    `LOCK_SH=1 LOCK_EX=2 LOCK_UN=8 LOCK_NB=4`,
 	"seek":     `SEEK_SET=0 SEEK_CUR=1 SEEK_END=2 SEEK_DATA=3 SEEK_HOLE=4`,
 	"access":   `F_OK=0 R_OK=4 W_OK=2 X_OK=1`,
+	"epollctl": `EPOLL_CTL_ADD=1 EPOLL_CTL_DEL=2 EPOLL_CTL_MOD=3`,
+	"fanotify": `FAN_MARK_ADD=1 FAN_MARK_REMOVE=2 FAN_MARK_DONT_FOLLOW=4 FAN_MARK_ONLYDIR=8 FAN_MARK_MOUNT=0x10 FAN_MARK_FLUSH=0x80 FAN_MARK_FILESYSTEM=0x100`,
+	"keyring":  `KEY_SPEC_THREAD_KEYRING=-1 KEY_SPEC_PROCESS_KEYRING=-2 KEY_SPEC_SESSION_KEYRING=-3`,
 	"eventfd":  `EFD_CLOEXEC=0x80000 EFD_NONBLOCK=0x800 EFD_SEMAPHORE=1`,
 	"epoll":    `EPOLL_CLOEXEC=0x80000`,
 	"inotify":  `IN_CLOEXEC=0x80000 IN_NONBLOCK=0x800`,
@@ -129,6 +135,10 @@ var parsedConstants = sync.OnceValue(func() map[string]map[string]int64 {
 		}
 		all[set] = values
 	}
+	all["capability"] = make(map[string]int64, len(capabilityNames))
+	for bit, name := range capabilityNames {
+		all["capability"]["CAP_"+strings.ToUpper(name)] = 1 << bit
+	}
 	return all
 })
 
@@ -155,7 +165,11 @@ func parseConstants(set, text string) (int64, error) {
 		if !ok {
 			var err error
 			if value, err = strconv.ParseInt(part, 0, 64); err != nil {
-				return 0, &ConstantError{Set: set, Name: part}
+				bits, err := strconv.ParseUint(part, 0, 64)
+				if err != nil {
+					return 0, &ConstantError{Set: set, Name: part}
+				}
+				value = int64(bits)
 			}
 		}
 		sum |= value

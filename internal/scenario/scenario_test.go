@@ -9,7 +9,7 @@ import (
 )
 
 func TestSyscallTable(t *testing.T) {
-	kinds := []Kind{Number, FD, Path, Text, Buffer, Length, Vector, Address, Message, List, How, Out, Pair, Limit, Zero}
+	kinds := []Kind{Number, FD, Path, Text, Buffer, Length, Vector, Address, Message, List, How, Out, Pair, Limit, Groups, Zero}
 	if !slices.IsSorted(slices.DeleteFunc(slices.Clone(SyscallNames()), func(s string) bool { return strings.Contains(s, "_") })) {
 		t.Error("the calls are not in order")
 	}
@@ -24,7 +24,7 @@ func TestSyscallTable(t *testing.T) {
 				t.Errorf("%s: %s has the unknown set %q", name, a.Name, a.Set)
 			}
 			raw++
-			if a.Kind == Address || a.Kind == Vector || a.Kind == How {
+			if a.Kind == Address || a.Kind == Vector || a.Kind == How || a.Kind == Groups {
 				raw++
 			}
 		}

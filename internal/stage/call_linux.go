@@ -24,9 +24,14 @@ func (pl *player) call(s *scenario.Step) error {
 	}
 	var ret int64
 	var err error
-	if known.Child {
+	switch {
+	case known.Child:
 		ret, err = pl.execute(s.Call)
-	} else {
+	case known.Name == "fork", known.Name == "clone", known.Name == "clone3":
+		ret, err = pl.fork(s)
+	case known.Name == "capget", known.Name == "capset":
+		ret, err = pl.capabilities(s)
+	default:
 		ret, err = pl.raw(known, s)
 	}
 	var errno unix.Errno
@@ -43,9 +48,6 @@ func (pl *player) call(s *scenario.Step) error {
 	pl.expose(s.Name, "ret", ret)
 	return nil
 }
-
-// maxBuffer bounds what a call reads or writes at once.
-const maxBuffer = 16 << 20
 
 // raw makes a call of this thread, with its arguments in the kernel's order.
 func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) {
@@ -141,6 +143,17 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 			if a.Kind == scenario.How {
 				raw = append(raw, uintptr(len(b)))
 			}
+		case scenario.Groups:
+			groups := make([]uint32, len(s.Call.Args[a.Name].List))
+			for i, text := range s.Call.Args[a.Name].List {
+				id, err := strconv.ParseUint(text, 0, 32)
+				if err != nil {
+					return 0, fmt.Errorf("the group %q is no number", text)
+				}
+				groups[i] = uint32(id)
+			}
+			pl.keep = append(pl.keep, groups)
+			raw = append(raw, uintptr(len(groups)), uintptr(unsafe.Pointer(unsafe.SliceData(groups))))
 		case scenario.Out:
 			raw = append(raw, bytesArg(make([]byte, a.Size)))
 		case scenario.Pair:
@@ -165,6 +178,99 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 		pl.expose(s.Name, "writeFd", int64(binary.NativeEndian.Uint32(pair[4:])))
 	}
 	return int64(ret), nil
+}
+
+// number is what an argument of a number was given, or its default.
+func (pl *player) number(s *scenario.Step, name string, fallback int64) (int64, error) {
+	value, given, err := pl.value(s, name)
+	n, isNumber := value.(int64)
+	switch {
+	case err != nil || !given:
+		return fallback, err
+	case !isNumber:
+		return 0, fmt.Errorf("the argument %s is the text %q, and must be a number", name, value)
+	}
+	pl.expose(s.Name, name, n)
+	return n, nil
+}
+
+// fork makes a process that ends at once: one of a program with threads can do
+// no more.
+func (pl *player) fork(s *scenario.Step) (int64, error) {
+	flags, err := pl.number(s, "flags", 0)
+	if err != nil {
+		return 0, err
+	}
+	if s.Call.Name != "fork" {
+		for _, name := range scenario.Constants("fork") {
+			known, _ := (&scenario.Arg{Set: "fork"}).ParseNumber(name)
+			flags &^= known
+		}
+		if flags != 0 {
+			return 0, fmt.Errorf("%s: a test cannot make a process with the flags %#x, which shares more with its parent", s.Call.Name, flags)
+		}
+		flags, _ = pl.number(s, "flags", 0)
+	}
+	args := [2]uintptr{uintptr(flags) | uintptr(unix.SIGCHLD), 0}
+	switch s.Call.Name {
+	case "fork":
+		args[0] = 0
+	case "clone3":
+		more := &cloneArgs{flags: uint64(flags), exitSignal: uint64(unix.SIGCHLD)}
+		pl.keep = append(pl.keep, more)
+		args = [2]uintptr{uintptr(unsafe.Pointer(more)), unsafe.Sizeof(*more)}
+	}
+	pid, errno := forked(uintptr(s.Call.Number), args[0], args[1])
+	if errno != 0 {
+		return 0, errno
+	}
+	pl.marks.Aside(func() {
+		err = retry(func() error { _, err := unix.Wait4(int(pid), nil, 0, nil); return err })
+	})
+	return int64(pid), err
+}
+
+// cloneArgs is struct clone_args of linux/sched.h, as long as it was at first.
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
+}
+
+// forked makes a system call that returns twice. The child, which is a copy of
+// this thread alone, calls nothing but exit_group.
+//
+//go:norace
+//go:nosplit
+func forked(nr, a, b uintptr) (uintptr, unix.Errno) {
+	pid, _, errno := unix.RawSyscall6(nr, a, b, 0, 0, 0, 0)
+	if errno == 0 && pid == 0 {
+		for {
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+	return pid, errno
+}
+
+// capabilities reads or sets those of this thread. What is not given stays.
+func (pl *player) capabilities(s *scenario.Step) (int64, error) {
+	header := unix.CapUserHeader{Version: capabilityVersion3}
+	var data [2]unix.CapUserData
+	get := func() error { return unix.Capget(&header, &data[0]) }
+	if s.Call.Name == "capget" {
+		return 0, get()
+	}
+	var err error
+	pl.marks.Aside(func() { err = get() })
+	if err != nil {
+		return 0, err
+	}
+	sets := [3]int64{}
+	for i, name := range []string{"effective", "permitted", "inheritable"} {
+		held := [3][2]uint32{{data[0].Effective, data[1].Effective}, {data[0].Permitted, data[1].Permitted}, {data[0].Inheritable, data[1].Inheritable}}[i]
+		if sets[i], err = pl.number(s, name, int64(held[0])|int64(held[1])<<32); err != nil {
+			return 0, err
+		}
+	}
+	return 0, capset(uint64(sets[0]), uint64(sets[1]), uint64(sets[2]))
 }
 
 // value is what an argument was given, as a number or a text.
@@ -193,8 +299,8 @@ func (pl *player) lengthAfter(known *scenario.Syscall, i int, s *scenario.Step) 
 	}
 	v, given, err := pl.value(s, known.Args[i+1].Name)
 	n, _ := v.(int64)
-	if n < 0 || n > maxBuffer {
-		return 0, false, fmt.Errorf("the length %d is not from 0 to %d", n, maxBuffer)
+	if n < 0 || n > scenario.MaxBuffer {
+		return 0, false, fmt.Errorf("the length %d is not from 0 to %d", n, scenario.MaxBuffer)
 	}
 	return int(n), given, err
 }

@@ -4,6 +4,7 @@ package testfile
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"regexp"
 	"slices"
@@ -35,6 +36,11 @@ func yesNo(doc string) *shape { return &shape{kinds: []nodeKind{boolean}, doc: d
 
 func listOf(items *shape, least int, doc string) *shape {
 	return &shape{kinds: []nodeKind{list}, items: items, least: least, doc: doc}
+}
+
+func atMost(most int, s *shape) *shape {
+	s.most = most
+	return s
 }
 
 func fieldsOf(doc string, fields ...*field) *shape {
@@ -83,8 +89,42 @@ func testShape() *shape {
 		plus("extends", words("The name of another test of the file, to be like: objects are merged, resources and steps by their name, and other lists replaced; null takes a key away.")),
 		plus("draft", words("What is still to be done: the test fails, and says so.")),
 		plus("source", choice("Where the events come from.", "syscall", "k8s_audit")),
+		plus("objects", &shape{kinds: []nodeKind{list, object, text}, items: anything(), doc: "Objects that are created on the cluster, and deleted at the end: one, a list, or the path of a file of them, relative to this one. ${NAME} in them is a name that the test has to itself."}),
+		plus("requests", listOf(requestShape(), 1, "Requests to the cluster's API server, in this order, after the objects.")),
 		plus("events", &shape{kinds: []nodeKind{list, object, text}, items: anything(), doc: "Recorded Kubernetes audit events that are judged in place of a run: one, a list, or the path of a file, relative to this one."}),
 	)
+}
+
+func requestShape() *shape {
+	path := words("The path, such as /api/v1/namespaces/default/secrets/${NAME}?limit=5.")
+	path.check = func(c *checker, n *node) {
+		if !strings.HasPrefix(n.text, "/") || strings.ContainsAny(n.text, " \t\r\n") {
+			c.wrong(n, "such as /api/v1/namespaces/default/secrets/${NAME}", "%q is no path of a request", n.text)
+		}
+	}
+	status := integer("The status that the server must answer with. Default: any, for rules look at requests.")
+	status.least, status.most = 100, 599
+	s := fieldsOf("A request to the API server.",
+		plus("method", choice("The method. Default: GET.", "GET", "POST", "PUT", "PATCH", "DELETE")),
+		&field{name: "path", doc: path.doc, required: true, shape: path, addition: true},
+		plus("body", &shape{kinds: []nodeKind{object, list, text}, items: anything(), doc: "What is sent: an object, or a text."}),
+		plus("contentType", words("What the body is. Default: application/json, of PATCH application/merge-patch+json.")),
+		plus("user", words("Who makes the request: a user that is made for the test and has no rights but those that all have. Default: the one of the kubeconfig.")),
+		plus("groups", listOf(words("A group."), 1, "The user's groups.")),
+		plus("status", status),
+	)
+	s.check = func(c *checker, n *node) {
+		user, path := n.get("user"), n.get("path")
+		if groups := n.get("groups"); groups.given() && !user.given() {
+			c.wrong(groups, "add user", "there are groups, and no user")
+		}
+		method := n.get("method").str()
+		if changes := method == "PUT" || method == "PATCH" || method == "DELETE"; changes && !user.given() && path != nil &&
+			!strings.Contains(path.str(), "${NAME}") && !(c.skip && isTemplate(path)) {
+			c.wrong(path, "make it by objects, with the name ${NAME}", "the request %s %s would change what the test has not made", method, path.str())
+		}
+	}
+	return s
 }
 
 // anything is a value that is handed on as it is.
@@ -110,7 +150,7 @@ func envShape(whose string) *shape {
 
 func contextShape() *shape {
 	return fieldsOf("In which processes, and in which container, the test runs.",
-		may("processes", listOf(processShape("name", true), 1, "A chain of processes, each started by the one before it. The last one makes the resources and does the steps, and it alone is judged.")),
+		may("processes", atMost(64, listOf(processShape("name", true), 1, "A chain of processes, each started by the one before it. The last one makes the resources and does the steps, and it alone is judged."))),
 		may("container", fieldsOf("Runs the chain in a privileged container.",
 			may("image", words("The name of the container's image, for the rules: the image is made from the test binary, or is the one of WithImage.")),
 			may("name", words("The container's name. The id of the run is added to it.")),
@@ -237,10 +277,16 @@ func stepShape() *shape {
 	)
 	s.selects = "type"
 	exit := integer("The exit code that it must have. Default: 0.")
+	exit.most = 255
+	mode := integer("The mode of a new file. Default: 0644.")
+	mode.most = 0o7777
 	duration := words("How long, such as 500ms or 6s.")
 	duration.check = func(c *checker, n *node) {
-		if d, err := time.ParseDuration(n.text); err != nil || d <= 0 {
+		switch d, err := time.ParseDuration(n.text); {
+		case err != nil:
 			c.wrong(n, "such as 500ms or 6s", "%q is no duration", n.text)
+		case d <= 0 || d > maxSleep:
+			c.wrong(n, "such as 500ms or 6s", "a duration must be more than 0 and %s at most, and is %s", maxSleep, n.text)
 		}
 	}
 	expectError := words("The error that the call must fail with, such as EPERM.")
@@ -268,7 +314,7 @@ func stepShape() *shape {
 			need("path", absolute("The file's path.")),
 			may("content", optionalText("What to write.")),
 			may("append", yesNo("Adds it at the end. Default: it replaces what is there.")),
-			may("mode", integer("The mode of a new file. Default: 0644.")),
+			may("mode", mode),
 		}},
 		{"sleep", "Waits.", []*field{need("duration", duration)}},
 		{"action", "Runs a registered action. It is the only step of its test.", []*field{need("action", words("The action's name, such as syscall.ClearLogActivities."))}},
@@ -281,6 +327,9 @@ func stepShape() *shape {
 	s.check = checkStep
 	return s
 }
+
+// maxSleep bounds one step that waits.
+const maxSleep = 10 * time.Minute
 
 var errnoName = regexp.MustCompile(`^E[A-Z0-9]+$`)
 
@@ -358,6 +407,16 @@ func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 		if v.kind != list {
 			bad("", "a list of texts")
 		}
+	case scenario.Groups:
+		if v.kind != list {
+			bad("such as [0, 27]", "a list of numbers")
+			break
+		}
+		for _, item := range v.items {
+			if item.kind != number || item.float || item.big || item.number < 0 || item.number > math.MaxUint32 {
+				c.wrong(item, "such as 27", "a group of %s must be a number from 0 to %d, and is %s", call.Name, uint32(math.MaxUint32), item.flow())
+			}
+		}
 	case scenario.Address:
 		if err := checkSocketAddress(v.str()); err != nil || v.kind != text {
 			bad("such as 203.0.113.10:80, [2001:db8::1]:80 or unix:///run/x.sock", "a socket address")
@@ -367,14 +426,23 @@ func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 			c.wrong(v, "such as ${target.pid}, of a resource of the type process", "the argument %s of %s must be of a process of the test's own", a.Name, call.Name)
 			return
 		}
+		length := func(n int64) {
+			if a.Kind == scenario.Length && (n < 0 || n > scenario.MaxBuffer) {
+				bad("such as 4096", fmt.Sprintf("from 0 to %d", scenario.MaxBuffer))
+			}
+		}
 		if v.kind == number && !v.float {
+			length(v.number)
 			return
 		}
 		if v.kind != text {
 			bad("", "a number")
 			return
 		}
-		if _, err := a.ParseNumber(v.text); err != nil {
+		value, err := a.ParseNumber(v.text)
+		if err == nil {
+			length(value)
+		} else {
 			names := scenario.Constants(a.Set)
 			what := "a number"
 			if len(names) > 0 {

@@ -5,6 +5,7 @@ package testfile
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,7 @@ type node struct {
 	text    string // of a scalar, as it was written; of a text, what it says
 	number  int64
 	float   bool // a number that is no integer
+	big     bool // an integer of which number is only the bits: it is greater than an int64
 	items   []*node
 	entries []entry
 
@@ -202,7 +204,7 @@ func (r *reader) read(n ast.Node) (*node, error) {
 		case int64:
 			out.number = v
 		case uint64:
-			out.number = int64(v)
+			out.number, out.big = int64(v), v > math.MaxInt64
 		default:
 			out.float = true
 		}

@@ -4,6 +4,7 @@ package testfile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 )
@@ -81,13 +82,16 @@ func plainSchema(s *shape) schema {
 	if len(s.choices) > 0 {
 		out["enum"] = s.choices
 	}
-	if len(s.kinds) == 1 && s.kinds[0] == number {
-		out["minimum"] = s.least
+	if slices.Contains(s.kinds, number) && !slices.Contains(s.kinds, text) {
+		out["minimum"], out["maximum"] = s.least, cmp.Or(s.most, maxNumber)
 	}
 	if slices.Contains(s.kinds, list) && s.items != nil {
 		out["items"] = schemaOf(s.items)
 		if s.least > 0 {
 			out["minItems"] = s.least
+		}
+		if s.most > 0 {
+			out["maxItems"] = s.most
 		}
 	}
 	if slices.Contains(s.kinds, object) {

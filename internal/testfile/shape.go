@@ -15,7 +15,8 @@ type shape struct {
 	doc     string
 	empty   bool // a text may be empty
 	choices []string
-	least   int // how many items of a list, or entries; of a shape that is only a number, the least one
+	least   int // how many items of a list, or entries; of a number where no text may stand, the least one
+	most    int // likewise, the most or the greatest, if not 0
 
 	items  *shape   // of a list; of an object whose keys are the author's
 	keys   string   // what such a key is
@@ -101,7 +102,7 @@ func (c *checker) check(s *shape, n *node, path string) {
 		if n.float {
 			is = "a number that is no integer"
 		}
-		c.wrong(n, "", "%s must be %s, and is %s", path, s.kindsText(), is)
+		c.wrong(n, wholeNumber(s), "%s must be %s, and is %s", path, s.kindsText(), is)
 		return
 	}
 	switch n.kind {
@@ -110,6 +111,9 @@ func (c *checker) check(s *shape, n *node, path string) {
 	case list:
 		if len(n.items) < s.least {
 			c.wrong(n, "leave the key out, or add an item", "%s is empty", path)
+		}
+		if s.most > 0 && len(n.items) > s.most {
+			c.wrong(n, "", "%s has %d items, and must have %d at most", path, len(n.items), s.most)
 		}
 		for i, item := range n.items {
 			c.check(s.items, item, fmt.Sprintf("%s[%d]", path, i))
@@ -139,9 +143,7 @@ func (s *shape) kindsText() string {
 func (c *checker) checkScalar(s *shape, n *node, path string) {
 	switch {
 	case n.kind == number && slices.Contains(s.kinds, number) && !n.float:
-		if len(s.kinds) == 1 && n.number < int64(s.least) {
-			c.wrong(n, "", "%s must be at least %d", path, s.least)
-		}
+		c.checkNumber(s, n, path)
 		return
 	case n.kind == text && n.text == "" && !s.empty:
 		c.wrong(n, "", "%s is empty", path)
@@ -151,6 +153,31 @@ func (c *checker) checkScalar(s *shape, n *node, path string) {
 		c.wrong(n, nearestOf(n.text, s.choices), "%q is no value of %s", n.text, path)
 	}
 }
+
+// checkNumber checks a number where no text may stand.
+func (c *checker) checkNumber(s *shape, n *node, path string) {
+	if slices.Contains(s.kinds, text) {
+		return
+	}
+	most := s.most
+	if most == 0 {
+		most = maxNumber
+	}
+	if n.big || n.number < int64(s.least) || n.number > int64(most) {
+		c.wrong(n, wholeNumber(s), "%s must be from %d to %d, and is %s", path, s.least, most, n.text)
+	}
+}
+
+// wholeNumber is a hint where a number may stand, and no text.
+func wholeNumber(s *shape) string {
+	if !slices.Contains(s.kinds, number) || slices.Contains(s.kinds, text) {
+		return ""
+	}
+	return fmt.Sprintf("a whole number such as %d", max(s.least, 1))
+}
+
+// maxNumber is the greatest number where nothing smaller is.
+const maxNumber = 1_000_000
 
 func (c *checker) checkObject(s *shape, n *node, path string) {
 	if s.items != nil { // the keys are the author's

@@ -59,6 +59,8 @@ type Test struct {
 	// Events are recorded ones: JSON, one event or a list; or EventsFile has them.
 	Events     json.RawMessage
 	EventsFile string
+	// Cluster is what is done on a cluster; its audit events are judged.
+	Cluster *scenario.Cluster
 
 	// Expect is what Rule is to do. It is the zero value without Rule.
 	Expect expect.Expectation
@@ -367,13 +369,28 @@ func (c *checker) events(t *Test, n *node) {
 	switch {
 	case t.Source == SyscallSource && events.given():
 		c.wrong(events, "add source: k8s_audit", "recorded events are of the source k8s_audit")
-	case t.Source == AuditSource && !events.given():
-		c.wrong(n.get("source"), "add events: inline, or the path of a file", "a test of the source k8s_audit needs events")
-	case t.Source == AuditSource:
+	case t.Source == SyscallSource:
+		for _, key := range []string{"objects", "requests"} {
+			if v := n.get(key); v.given() {
+				c.wrong(v, "add source: k8s_audit", "%s are made on a cluster, and judged by its audit events", key)
+			}
+		}
+	default:
 		for _, key := range []string{"context", "before", "after", "resources", "steps"} {
 			if v := n.get(key); v.given() {
-				c.wrong(v, "leave it out", "a test of recorded events does nothing, so it has no %s", key)
+				c.wrong(v, "leave it out", "a test of the source k8s_audit runs no process, so it has no %s", key)
 			}
+		}
+		c.cluster(t, n)
+		if !events.given() {
+			if t.Cluster == nil {
+				c.wrong(n.get("source"), "add events, objects or requests", "a test of the source k8s_audit needs events that were recorded, or something to do on a cluster")
+			}
+			return
+		}
+		if t.Cluster != nil {
+			c.wrong(events, "leave out one of them", "a test has either events that were recorded, or objects and requests")
+			return
 		}
 		if events.kind == text {
 			t.EventsFile = events.text
@@ -390,6 +407,80 @@ func (c *checker) events(t *Test, n *node) {
 			c.wrong(events, "", "the events cannot be written as JSON: %v", err)
 		}
 	}
+}
+
+// cluster takes what a test does on a cluster.
+func (c *checker) cluster(t *Test, n *node) {
+	objects, requests := n.get("objects"), n.get("requests")
+	if !objects.given() && !requests.given() {
+		return
+	}
+	t.Cluster = &scenario.Cluster{}
+	if objects.given() {
+		t.Cluster.Origin = objects.pos.String()
+		t.Cluster.Objects = c.objects(t, objects)
+	}
+	if !requests.given() {
+		return
+	}
+	for _, item := range requests.items {
+		q := scenario.Request{
+			Place: item.pos.String(), Method: cmp.Or(item.get("method").str(), "GET"), Path: item.get("path").str(),
+			ContentType: item.get("contentType").str(), User: item.get("user").str(), Groups: texts(item.get("groups")),
+		}
+		if status := item.get("status"); status.given() {
+			q.Status = int(status.number)
+		}
+		switch body := item.get("body"); {
+		case !body.given():
+		case body.kind == text:
+			q.Body = body.text
+		default:
+			data, err := json.Marshal(body.value())
+			if err != nil {
+				c.wrong(body, "", "the body cannot be written as JSON: %v", err)
+			}
+			q.Body = string(data)
+		}
+		t.Cluster.Requests = append(t.Cluster.Requests, q)
+	}
+}
+
+// objects are those of a file, or those that stand here.
+func (c *checker) objects(t *Test, n *node) string {
+	if n.kind == text {
+		path := n.text
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(c.file), path)
+		}
+		t.Cluster.Origin = path
+		data, err := os.ReadFile(path)
+		if err == nil && len(data) > maxSize {
+			err = fmt.Errorf("it has more than %d bytes", maxSize)
+		}
+		if err != nil {
+			c.wrong(n, "the path is relative to this file", "the file of objects cannot be read: %v", err)
+		}
+		return string(data)
+	}
+	items := n.items
+	if n.kind == object {
+		items = []*node{n}
+	}
+	all := make([]any, len(items))
+	for i, item := range items {
+		for _, key := range []string{"apiVersion", "kind", "metadata"} {
+			if item.kind != object || !item.get(key).given() {
+				c.wrong(item, "an object as kubectl takes it", "an object lacks the key %s", key)
+			}
+		}
+		all[i] = item.value()
+	}
+	data, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": all})
+	if err != nil {
+		c.wrong(n, "", "the objects cannot be written as JSON: %v", err)
+	}
+	return string(data)
 }
 
 // value is the node as encoding/json takes it.

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package k8saudit
+// Package objects makes objects on a Kubernetes cluster for as long as an action
+// runs, and makes requests to it, which carry the action's id as what they call
+// themselves: "falcotest/" and the id.
+//
+// Package k8saudit's actions use it, and the tests of files that work on a cluster. It
+// imports package events, internal/child and internal/config.
+package objects
 
 import (
 	"context"
@@ -34,30 +40,30 @@ const (
 // action fail rather than wait.
 const requestTimeout = 30 * time.Second
 
-// A run is one run of an action.
-type run struct {
+// A Run is one run of an action.
+type Run struct {
 	h      events.Helper
 	action string // its name without the package
-	id     string // tells this run from all others
-	name   string // the name of what is created, with the id in it
+	ID     string // tells this run from all others
+	Name   string // the name of what is created, with the id in it
 	gone   map[*resource.Info]bool
 }
 
-// newRun starts a run of an action.
-func newRun(h events.Helper, action string) *run {
+// New starts a run of an action.
+func New(h events.Helper, action string) *Run {
 	id := config.ID()
 	if id == "" {
 		id = rand.Text()
 	}
-	return &run{h: h, action: action, id: id, name: objectName(id), gone: make(map[*resource.Info]bool)}
+	return &Run{h: h, action: action, ID: id, Name: ObjectName(id), gone: make(map[*resource.Info]bool)}
 }
 
 // maxName is how long the name of an object may be that is a DNS label.
 const maxName = 63
 
-// objectName makes a valid name for objects from an id. Ids made of small
+// ObjectName makes a valid name for objects from an id. Ids made of small
 // letters, digits and dashes appear in it as they are.
-func objectName(id string) string {
+func ObjectName(id string) string {
 	clean := strings.Trim(strings.Map(func(c rune) rune {
 		switch {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-':
@@ -77,8 +83,8 @@ func objectName(id string) string {
 	return name
 }
 
-// labelValue makes a valid value of a label.
-func labelValue(s string) string {
+// LabelValue makes a valid value of a label.
+func LabelValue(s string) string {
 	s = strings.Map(func(c rune) rune {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
@@ -89,21 +95,22 @@ func labelValue(s string) string {
 	return strings.Trim(s[:min(len(s), maxName)], "-_.")
 }
 
-func (r *run) userAgent() string { return "falcotest/" + r.id }
+// UserAgent is what the requests of a run call themselves.
+func (r *Run) UserAgent() string { return "falcotest/" + r.ID }
 
-// builder returns the helper's builder, for objects of any kind.
-func (r *run) builder() *resource.Builder {
+// Builder returns the helper's builder, for objects of any kind.
+func (r *Run) Builder() *resource.Builder {
 	return r.h.ResourceBuilder().Unstructured().TransformRequests(func(q *rest.Request) {
-		q.SetHeader("User-Agent", r.userAgent())
+		q.SetHeader("User-Agent", r.UserAgent())
 		q.Timeout(requestTimeout)
 	})
 }
 
-// clusterError says what an error means that came before there was any request
+// ClusterError says what an error means that came before there was any request
 // to speak of. Without any settings, some of cli-runtime's ways give an error
 // of their own, and others try the API server's historical default, which
 // nothing else names.
-func clusterError(err error) error {
+func ClusterError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -114,33 +121,29 @@ func clusterError(err error) error {
 	return err
 }
 
-// createFile creates all objects of a file, in their order.
-func (r *run) createFile(file string) ([]*resource.Info, error) {
-	text, err := manifest(file, r.name)
+// Create creates all objects of a text, in their order; ${NAME} in it stands for
+// the run's name. If one fails, those before it are deleted at once; otherwise
+// they are when the action completes.
+func (r *Run) Create(text, origin string) ([]*resource.Info, error) {
+	infos, err := r.Builder().Stream(strings.NewReader(r.named(text)), origin).Flatten().Do().Infos()
 	if err != nil {
-		return nil, err
-	}
-	return r.create(text, file)
-}
-
-// create creates all objects of a text, in their order. If one fails, those
-// before it are deleted at once; otherwise they are when the action completes.
-func (r *run) create(text, origin string) ([]*resource.Info, error) {
-	infos, err := r.builder().Stream(strings.NewReader(text), origin).Flatten().Do().Infos()
-	if err != nil {
-		return nil, fmt.Errorf("reading the objects of %s: %w", origin, clusterError(err))
+		return nil, fmt.Errorf("reading the objects of %s: %w", origin, ClusterError(err))
 	}
 	for i, info := range infos {
 		if err := r.createOne(info); err != nil {
-			return nil, fmt.Errorf("creating %s, object %d of %d of %s: %w%s", describe(info), i+1, len(infos), origin, err, r.undo(infos[:i]))
+			return nil, fmt.Errorf("creating %s, object %d of %d of %s: %w%s", Describe(info), i+1, len(infos), origin, err, r.undo(infos[:i]))
 		}
-		r.h.Log().Infof("created %s", describe(info))
+		r.h.Log().Infof("created %s", Describe(info))
 	}
 	r.cleanUp(infos)
 	return infos, nil
 }
 
-func describe(info *resource.Info) string {
+// named puts the run's name in the places that ask for it.
+func (r *Run) named(text string) string { return strings.ReplaceAll(text, "${NAME}", r.Name) }
+
+// Describe names an object: its kind, its name and its namespace.
+func Describe(info *resource.Info) string {
 	s := info.Mapping.Resource.Resource + "/" + info.Name
 	if info.Namespaced() {
 		s += " in namespace " + info.Namespace
@@ -148,7 +151,7 @@ func describe(info *resource.Info) string {
 	return s
 }
 
-func (r *run) createOne(info *resource.Info) error {
+func (r *Run) createOne(info *resource.Info) error {
 	if info.Namespaced() && info.Namespace == "" {
 		info.Namespace = metav1.NamespaceDefault
 	}
@@ -161,8 +164,8 @@ func (r *run) createOne(info *resource.Info) error {
 		labels = make(map[string]string)
 	}
 	labels[labelPartOf] = "falcotest"
-	labels[labelRule] = labelValue(r.action)
-	labels[labelID] = labelValue(r.id)
+	labels[labelRule] = LabelValue(r.action)
+	labels[labelID] = LabelValue(r.ID)
 	object.SetLabels(labels)
 	created, err := resource.NewHelper(info.Client, info.Mapping).WithFieldManager("falcotest").Create(info.Namespace, false, info.Object)
 	if err != nil {
@@ -172,15 +175,15 @@ func (r *run) createOne(info *resource.Info) error {
 }
 
 // undo deletes objects of which a later one failed, and says so.
-func (r *run) undo(infos []*resource.Info) string {
+func (r *Run) undo(infos []*resource.Info) string {
 	if len(infos) == 0 {
 		return ""
 	}
 	var text strings.Builder
 	text.WriteString("; created before it:")
 	for i := len(infos) - 1; i >= 0; i-- {
-		fmt.Fprintf(&text, " %s, ", describe(infos[i]))
-		if err := r.delete(infos[i]); err != nil {
+		fmt.Fprintf(&text, " %s, ", Describe(infos[i]))
+		if err := r.Delete(infos[i]); err != nil {
 			fmt.Fprintf(&text, "which is still there, because deleting it failed: %v;", err)
 		} else {
 			text.WriteString("now deleted;")
@@ -190,22 +193,22 @@ func (r *run) undo(infos []*resource.Info) string {
 }
 
 // cleanUp deletes objects when the action completes, the last created first.
-func (r *run) cleanUp(infos []*resource.Info) {
+func (r *Run) cleanUp(infos []*resource.Info) {
 	for _, info := range infos {
 		r.h.Cleanup(func() {
 			if config.Keep.Get() {
-				r.h.Log().Warnf("%s=1: %s is still there, and its label %s=%s", config.Keep.Variable, describe(info), labelID, labelValue(r.id))
+				r.h.Log().Warnf("%s=1: %s is still there, and its label %s=%s", config.Keep.Variable, Describe(info), labelID, LabelValue(r.ID))
 				return
 			}
-			if err := r.delete(info); err != nil {
-				r.h.Log().Errorf("deleting %s: %v: its label is %s=%s", describe(info), err, labelID, labelValue(r.id))
+			if err := r.Delete(info); err != nil {
+				r.h.Log().Errorf("deleting %s: %v: its label is %s=%s", Describe(info), err, labelID, LabelValue(r.ID))
 			}
-		}, "delete "+describe(info))
+		}, "delete "+Describe(info))
 	}
 }
 
-// delete deletes an object, if it is there, and waits until it is gone.
-func (r *run) delete(info *resource.Info) error {
+// Delete deletes an object, if it is there, and waits until it is gone.
+func (r *Run) Delete(info *resource.Info) error {
 	if r.gone[info] {
 		return nil
 	}
@@ -230,7 +233,7 @@ func (r *run) delete(info *resource.Info) error {
 }
 
 // waitGone waits until an object that is being deleted is gone.
-func (r *run) waitGone(helper *resource.Helper, info *resource.Info) error {
+func (r *Run) waitGone(helper *resource.Helper, info *resource.Info) error {
 	left, err := helper.Get(info.Namespace, info.Name)
 	if err != nil {
 		return err
@@ -261,11 +264,11 @@ func (r *run) waitGone(helper *resource.Helper, info *resource.Info) error {
 	}
 }
 
-// client returns a client of a kind's API, and the namespace to work in.
-func (r *run) client(kind string) (resource.RESTClient, string, error) {
-	infos, err := r.builder().RequireObject(false).ResourceNames(kind, r.name).Do().Infos()
+// Client returns a client of a kind's API, and the namespace to work in.
+func (r *Run) Client(kind string) (resource.RESTClient, string, error) {
+	infos, err := r.Builder().RequireObject(false).ResourceNames(kind, r.Name).Do().Infos()
 	if err != nil {
-		return nil, "", fmt.Errorf("reaching the cluster: %w", clusterError(err))
+		return nil, "", fmt.Errorf("reaching the cluster: %w", ClusterError(err))
 	}
 	namespace := infos[0].Namespace
 	if namespace == "" {
@@ -274,18 +277,18 @@ func (r *run) client(kind string) (resource.RESTClient, string, error) {
 	return infos[0].Client, namespace, nil
 }
 
-// answered drops an error that is the server's answer to a request. Rules look
+// Answered drops an error that is the server's answer to a request. Rules look
 // at requests, and it has been made.
-func answered(err error) error {
+func Answered(err error) error {
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) && status.Status().Code > 0 {
 		return nil
 	}
 	return err
 }
 
-// config returns how to reach the cluster, with the user's credentials. A
+// Config returns how to reach the cluster, with the user's credentials. A
 // helper may know; else it is as the environment says.
-func (r *run) config() (*rest.Config, error) {
+func (r *Run) Config() (*rest.Config, error) {
 	var (
 		config *rest.Config
 		err    error
@@ -296,10 +299,10 @@ func (r *run) config() (*rest.Config, error) {
 		config, err = genericclioptions.NewConfigFlags(false).ToRESTConfig()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reaching the cluster: %w", clusterError(err))
+		return nil, fmt.Errorf("reaching the cluster: %w", ClusterError(err))
 	}
 	config = rest.CopyConfig(config)
-	config.UserAgent = r.userAgent()
+	config.UserAgent = r.UserAgent()
 	config.Timeout = requestTimeout
 	return config, nil
 }

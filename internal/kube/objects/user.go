@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package k8saudit
+package objects
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// whoAmI returns the name that the cluster knows the user by.
-func (r *run) whoAmI(config *rest.Config) (string, error) {
+// WhoAmI returns the name that the cluster knows the user by.
+func (r *Run) WhoAmI(config *rest.Config) (string, error) {
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return "", fmt.Errorf("reaching the cluster: %w", err)
@@ -30,7 +30,7 @@ func (r *run) whoAmI(config *rest.Config) (string, error) {
 		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").
 		Body([]byte(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`)).DoRaw(context.Background())
 	if err != nil {
-		return "", fmt.Errorf("asking the cluster who this user is: %w", clusterError(err))
+		return "", fmt.Errorf("asking the cluster who this user is: %w", ClusterError(err))
 	}
 	var review unstructured.Unstructured
 	if err := review.UnmarshalJSON(answer); err != nil {
@@ -40,10 +40,10 @@ func (r *run) whoAmI(config *rest.Config) (string, error) {
 	return name, err
 }
 
-// newUser makes a user that has no rights but those that everyone has: it asks
+// NewUser makes a user, in groups, that has no rights but those that everyone has: it asks
 // the cluster for a certificate, approves it, and waits for the signature.
-func (r *run) newUser(user string) (*rest.Config, error) {
-	config, err := r.config()
+func (r *Run) NewUser(user string, groups ...string) (*rest.Config, error) {
+	config, err := r.Config()
 	if err != nil {
 		return nil, err
 	}
@@ -51,15 +51,15 @@ func (r *run) newUser(user string) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: user}}, key)
+	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: user, Organization: groups}}, key)
 	if err != nil {
 		return nil, err
 	}
 	encoded := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
-	infos, err := r.create(`apiVersion: certificates.k8s.io/v1
+	infos, err := r.Create(`apiVersion: certificates.k8s.io/v1
 kind: CertificateSigningRequest
 metadata:
-  name: `+r.name+`
+  name: `+r.Name+`
 spec:
   signerName: kubernetes.io/kube-apiserver-client
   expirationSeconds: 600
@@ -77,17 +77,17 @@ spec:
 		return nil, err
 	}
 	as := rest.AnonymousClientConfig(config)
-	as.UserAgent = r.userAgent()
+	as.UserAgent = r.UserAgent()
 	as.CertData = cert
 	as.KeyData = pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 	return as, nil
 }
 
 // approve approves a request for a certificate and waits for it, in PEM.
-func (r *run) approve(info *resource.Info) ([]byte, error) {
+func (r *Run) approve(info *resource.Info) ([]byte, error) {
 	csr, ok := info.Object.(*unstructured.Unstructured)
 	if !ok {
-		return nil, fmt.Errorf("%s is a %T", describe(info), info.Object)
+		return nil, fmt.Errorf("%s is a %T", Describe(info), info.Object)
 	}
 	csr = csr.DeepCopy()
 	err := unstructured.SetNestedSlice(csr.Object, []any{map[string]any{
@@ -131,15 +131,15 @@ func (r *run) approve(info *resource.Info) ([]byte, error) {
 	}
 }
 
-// requestAs asks for a configmap that does not exist.
-func (r *run) requestAs(config *rest.Config) error {
+// RequestAs asks for a configmap that does not exist.
+func (r *Run) RequestAs(config *rest.Config) error {
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return fmt.Errorf("reaching the cluster: %w", err)
 	}
-	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps", r.name).Do(context.Background()).Error()
-	if err := answered(err); err != nil {
-		return fmt.Errorf("getting configmap %s: %w", r.name, err)
+	err = client.RESTClient().Get().AbsPath("/api/v1/namespaces/default/configmaps", r.Name).Do(context.Background()).Error()
+	if err := Answered(err); err != nil {
+		return fmt.Errorf("getting configmap %s: %w", r.Name, err)
 	}
 	return nil
 }
