@@ -3,6 +3,7 @@
 package falcotest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -143,7 +144,7 @@ func (e Expectation) Check(t testing.TB, alerts []*Alert) {
 }
 
 // WithExpectation says what the alert of a registered action must be like, for
-// [Run]. Without, any alert of its rule passes.
+// [Run]. Without, any alert of its rule passes; of a near miss, none does.
 func WithExpectation(action string, e Expectation) Option {
 	return func(c *settings) {
 		if c.expectations == nil {
@@ -182,10 +183,16 @@ func (s *Session) expectations() error {
 			continue
 		}
 		for _, name := range events.NearMisses(sel.action) {
-			all = append(all, selected{
+			near := selected{
 				action: name, rule: sel.rule, named: sel.named,
 				expect: &expect.Expectation{Rule: sel.rule.Name, Silent: true},
-			})
+			}
+			if e, ok := s.cfg.expectations[name]; ok {
+				want := e.e
+				want.Rule = cmp.Or(want.Rule, sel.rule.Name)
+				near.expect = &want
+			}
+			all = append(all, near)
 		}
 	}
 	s.chosen = all

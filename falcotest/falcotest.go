@@ -48,7 +48,11 @@ func Main(m TestingM) {
 // the order of their names, each as soon as its result is there. What go test
 // -run does not select does not run.
 //
-// So do the tests of files: those that [WithTestFiles] names, by default those
+// With an action run its near misses ([events.NearMiss]), which do the same but for
+// one thing, and fail if the rule fires for them. A rule that is to fire all the
+// same says so by [WithExpectation].
+//
+// The tests of files run, too: those that [WithTestFiles] names, by default those
 // named *_falcotest.yaml beside the rules under test; see [RunFiles].
 func Run(t *testing.T, opts ...Option) {
 	t.Helper()

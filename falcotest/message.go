@@ -151,7 +151,7 @@ func (r *Result) nextLines(test string) []string {
 		if r.Test != "" {
 			or = "what the test at " + r.Test + " expects"
 		} else if of, _ := events.NearMissOf(r.Action); of != "" {
-			or = "the action if the rule is to fire for it, too"
+			or = fmt.Sprintf("say by WithExpectation(%q, …) that the rule is to fire for it, too", r.Action)
 		}
 		lines = append(lines, fmt.Sprintf("mend the rule at %s, or %s", r.Position, or))
 	case r.Outcome == TriggerFailed && r.Test != "":

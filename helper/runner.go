@@ -86,15 +86,16 @@ type Runner struct {
 }
 
 // Match returns the names of the registered actions that match the pattern, in
-// alphabetical order, without disabled ones unless r.Disabled. A nil pattern
-// matches all.
+// alphabetical order, without disabled ones unless r.Disabled, and without near
+// misses, which mean nothing without a rule. A nil pattern matches all.
 func (r *Runner) Match(pattern *regexp.Regexp) []string {
 	all := events.All()
 	if pattern != nil {
 		all = events.ByRegexp(pattern)
 	}
 	maps.DeleteFunc(all, func(name string, _ events.Action) bool {
-		return events.Disabled(name) && !r.Disabled
+		of, _ := events.NearMissOf(name)
+		return of != "" || events.Disabled(name) && !r.Disabled
 	})
 	return slices.Sorted(maps.Keys(all))
 }

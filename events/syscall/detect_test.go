@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/events/syscall"
+	_ "github.com/falcotest/go-falcotest/events/syscall"
 	"github.com/falcotest/go-falcotest/falcotest"
 	"github.com/falcotest/go-falcotest/internal/places"
 )
@@ -113,15 +113,22 @@ func TestNearMisses(t *testing.T) { eachSet(t, nearMisses) }
 func nearMisses(t *testing.T, set ruleSet) {
 	rules, excuses := map[string]string{}, map[string]string{}
 	stable := map[string]bool{}
+	of := map[string]string{}
+	for action := range events.ByPackage("nearmiss") {
+		name, excuse := events.NearMissOf(action)
+		of[name], excuses[action] = action, excuse
+	}
 	for _, rule := range set.rules(t) {
 		if rule.Maturity == "stable" {
 			stable[rule.Rule] = true
 		}
+		for name, action := range of {
+			if events.MatchRule(name, rule.Rule) {
+				rules[action] = rule.Rule
+				delete(stable, rule.Rule)
+			}
+		}
 	}
-	syscall.NearMisses(func(action, rule, excuse string) {
-		rules[action], excuses[action] = rule, excuse
-		delete(stable, rule)
-	})
 	for rule := range stable {
 		t.Errorf("the stable rule %q has no near miss", rule)
 	}

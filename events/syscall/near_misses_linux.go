@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 package syscall
 
 import (
@@ -21,33 +19,18 @@ import (
 // nearMiss does what an action does, but in a way that the rule excuses or does
 // not mean, so that the rule must not match.
 type nearMiss struct {
-	rule    string
+	of      string // the action, without the package
 	excuse  string // what makes the difference
 	action  events.Action
 	options events.Options
 }
 
-// name is the near miss's in the registry. It matches no rule.
-func (n nearMiss) name() string {
-	return "nearmiss." + strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
-			return r
-		}
-		return -1
-	}, n.rule) + "NearMiss"
-}
+// nearMissName is the name of the near miss of an action. It matches no rule.
+func nearMissName(of string) string { return "nearmiss." + of + "NearMiss" }
 
 func init() {
 	for _, n := range nearMisses() {
-		events.RegisterWithName(n.action, n.name(), append(n.options, events.WithDisabled())...)
-	}
-}
-
-// NearMisses hands the table to the tests outside of the package: the name of
-// each near miss's action, its rule, and the excuse.
-func NearMisses(each func(action, rule, excuse string)) {
-	for _, n := range nearMisses() {
-		each(n.name(), n.rule, n.excuse)
+		events.RegisterWithName(n.action, nearMissName(n.of), append(n.options, events.WithDisabled(), events.NearMiss("syscall."+n.of, n.excuse))...)
 	}
 }
 
@@ -64,55 +47,55 @@ func inCapable(caps ...string) events.Options {
 // nearMisses is a function so that its actions may spawn by name.
 func nearMisses() []nearMiss {
 	return []nearMiss{
-		{rule: "Directory traversal monitored file read", excuse: "the parent is a shell",
+		{of: "DirectoryTraversalMonitoredFileRead", excuse: "the parent is a shell",
 			action: func(h events.Helper) error {
 				if program(h) != "cat" {
-					return asChild(h, "Directory traversal monitored file read", "sh", "cat")
+					return asChild(h, "DirectoryTraversalMonitoredFileRead", "sh", "cat")
 				}
 				return DirectoryTraversalMonitoredFileRead(h)
 			}},
-		{rule: "Read sensitive file trusted after startup", excuse: "the server has just started",
+		{of: "ReadSensitiveFileTrustedAfterStartup", excuse: "the server has just started",
 			action: func(h events.Helper) error {
 				if program(h) != "httpd" {
-					return asChild(h, "Read sensitive file trusted after startup", "httpd")
+					return asChild(h, "ReadSensitiveFileTrustedAfterStartup", "httpd")
 				}
 				return readSensitiveFile(h)
 			}},
-		{rule: "Read sensitive file untrusted", excuse: "passwd may",
+		{of: "ReadSensitiveFileUntrusted", excuse: "passwd may",
 			action: func(h events.Helper) error {
 				if program(h) != "passwd" {
-					return asChild(h, "Read sensitive file untrusted", "passwd")
+					return asChild(h, "ReadSensitiveFileUntrusted", "passwd")
 				}
 				return readSensitiveFile(h)
 			}},
-		{rule: "Run shell untrusted", excuse: "the server is below a package manager",
+		{of: "RunShellUntrusted", excuse: "the server is below a package manager",
 			action: func(h events.Helper) error {
-				return asChild(h, "Run shell untrusted", "apt-get", "httpd", "sh")
+				return asChild(h, "RunShellUntrusted", "apt-get", "httpd", "sh")
 			}},
-		{rule: "System user interactive", excuse: "the user is not a system user",
+		{of: "SystemUserInteractive", excuse: "the user is not a system user",
 			action: func(h events.Helper) error {
-				return asChild(h, "System user interactive", "getty", "login")
+				return asChild(h, "SystemUserInteractive", "getty", "login")
 			}},
-		{rule: "Terminal shell in container", excuse: "there is no terminal", options: inContainer,
+		{of: "TerminalShellInContainer", excuse: "there is no terminal", options: inContainer,
 			action: func(h events.Helper) error {
-				return asChild(h, "Terminal shell in container", "runc", "sh")
+				return asChild(h, "TerminalShellInContainer", "runc", "sh")
 			}},
-		{rule: "Contact K8S API Server From Container", excuse: "the address is not the API server's", options: inContainer,
+		{of: "ContactK8SAPIServerFromContainer", excuse: "the address is not the API server's", options: inContainer,
 			action: func(events.Helper) error {
 				return connectTo(unix.SOCK_STREAM, netip.MustParseAddr("127.0.0.9"), 0)
 			}},
-		{rule: "Netcat Remote Code Execution in Container", excuse: "netcat hands over no shell", options: inContainer,
+		{of: "NetcatRemoteCodeExecutionInContainer", excuse: "netcat hands over no shell", options: inContainer,
 			action: func(h events.Helper) error {
-				return asChild(h, "Netcat Remote Code Execution in Container", "nc")
+				return asChild(h, "NetcatRemoteCodeExecutionInContainer", "nc")
 			}},
-		{rule: "Search Private Keys or Passwords", excuse: "it searches for public keys' hosts",
+		{of: "SearchPrivateKeysOrPasswords", excuse: "it searches for public keys' hosts",
 			action: func(h events.Helper) error {
 				if h.Spawned() {
 					return nil
 				}
-				return h.SpawnAs("find", "nearmiss.SearchPrivateKeysorPasswordsNearMiss", "/nonexistent", "-name", "known_hosts")
+				return h.SpawnAs("find", nearMissName("SearchPrivateKeysOrPasswords"), "/nonexistent", "-name", "known_hosts")
 			}},
-		{rule: "Clear Log Activities", excuse: "the log is appended to",
+		{of: "ClearLogActivities", excuse: "the log is appended to",
 			action: func(h events.Helper) error {
 				log, err := tempFile(h, "auth.log", "")
 				if err != nil {
@@ -124,11 +107,11 @@ func nearMisses() []nearMiss {
 				}
 				return f.Close()
 			}},
-		{rule: "Remove Bulk Data from Disk", excuse: "the file is removed, not destroyed",
+		{of: "RemoveBulkDataFromDisk", excuse: "the file is removed, not destroyed",
 			action: func(h events.Helper) error {
-				return asChild(h, "Remove Bulk Data from Disk", "rm")
+				return asChild(h, "RemoveBulkDataFromDisk", "rm")
 			}},
-		{rule: "Create Symlink Over Sensitive Files", excuse: "every user reads the target",
+		{of: "CreateSymlinkOverSensitiveFiles", excuse: "every user reads the target",
 			action: func(h events.Helper) error {
 				dir, err := tempDir(h)
 				if err != nil {
@@ -136,7 +119,7 @@ func nearMisses() []nearMiss {
 				}
 				return os.Symlink("/etc/hostname", filepath.Join(dir, "notes"))
 			}},
-		{rule: "Create Hardlink Over Sensitive Files", excuse: "the file is its own",
+		{of: "CreateHardlinkOverSensitiveFiles", excuse: "the file is its own",
 			action: func(h events.Helper) error {
 				file, err := tempFile(h, "shadow", "")
 				if err != nil {
@@ -144,7 +127,7 @@ func nearMisses() []nearMiss {
 				}
 				return os.Link(file, file+".2")
 			}},
-		{rule: "Packet socket created in container", excuse: "the socket is for one protocol", options: inContainer,
+		{of: "PacketSocketCreatedInContainer", excuse: "the socket is for one protocol", options: inContainer,
 			action: func(events.Helper) error {
 				fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 				if err != nil {
@@ -152,10 +135,10 @@ func nearMisses() []nearMiss {
 				}
 				return unix.Close(fd)
 			}},
-		{rule: "Redirect STDOUT/STDIN to Network Connection in Container", excuse: "the connection is a pipe", options: inContainer,
+		{of: "RedirectSTDOUTSTDINToNetworkConnectionInContainer", excuse: "the connection is a pipe", options: inContainer,
 			action: func(h events.Helper) error {
 				if !h.Spawned() {
-					return asChild(h, "Redirect STDOUT/STDIN to Network Connection in Container", "backdoor")
+					return asChild(h, "RedirectSTDOUTSTDINToNetworkConnectionInContainer", "backdoor")
 				}
 				var pipe [2]int
 				if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -163,43 +146,43 @@ func nearMisses() []nearMiss {
 				}
 				return unix.Dup3(pipe[0], 0, 0)
 			}},
-		{rule: "Linux Kernel Module Injection Detected", excuse: "the container may not load modules", options: inContainer,
+		{of: "LinuxKernelModuleInjectionDetected", excuse: "the container may not load modules", options: inContainer,
 			action: func(h events.Helper) error {
 				return withoutCapabilities(func() error { return LinuxKernelModuleInjectionDetected(h) })
 			}},
-		{rule: "Debugfs Launched in Privileged Container", excuse: "the container is not privileged", options: inContainer,
+		{of: "DebugfsLaunchedInPrivilegedContainer", excuse: "the container is not privileged", options: inContainer,
 			action: func(h events.Helper) error {
-				return asChild(h, "Debugfs Launched in Privileged Container", "debugfs")
+				return asChild(h, "DebugfsLaunchedInPrivilegedContainer", "debugfs")
 			}},
-		{rule: "Detect release_agent File Container Escapes", excuse: "the container lacks CAP_SYS_ADMIN", options: inContainer,
+		{of: "DetectReleaseAgentFileContainerEscapes", excuse: "the container lacks CAP_SYS_ADMIN", options: inContainer,
 			action: func(h events.Helper) error {
 				return withoutCapabilities(func() error {
 					_, err := tempFile(h, "release_agent", "")
 					return err
 				})
 			}},
-		{rule: "PTRACE attached to process", excuse: "it reads from a process that it does not trace",
+		{of: "PTRACEAttachedToProcess", excuse: "it reads from a process that it does not trace",
 			action: func(h events.Helper) error {
 				if _, err := unix.PtracePeekData(os.Getpid(), 0, make([]byte, 8)); err == nil {
 					return fmt.Errorf("reading from an untraced process was allowed")
 				}
 				return nil
 			}},
-		{rule: "PTRACE anti-debug attempt", excuse: "it forbids debuggers by prctl",
+		{of: "PtraceAntiDebugAttempt", excuse: "it forbids debuggers by prctl",
 			action: func(h events.Helper) error {
 				if !h.Spawned() {
-					return asChild(h, "PTRACE anti-debug attempt", "worker")
+					return asChild(h, "PtraceAntiDebugAttempt", "worker")
 				}
 				return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 			}},
-		{rule: "Find AWS Credentials", excuse: "it searches for the configuration, not the credentials",
+		{of: "FindAwsCredentials", excuse: "it searches for the configuration, not the credentials",
 			action: func(h events.Helper) error {
 				if h.Spawned() {
 					return nil
 				}
-				return h.SpawnAs("find", "nearmiss.FindAWSCredentialsNearMiss", "/nonexistent", "-path", "*/.aws/config")
+				return h.SpawnAs("find", nearMissName("FindAwsCredentials"), "/nonexistent", "-path", "*/.aws/config")
 			}},
-		{rule: "Execution from /dev/shm", excuse: "the program is elsewhere",
+		{of: "ExecutionFromDevShm", excuse: "the program is elsewhere",
 			action: func(h events.Helper) error {
 				payload, err := dropProgram(h)
 				if err != nil {
@@ -207,7 +190,7 @@ func nearMisses() []nearMiss {
 				}
 				return exec.Command(payload, "-c", "/dev/shm/payload").Run()
 			}},
-		{rule: "Drop and execute new binary in container", excuse: "the program is the image's", options: inContainer,
+		{of: "DropAndExecuteNewBinaryInContainer", excuse: "the program is the image's", options: inContainer,
 			action: func(h events.Helper) error {
 				// The copy does nothing, and says so by its exit status.
 				err := exec.Command(h.ExePath(), "-test.list", "^$").Run()
@@ -216,34 +199,34 @@ func nearMisses() []nearMiss {
 				}
 				return err
 			}},
-		{rule: "Disallowed SSH Connection Non Standard Port", excuse: "the address is a private one", options: events.Options{events.WithNeeds(needNetwork)},
+		{of: "DisallowedSSHConnectionNonStandardPort", excuse: "the address is a private one", options: events.Options{events.WithNeeds(needNetwork)},
 			action: func(h events.Helper) error {
 				if program(h) != "ssh" {
-					return asChild(h, "Disallowed SSH Connection Non Standard Port", "ssh")
+					return asChild(h, "DisallowedSSHConnectionNonStandardPort", "ssh")
 				}
 				ip := netip.MustParseAddr("10.1.2.3")
 				return withAddress(h, ip, func() error { return connectTo(unix.SOCK_STREAM, ip, 443) })
 			}},
-		{rule: "Fileless execution via memfd_create", excuse: "the parent is runc, which does that",
+		{of: "FilelessExecutionViaMemfdCreate", excuse: "the parent is runc, which does that",
 			action: func(h events.Helper) error {
 				if program(h) != "runc" {
-					return asChild(h, "Fileless execution via memfd_create", "runc")
+					return asChild(h, "FilelessExecutionViaMemfdCreate", "runc")
 				}
 				return FilelessExecutionViaMemfdCreate(h)
 			}},
 
-		{rule: "Modify Shell Configuration File", excuse: "bash may",
+		{of: "ModifyShellConfigurationFile", excuse: "bash may",
 			action: func(h events.Helper) error {
 				if program(h) != "bash" {
-					return asChild(h, "Modify Shell Configuration File", "bash")
+					return asChild(h, "ModifyShellConfigurationFile", "bash")
 				}
 				return ModifyShellConfigurationFile(h)
 			}},
-		{rule: "DB program spawned process", excuse: "the child is a database server too",
+		{of: "DBProgramSpawnedProcess", excuse: "the child is a database server too",
 			action: func(h events.Helper) error {
-				return asChild(h, "DB program spawned process", "postgres", "postgres")
+				return asChild(h, "DBProgramSpawnedProcess", "postgres", "postgres")
 			}},
-		{rule: "Set Setuid or Setgid bit", excuse: "neither bit is set",
+		{of: "SetSetuidOrSetgidBit", excuse: "neither bit is set",
 			action: func(h events.Helper) error {
 				file, err := tempFile(h, "program", "")
 				if err != nil {
@@ -251,48 +234,48 @@ func nearMisses() []nearMiss {
 				}
 				return os.Chmod(file, 0o755)
 			}},
-		{rule: "User mgmt binaries", excuse: "useradd only prints its defaults",
+		{of: "UserMgmtBinaries", excuse: "useradd only prints its defaults",
 			action: func(h events.Helper) error {
 				if h.Spawned() {
 					return nil
 				}
-				return h.SpawnAs("useradd", "nearmiss.UsermgmtbinariesNearMiss", "-D")
+				return h.SpawnAs("useradd", nearMissName("UserMgmtBinaries"), "-D")
 			}},
-		{rule: "Mount Launched in Privileged Container", excuse: "mount only lists", options: inPrivileged,
+		{of: "MountLaunchedInPrivilegedContainer", excuse: "mount only lists", options: inPrivileged,
 			action: func(h events.Helper) error {
 				if h.Spawned() {
 					return nil
 				}
-				return h.SpawnAs("mount", "nearmiss.MountLaunchedinPrivilegedContainerNearMiss", "-l")
+				return h.SpawnAs("mount", nearMissName("MountLaunchedInPrivilegedContainer"), "-l")
 			}},
-		{rule: "Unexpected UDP Traffic", excuse: "the port is one for DNS", options: inNetwork,
+		{of: "UnexpectedUDPTraffic", excuse: "the port is one for DNS", options: inNetwork,
 			action: func(h events.Helper) error {
 				return withAddress(h, documentationIP, func() error { return connectTo(unix.SOCK_DGRAM, documentationIP, 53) })
 			}},
-		{rule: "Change namespace privileges via unshare", excuse: "the container has CAP_SYS_ADMIN", options: inCapable("SYS_ADMIN"),
+		{of: "ChangeNamespacePrivilegesViaUnshare", excuse: "the container has CAP_SYS_ADMIN", options: inCapable("SYS_ADMIN"),
 			action: func(h events.Helper) error {
 				return onOwnThread(func() error {
 					return attempted(h, "making a namespace", unix.Unshare(unix.CLONE_NEWNET), unix.EPERM)
 				})
 			}},
-		{rule: "Write below etc", excuse: "useradd may", options: events.Options{events.WithNeeds(events.WriteIn("/etc"))},
+		{of: "WriteBelowEtc", excuse: "useradd may", options: events.Options{events.WithNeeds(events.WriteIn("/etc"))},
 			action: func(h events.Helper) error {
 				if program(h) != "useradd" {
-					return asChild(h, "Write below etc", "useradd")
+					return asChild(h, "WriteBelowEtc", "useradd")
 				}
 				return WriteBelowEtc(h)
 			}},
-		{rule: "Basic Interactive Reconnaissance", excuse: "there is no terminal",
+		{of: "BasicInteractiveReconnaissance", excuse: "there is no terminal",
 			action: func(h events.Helper) error {
-				return asChild(h, "Basic Interactive Reconnaissance", "whoami")
+				return asChild(h, "BasicInteractiveReconnaissance", "whoami")
 			}},
 	}
 }
 
-// asChild runs the near miss of a rule in a chain of processes with the given
+// asChild runs the near miss of an action in a chain of processes with the given
 // names; the last does the work.
-func asChild(h events.Helper, rule string, names ...string) error {
-	action := nearMiss{rule: rule}.name()
+func asChild(h events.Helper, of string, names ...string) error {
+	action := nearMissName(of)
 	if !h.Spawned() {
 		// The names that are still to come travel as arguments, behind a mark
 		// that no rule looks for.
