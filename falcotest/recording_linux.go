@@ -28,7 +28,8 @@ type recording struct {
 	err  error
 	once sync.Once
 
-	done func(falco.Recording) // told when the file is whole
+	done  func(falco.Recording) // told when the file is whole
+	ended func()                // told when there is no more to come, whole or not
 }
 
 // newRecording begins the recording of an action; that of an earlier attempt is
@@ -36,7 +37,7 @@ type recording struct {
 func newRecording(folder, action string) (*recording, error) {
 	r := &recording{path: filepath.Join(folder, action+".scap")}
 	r.w = capture.NewWriter(&r.buf, capture.WriterOptions{
-		Hostname: machine.Hostname(), CPUs: runtime.NumCPU(), Interfaces: machine.Interfaces(),
+		Hostname: machine.Hostname(), CPUs: runtime.NumCPU(), Interfaces: machine.Interfaces(), Late: true,
 	})
 	return r, nil
 }
@@ -51,6 +52,9 @@ func (r *recording) add(e *event.Event) {
 // close ends the recording, once.
 func (r *recording) close() error {
 	r.once.Do(func() {
+		if r.ended != nil {
+			defer r.ended()
+		}
 		if err := r.w.Close(); r.err == nil {
 			r.err = err
 		}
@@ -69,7 +73,13 @@ func (r *recording) close() error {
 }
 
 // discard forgets a recording that did not begin.
-func (r *recording) discard() { r.once.Do(func() {}) }
+func (r *recording) discard() {
+	r.once.Do(func() {
+		if r.ended != nil {
+			r.ended()
+		}
+	})
+}
 
 // recordedTypes are the types that rules ask for, and those without which the
 // state of processes in a recording would be wrong.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
@@ -35,6 +36,8 @@ type replaying struct {
 	folder string // for recordings, when it is ours
 
 	mu       sync.Mutex
+	running  int           // actions whose recordings are not whole
+	idle     chan struct{} // closed when none runs
 	waiting  []*traced
 	replayed chan struct{} // closed when the replay that runs has ended, nil when none does
 	err      error
@@ -109,7 +112,9 @@ func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (wa
 	if err != nil {
 		return nil, err
 	}
+	r.started()
 	child := w.(*tracedChild)
+	child.recording.ended = r.ended
 	child.noted = "as the built-in engine judged the same events"
 	child.recording.done = func(rec falco.Recording) {
 		t.recording = rec
@@ -121,9 +126,48 @@ func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (wa
 	return w, nil
 }
 
+// started and ended count the actions that are being recorded.
+func (r *replaying) started() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running++; r.running == 1 {
+		r.idle = make(chan struct{})
+	}
+}
+
+func (r *replaying) ended() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running--; r.running == 0 {
+		close(r.idle)
+	}
+}
+
+// patience is how long a recording waits for those of the actions that run beside
+// it, to be replayed with them: a Falco takes as long to start.
+const patience = time.Second
+
+// together waits for the actions that run now.
+func (r *replaying) together(ctx context.Context) {
+	r.mu.Lock()
+	idle, running := r.idle, r.running
+	r.mu.Unlock()
+	if running == 0 {
+		return
+	}
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	select {
+	case <-idle:
+	case <-enough.C:
+	case <-ctx.Done():
+	}
+}
+
 // settle returns when all recordings that wait have been judged. While one replay
-// runs, others come together for the next.
+// runs, or other actions do, recordings come together for the next.
 func (r *replaying) settle(ctx context.Context) error {
+	r.together(ctx)
 	for {
 		r.mu.Lock()
 		running, mine := r.replayed, r.waiting
@@ -223,7 +267,8 @@ func (r *replaying) advice() string {
 	}
 	return "the built-in engine and this Falco judge the same events differently. This Falco's word counted. " +
 		"Rules that ask for proc.duration or another age differ because a recording does not say since when " +
-		"the processes run that were there before it began; anything else is a fault of the built-in engine, please report it:\n    " +
+		"the processes run that were there before it began, and those that ask for names of hosts (fd.sip.name) " +
+		"because this Falco does not see the action's hosts file; anything else is a fault of the built-in engine, please report it:\n    " +
 		strings.Join(r.differ, "\n    ")
 }
 

@@ -645,7 +645,7 @@ func (s *Session) contradicted(r *Result, sel selected, w watcher) bool {
 	}
 	r.Outcome, r.lasting = Inconclusive, true
 	r.Reason = "the built-in engine alerts on the recorded events, and this Falco does not"
-	r.Hint = "a recording does not say since when processes run that were there before it began (proc.duration): such rules need a Falco that watches, or the built-in engine; anything else is a fault of the built-in engine, please report it"
+	r.Hint = "a recording does not say since when processes run that were there before it began (proc.duration), nor does its Falco see the action's hosts file (fd.sip.name): such rules need a Falco that watches, or the built-in engine; anything else is a fault of the built-in engine, please report it"
 	return true
 }
 

@@ -19,7 +19,9 @@ func TestOpening(t *testing.T) {
 	var out bytes.Buffer
 	w := NewWriter(&out, WriterOptions{})
 	list := scenario()
-	w.begin(list[0])
+	w.learn(list[0])
+	w.tables()
+	w.began = true
 	alice := &event.User{Name: "alice", Home: "/home/alice", Shell: "/bin/sh"}
 	w.userAdded(testTime, 7, 7, alice, "")
 	if err := w.Event(list[0]); err != nil {

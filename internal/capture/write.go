@@ -4,7 +4,9 @@ package capture
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +36,11 @@ type WriterOptions struct {
 	// name; the others are written as "NAME=". Nil keeps those that only say
 	// where things are (see [KeptEnv]).
 	Env func(name string) bool
+
+	// Late holds the events, compressed, until the recording is closed, so that its
+	// tables can tell of processes and threads that are not seen to begin: of a part of
+	// what happened. Without it they tell of what the first event knows.
+	Late bool
 }
 
 // keptEnv are variables whose values are not secret, and what rules ask for.
@@ -45,21 +52,29 @@ var keptEnv = []string{
 func KeptEnv(name string) bool { return slices.Contains(keptEnv, name) }
 
 // Writer writes a recording, gzipped, in the version that Falco's libraries 0.23
-// write. The processes that the first event knows are its tables; those that
-// come later are told of by their own events, or are added with the first event
-// that shows them. It is not safe for concurrent use.
+// write. Processes are in its tables or are told of by the events of their making;
+// accounts and containers by events before the first that shows them. It is not safe
+// for concurrent use.
 type Writer struct {
-	opts   WriterOptions
-	out    *bufio.Writer
-	zip    *gzip.Writer
-	buf    []byte
-	began  bool
-	events uint64
-	total  uint64
-	users  map[accountKey]bool
-	groups map[accountKey]bool
-	known  map[int64]bool // processes in the tables
-	err    error
+	opts       WriterOptions
+	dst        io.Writer
+	held       bytes.Buffer // what was written, when it is held
+	out        *bufio.Writer
+	zip        *gzip.Writer
+	buf        []byte
+	began      bool
+	events     uint64
+	total      uint64
+	users      map[accountKey]bool
+	groups     map[accountKey]bool
+	containers map[string]bool
+	known      map[int64]bool // threads that the recording tells of so far
+	executed   map[int64]bool // processes that have executed a program in it
+	err        error
+
+	// The tables: entries of processes and accounts, and blocks of descriptors.
+	processes, accounts []byte
+	descriptors         [][]byte
 }
 
 type accountKey struct {
@@ -72,11 +87,19 @@ func NewWriter(w io.Writer, opts WriterOptions) *Writer {
 	if opts.Env == nil {
 		opts.Env = KeptEnv
 	}
-	zip := gzip.NewWriter(w)
-	return &Writer{
-		opts: opts, zip: zip, out: bufio.NewWriterSize(zip, 1<<16), users: map[accountKey]bool{},
-		groups: map[accountKey]bool{}, known: map[int64]bool{},
+	out := &Writer{
+		opts: opts, dst: w, users: map[accountKey]bool{}, groups: map[accountKey]bool{}, containers: map[string]bool{}, known: map[int64]bool{}, executed: map[int64]bool{},
 	}
+	if opts.Late {
+		w = &out.held
+	}
+	out.writeTo(w)
+	return out
+}
+
+func (w *Writer) writeTo(dst io.Writer) {
+	w.zip = gzip.NewWriter(dst)
+	w.out = bufio.NewWriterSize(w.zip, 1<<16)
 }
 
 // Events is how many events were written that were given.
@@ -88,11 +111,23 @@ func (w *Writer) Total() uint64 { return w.total }
 
 // Close ends the recording. One that is not closed lacks its end, and is refused.
 func (w *Writer) Close() error {
-	if w.err == nil && !w.began {
-		w.begin(nil)
+	if w.opts.Late {
+		if err := w.flush(); err != nil {
+			return err
+		}
+		w.writeTo(w.dst)
+		w.tables()
+	} else if !w.began {
+		w.tables()
 	}
-	return errors.Join(w.err, w.out.Flush(), w.zip.Close())
+	err := w.flush()
+	if err == nil && w.opts.Late {
+		_, err = w.held.WriteTo(w.dst) // gzip's members may follow one another
+	}
+	return err
 }
+
+func (w *Writer) flush() error { return errors.Join(w.err, w.out.Flush(), w.zip.Close()) }
 
 // block writes a block; fill appends what is in it.
 func (w *Writer) block(typ uint32, fill func(b []byte) []byte) {
@@ -141,9 +176,8 @@ func vector(list []string) []byte {
 	return v
 }
 
-// begin writes what comes before the events.
-func (w *Writer) begin(e *event.Event) {
-	w.began = true
+// tables writes what comes before the events.
+func (w *Writer) tables() {
 	w.block(blockSection, func(b []byte) []byte {
 		b = le.AppendUint32(b, byteOrderMagic)
 		b = le.AppendUint16(le.AppendUint16(b, majorVersion), minorVersion)
@@ -166,27 +200,64 @@ func (w *Writer) begin(e *event.Event) {
 			return b
 		})
 	}
-	if e == nil || e.Thread == nil || e.Thread.Process == nil {
+	if len(w.processes) == 0 {
 		return
 	}
-	family := w.family(e.Thread)
-	w.block(blockProcessV9, func(b []byte) []byte {
-		for _, t := range family {
-			b = sized(b, func(b []byte) []byte { return w.appendProcess(b, t) })
-		}
-		return b
-	})
-	for _, t := range family {
-		if t.TID == t.Process.PID {
-			w.block(blockFDsV2, func(b []byte) []byte { return appendFDs(b, t) })
-		}
+	w.block(blockProcessV9, func(b []byte) []byte { return append(b, w.processes...) })
+	for _, d := range w.descriptors {
+		w.block(blockFDsV2, func(b []byte) []byte { return append(b, d...) })
 	}
-	w.block(blockUsersV2, func(b []byte) []byte {
-		for _, t := range family {
-			b = w.appendAccounts(b, e, t.Process)
+	w.block(blockUsersV2, func(b []byte) []byte { return append(b, w.accounts...) })
+	w.processes, w.descriptors, w.accounts = nil, nil, nil
+}
+
+// learn adds to the tables what an event shows that no event before has told of.
+func (w *Writer) learn(e *event.Event) {
+	for _, t := range w.family(e.Thread) {
+		w.processes = sized(w.processes, func(b []byte) []byte { return w.appendProcess(b, t) })
+		if t.TID == t.Process.PID {
+			w.descriptors = append(w.descriptors, appendFDs(nil, t))
 		}
-		return b
-	})
+		w.accounts = w.appendAccounts(w.accounts, e, t.Process)
+	}
+}
+
+// follow notes which threads an event makes or ends.
+func (w *Writer) follow(e *event.Event) {
+	switch e.Type {
+	case event.SysClone, event.SysClone3, event.SysFork, event.SysVfork:
+		switch p := e.Thread.Process; {
+		case e.Ret == 0:
+			w.known[e.Thread.TID] = true
+		case e.Ret > 0 && e.Thread.TID == e.Thread.VTID && p.PID == p.VPID:
+			w.known[e.Ret] = true // elsewhere it is a number of another pid namespace
+		}
+	case event.SysExecve, event.SysExecveat:
+		if e.Ret == 0 {
+			w.executed[e.Thread.Process.PID] = true
+		}
+	case event.EvtProcexit:
+		delete(w.known, e.Thread.TID)
+		delete(w.executed, e.Thread.TID)
+	}
+}
+
+// thread tells of a thread that began unseen in a process that has executed a
+// program: the tables tell of what there was before, and the program ended that. So
+// it is told of by the event of its making.
+func (w *Writer) thread(e *event.Event) {
+	t, p := e.Thread, e.Thread.Process
+	if t.TID == p.PID || w.known[t.TID] || !w.executed[p.PID] {
+		return
+	}
+	w.known[t.TID] = true
+	made := &event.Event{Type: event.SysClone, Time: e.Time, Thread: t, Params: []event.Param{
+		{}, {Str: p.Exe}, {Strs: p.Args}, {Num: t.TID}, {Num: p.PID}, {Num: p.PPID}, {Null: true}, {Num: p.FDLimit},
+		{Num: int64(t.PFMajor)}, {Num: int64(t.PFMinor)}, {Num: int64(p.VMSize)}, {Num: int64(p.VMRSS)}, {Num: int64(p.VMSwap)},
+		{Str: p.Comm}, {Strs: p.Cgroups}, {Num: event.CloneThread | event.CloneFiles}, {Num: int64(p.UID)}, {Num: int64(p.GID)},
+		{Num: t.VTID}, {Num: p.VPID}, {Num: p.PidnsInitStart},
+	}}
+	w.event(e.Time, t, exitCodes[event.SysClone], len(made.Params), func(i int, b []byte) []byte { return w.appendParam(b, made, i) })
 }
 
 func appendInterface(b []byte, p netip.Prefix) []byte {
@@ -212,7 +283,8 @@ func appendInterface(b []byte, p netip.Prefix) []byte {
 // the oldest first.
 func (w *Writer) family(t *event.Thread) []*event.Thread {
 	var list []*event.Thread
-	if t.TID != t.Process.PID {
+	if t.TID != t.Process.PID && !w.known[t.TID] {
+		w.known[t.TID] = true
 		list = append(list, t)
 	}
 	for p := t.Process; p != nil && !w.known[p.PID]; p = p.Parent {
@@ -397,9 +469,17 @@ func (w *Writer) Event(e *event.Event) error {
 	if !ok && e.Def().Attrs&event.Generic == 0 {
 		return nil // not one that recordings have
 	}
-	if !w.began {
-		w.begin(e)
+	if e.Thread != nil && e.Thread.Process != nil {
+		w.follow(e)
+		w.thread(e)
+		if !w.began || w.opts.Late {
+			w.learn(e)
+		}
 	}
+	if !w.began && !w.opts.Late {
+		w.tables()
+	}
+	w.began = true
 	w.introduce(e)
 	if !ok {
 		return w.generic(e)
@@ -589,6 +669,7 @@ func (w *Writer) introduce(e *event.Event) {
 	container := ""
 	if p.Container != nil {
 		container = p.Container.ID
+		w.containerAdded(e.Time, p.Container)
 	}
 	users, groups := []uint32{p.UID}, []uint32{p.GID}
 	if p.LoginUID >= 0 {
@@ -641,5 +722,29 @@ func (w *Writer) userAdded(at int64, uid, gid uint32, u *event.User, container s
 			return le.AppendUint32(b, gid)
 		}
 		return append(append(b, []string{u.Name, u.Home, u.Shell, container}[i-2]...), 0)
+	})
+}
+
+// containerAdded tells of a container by the event by which Falco's container
+// plugin does, which reads it again. Of one that no engine told of there is nothing
+// to tell.
+func (w *Writer) containerAdded(at int64, c *event.Container) {
+	if w.containers[c.ID] || !c.Complete {
+		return
+	}
+	w.containers[c.ID] = true
+	data, err := json.Marshal(infoOf(c, w.redacted))
+	if err != nil {
+		w.err = fmt.Errorf("telling of a container: %w", err)
+		return
+	}
+	w.event(at, nil, exitCodes[event.EvtAsyncevent], 3, func(i int, b []byte) []byte {
+		switch i {
+		case 0:
+			return le.AppendUint32(b, 0) // no plugin's own source: that of system calls
+		case 1:
+			return append(append(b, containerEventName...), 0)
+		}
+		return append(append(b, data...), 0)
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/capture"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/source"
@@ -162,33 +163,70 @@ func (r *Replayer) command(ctx context.Context, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// Judge has the Falco replay recordings in one go, each as a section of one file,
-// and returns the alerts of each, in the order of the events.
+// Judge has the Falco replay recordings in one go, made one, and returns the alerts of
+// each, in the order of the events. Only where two have a thread id in common, the
+// Falco is started again.
 func (r *Replayer) Judge(ctx context.Context, recordings []Recording) ([][]*alert.Alert, error) {
-	all := make([][]*alert.Alert, len(recordings))
-	if len(recordings) == 0 {
-		return all, nil
+	var all [][]*alert.Alert
+	for len(recordings) > 0 {
+		n, alerts, err := r.judgeBatch(ctx, recordings)
+		if err != nil {
+			return nil, fmt.Errorf("having %s (version %s) replay recordings: %w", r.path, r.ver, err)
+		}
+		all, recordings = append(all, alerts...), recordings[n:]
+	}
+	return all, nil
+}
+
+// judgeBatch judges as many of the recordings as can be made one, and returns how
+// many those are.
+func (r *Replayer) judgeBatch(ctx context.Context, recordings []Recording) (int, [][]*alert.Alert, error) {
+	merged := capture.NewMerger()
+	for i, rec := range recordings {
+		err := add(merged, rec.Path)
+		if errors.Is(err, capture.ErrSameThread) && i > 0 {
+			recordings = recordings[:i]
+			break
+		}
+		if err != nil {
+			return 0, nil, fmt.Errorf("%s: %w", rec.Path, err)
+		}
 	}
 	r.batches++
-	file := filepath.Join(r.journal.Path(), "batch-"+strconv.Itoa(r.batches)+".scap")
-	defer os.Remove(file)
-	if err := concatenate(file, recordings); err != nil {
-		return nil, fmt.Errorf("having a Falco replay recordings: %w", err)
-	}
-	alerts, err := r.replay(ctx, file)
+	name := filepath.Join(r.journal.Path(), "batch-"+strconv.Itoa(r.batches)+".scap")
+	defer os.Remove(name)
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("having %s (version %s) replay recordings: %w", r.path, r.ver, err)
+		return 0, nil, err
 	}
+	_, err = merged.WriteTo(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return 0, nil, err
+	}
+	alerts, err := r.replay(ctx, name)
+	if err != nil {
+		return 0, nil, err
+	}
+	all := make([][]*alert.Alert, len(recordings))
 	for _, a := range alerts {
 		i, err := recordingOf(a, recordings)
 		if err != nil {
-			return nil, fmt.Errorf("having %s (version %s) replay recordings: %w", r.path, r.ver, err)
+			return 0, nil, err
 		}
 		if i >= 0 {
 			all[i] = append(all[i], a)
 		}
 	}
-	return all, nil
+	return len(recordings), all, nil
+}
+
+func add(m *capture.Merger, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return m.Add(f)
 }
 
 // recordingOf tells whose an alert is: by the id in the environment of its process or
@@ -216,26 +254,6 @@ func recordingOf(a *alert.Alert, recordings []Recording) (int, error) {
 		n -= rec.Events
 	}
 	return -1, fmt.Errorf("an alert of %q is for event %s, which no recording has", a.Rule, text)
-}
-
-// concatenate writes recordings behind one another: each begins with a section
-// header, with which Falco forgets all that it knew before.
-func concatenate(name string, recordings []Recording) error {
-	out, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	for _, rec := range recordings {
-		in, err := os.Open(rec.Path)
-		if err == nil {
-			_, err = io.Copy(out, in)
-			in.Close()
-		}
-		if err != nil {
-			return errors.Join(err, out.Close())
-		}
-	}
-	return out.Close()
 }
 
 func (r *Replayer) replay(ctx context.Context, file string) ([]*alert.Alert, error) {
