@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -31,8 +32,20 @@ type change struct {
 	note  string            // why all run, where the rules before do not load
 }
 
+// comparing is held while two sets of rules are in memory.
+var comparing sync.Mutex
+
 // changedSince compares the rules under test with those of a revision.
 func (s *Session) changedSince(ctx context.Context, name string) (*change, error) {
+	// There may be tens of thousands of rules, each there twice: what is no longer
+	// needed is to go sooner than when as much again has piled up.
+	comparing.Lock()
+	defer comparing.Unlock()
+	if percent := debug.SetGCPercent(40); percent <= 40 {
+		debug.SetGCPercent(percent) // as is asked for by GOGC
+	} else {
+		defer debug.SetGCPercent(percent)
+	}
 	rev, err := gate.FindRevision(ctx, ".", name)
 	if err != nil {
 		return nil, err

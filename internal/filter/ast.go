@@ -74,8 +74,8 @@ func (e *Expr) emptyLists() []Pos {
 	}
 	var empty []Pos
 	t := e.Text
-	for i := t.mark(e.Right.Off); i < len(t.marks) && t.marks[i].off < e.End; i++ {
-		pos := t.marks[i].pos
+	for i := t.mark(e.Right.Off); i < len(t.marks) && int(t.marks[i].off) < e.End; i++ {
+		pos := t.at(i, int(t.marks[i].off))
 		if !strings.HasPrefix(pos.In, "list ") || slices.ContainsFunc(empty, func(p Pos) bool { return p.In == pos.In }) {
 			continue
 		}

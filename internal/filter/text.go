@@ -40,9 +40,18 @@ type Text struct {
 // mark says that the text from off on, up to the next mark, came from pos.
 // Within a fixed mark every byte has that same position.
 type mark struct {
-	off   int
-	pos   Pos
-	fixed bool
+	off          int32
+	line, column int32
+	fixed        bool
+	where        *where
+}
+
+// where is the file and the part of the rules that places have in common. There are
+// as many marks as words, and thousands of rules: so they are kept small.
+type where struct{ file, in string }
+
+func (m *mark) is(pos Pos) bool {
+	return m.line == int32(pos.Line) && m.column == int32(pos.Column) && m.where.file == pos.File && m.where.in == pos.In
 }
 
 // NewText returns a text that came from nowhere but itself: lines and columns
@@ -87,10 +96,20 @@ func (t *Text) write(s string, pos Pos, fixed bool) {
 	if s == "" {
 		return
 	}
-	if n := len(t.marks); n == 0 || !fixed || !t.marks[n-1].fixed || t.marks[n-1].pos != pos {
-		t.marks = append(t.marks, mark{t.buf.Len(), pos, fixed})
+	if n := len(t.marks); n == 0 || !fixed || !t.marks[n-1].fixed || !t.marks[n-1].is(pos) {
+		t.marks = append(t.marks, mark{int32(t.buf.Len()), int32(pos.Line), int32(pos.Column), fixed, t.whereOf(pos)})
 	}
 	t.buf.WriteString(s)
+}
+
+// whereOf returns what a position has in common with those before it, most often.
+func (t *Text) whereOf(pos Pos) *where {
+	for i := len(t.marks) - 1; i >= max(0, len(t.marks)-4); i-- {
+		if w := t.marks[i].where; w.file == pos.File && w.in == pos.In {
+			return w
+		}
+	}
+	return &where{pos.File, pos.In}
 }
 
 // WriteText appends the part of u from start to end, with its positions.
@@ -98,8 +117,8 @@ func (t *Text) WriteText(u *Text, start, end int) {
 	s := u.String()
 	for i := u.mark(start); start < end; i++ {
 		stop := end
-		if i+1 < len(u.marks) && u.marks[i+1].off < end {
-			stop = u.marks[i+1].off
+		if i+1 < len(u.marks) && int(u.marks[i+1].off) < end {
+			stop = int(u.marks[i+1].off)
 		}
 		t.write(s[start:stop], u.at(i, start), u.marks[i].fixed)
 		start = stop
@@ -117,16 +136,17 @@ func (t *Text) Pos(off int) Pos {
 
 // mark returns the index of the mark that governs off.
 func (t *Text) mark(off int) int {
-	i := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].off > off })
+	i := sort.Search(len(t.marks), func(i int) bool { return int(t.marks[i].off) > off })
 	return max(i-1, 0)
 }
 
 func (t *Text) at(i, off int) Pos {
-	m := t.marks[i]
+	m := &t.marks[i]
+	pos := Pos{File: m.where.file, Line: int(m.line), Column: int(m.column), In: m.where.in}
 	if !m.fixed {
-		m.pos.Column += off - m.off
+		pos.Column += off - int(m.off)
 	}
-	return m.pos
+	return pos
 }
 
 // Error is what is wrong with a condition, and where.

@@ -296,9 +296,13 @@ func (c *comparison) overtaken() map[string][]Origin {
 		return nil
 	}
 	over := map[string][]Origin{}
+	was := make([]int, len(common))
 	for i, r := range common {
-		for _, first := range common[:i] {
-			if index[first.Name] > index[r.Name] && first.Source == r.Source && first.Enabled && overlap(first, r) {
+		was[i] = index[r.Name]
+	}
+	for i, r := range common {
+		for k, first := range common[:i] {
+			if was[k] > was[i] && first.Source == r.Source && first.Enabled && overlap(first, r) {
 				over[r.Name] = append(over[r.Name], Origin{Kind: "rule", Name: first.Name, Pos: first.Pos})
 			}
 		}

@@ -334,15 +334,17 @@ func (r *Report) Annotations(w io.Writer) error {
 	return nil
 }
 
-func data(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
-}
+var (
+	dataEscapes     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	cellEscapes     = strings.NewReplacer("|", `\|`, "\n", " ")
+)
 
-func property(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
-}
+func data(s string) string { return dataEscapes.Replace(s) }
 
-func cell(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s) }
+func property(s string) string { return propertyEscapes.Replace(s) }
+
+func cell(s string) string { return cellEscapes.Replace(s) }
 
 func orDash(s string) string {
 	if s == "" {

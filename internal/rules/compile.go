@@ -206,6 +206,7 @@ func (l *loader) compileRule(u *rule, c *filter.Compiler) *Rule {
 		l.errs = append(l.errs, l.problem(ErrValidate, pos, item, err.Error()))
 		return nil
 	}
+	l.remember(u, text)
 	if !l.compileOutput(u, r, src, item) {
 		return nil
 	}

@@ -23,6 +23,9 @@ import (
 // upstream ones has 95 kB.
 const maxFile = 8 << 20
 
+// maxAhead is how many files are parsed before their turn.
+const maxAhead = 8
+
 // Options say what rules are loaded for.
 type Options struct {
 	// Sources are the sources of events whose rules are loaded. Rules of other
@@ -87,15 +90,12 @@ func cause(err error) error {
 
 // LoadFiles is like [Load], for files in memory.
 func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
-	l := &loader{collector: newCollector(), sources: map[string]filter.Source{}, files: map[string]*file{}, compilers: map[string]*filter.Compiler{}}
+	l := &loader{collector: newCollector(), sources: map[string]filter.Source{}, files: map[string]*file{}, compilers: map[string]*filter.Compiler{}, rulesByWord: map[string][]*rule{}}
 	for _, s := range opts.Sources {
 		l.sources[s.Name()] = s
 	}
 	set := &Set{programs: map[string]*filter.Program{}}
-	// Parsing the YAML is a third of the work, and can be done for all files at
-	// once; what the items mean depends on their order.
 	read := make([]*file, len(files))
-	var wg sync.WaitGroup
 	for i, f := range files {
 		set.Files = append(set.Files, f.Name)
 		if len(f.Data) > maxFile {
@@ -104,20 +104,31 @@ func LoadFiles(ctx context.Context, files []File, opts Options) (*Set, error) {
 		}
 		read[i] = newFile(f.Name, f.Data)
 		l.files[f.Name] = read[i]
-		wg.Go(read[i].parse)
 	}
-	wg.Wait()
+	// Parsing the YAML is a third of the work, and can be done for several files at
+	// once, not for all: what is parsed is large. What the items mean depends on
+	// their order.
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ahead := 0
 	whole := len(l.errs) == 0
-	for _, f := range read {
+	for i, f := range read {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("loading rules: %w", err)
+		}
+		for ; ahead < len(read) && ahead < i+maxAhead; ahead++ {
+			if read[ahead] != nil {
+				wg.Go(read[ahead].parse)
+			}
 		}
 		if f == nil {
 			continue
 		}
+		<-f.parsed
 		r := &reader{loader: l, file: f}
 		errs := len(l.errs)
 		r.read()
+		f.release()
 		whole = whole && len(l.errs) == errs
 		if whole { // what is missing would only cause more errors
 			if err := l.compile(ctx); err != nil {
@@ -149,9 +160,12 @@ type loader struct {
 	sources   map[string]filter.Source
 	compilers map[string]*filter.Compiler // by source
 	files     map[string]*file
-	errs      []*Problem
-	warnings  []*Problem
-	remarks   []*Problem
+	// rulesByWord are the rules that were compiled, by the words in their conditions.
+	rulesByWord map[string][]*rule
+
+	errs     []*Problem
+	warnings []*Problem
+	remarks  []*Problem
 }
 
 // problem makes a problem with the line that it is about.

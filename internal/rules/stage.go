@@ -5,6 +5,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/filter"
@@ -113,13 +114,31 @@ func (l *loader) stale() {
 			}
 		}
 	}
-	for _, u := range l.rules {
-		if u.compiled && (odd || u.names(l.changed, u.cond)) {
+	if odd {
+		for _, u := range l.rules {
 			u.compiled = false
 		}
-		for _, ex := range u.exceptions {
-			u.compiled = u.compiled && !ex.names(l.changed)
+		return
+	}
+	for word := range l.changed {
+		for _, u := range l.rulesByWord[word] {
+			u.compiled = false
 		}
+	}
+}
+
+// remember notes the words of a rule's condition, exceptions included, by which the
+// rule is found when what they name changes. There may be tens of thousands of rules,
+// and hundreds of files.
+func (l *loader) remember(u *rule, text *filter.Text) {
+	if u.words != nil {
+		return
+	}
+	u.words = wordsOf(text.String())
+	slices.Sort(u.words)
+	u.words = slices.Compact(u.words)
+	for _, word := range u.words {
+		l.rulesByWord[word] = append(l.rulesByWord[word], u)
 	}
 }
 
@@ -129,21 +148,6 @@ func (c *condition) names(words map[string]bool, text *filter.Text) bool {
 		c.words = wordsOf(text.String())
 	}
 	for _, w := range c.words {
-		if words[w] {
-			return true
-		}
-	}
-	return false
-}
-
-// names tells whether what an exception adds to conditions could hold one of the
-// words.
-func (ex *exception) names(words map[string]bool) bool {
-	t, err := ex.condition()
-	if err != nil {
-		return true
-	}
-	for _, w := range wordsOf(t.String()) {
 		if words[w] {
 			return true
 		}

@@ -22,13 +22,26 @@ type file struct {
 	nodes int // how many nodes were looked at
 
 	*falcoyaml.File
-	err error // why it could not be parsed
+	err    error         // why it could not be parsed
+	parsed chan struct{} // closed when it is
 }
 
-func newFile(name string, data []byte) *file { return &file{name: name, data: data} }
+func newFile(name string, data []byte) *file {
+	return &file{name: name, data: data, parsed: make(chan struct{})}
+}
 
 // parse parses all documents of the file.
-func (f *file) parse() { f.File, f.err = falcoyaml.Parse(f.data) }
+func (f *file) parse() {
+	f.File, f.err = falcoyaml.Parse(f.data)
+	close(f.parsed)
+}
+
+// release lets go of what was parsed, once it was read; the text is kept, for messages.
+func (f *file) release() {
+	if f.File != nil {
+		f.Documents = nil
+	}
+}
 
 // position returns the place of an offset in the file's text.
 func (f *file) position(off int) filter.Pos {
