@@ -17,6 +17,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
 	"github.com/falcotest/go-falcotest/internal/source"
@@ -106,7 +107,7 @@ func (b *builtin) unsupported(rule *rules.Rule) string {
 	return ""
 }
 
-func (b *builtin) needs(sel selected) []events.Need {
+func (b *builtin) needs(sel *plan.Action) []events.Need {
 	if b.s.liveOf(sel) != nil {
 		return nil
 	}
@@ -127,7 +128,7 @@ func (b *builtin) close() error {
 	return errors.Join(b.sub.Close(), b.server.Close())
 }
 
-func (b *builtin) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
+func (b *builtin) watch(ctx context.Context, c *child.Child, sel *plan.Action) (watcher, error) {
 	if b.s.liveOf(sel) != nil {
 		return b.s.keepLive(c.ID(), sel, func() (*engine.Engine, error) { return b.engine, nil }, false), nil
 	}

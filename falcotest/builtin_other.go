@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/plan"
 )
 
 // errNoTracing says where the built-in engine works.
@@ -20,10 +21,10 @@ func openBuiltin(context.Context, *Session) (backend, error) { return nil, errNo
 func openReplay(context.Context, testing.TB, *Session) (backend, error) { return nil, errNoTracing }
 
 // seeAll sees nothing: there is no built-in engine here.
-func (s *Session) seeAll(context.Context, *Result, selected) {}
+func (s *Session) seeAll(context.Context, *Result, *plan.Action) {}
 
 // explainAgain explains nothing: there is no built-in engine here.
-func (s *Session) explainAgain(_ context.Context, r *Result, _ selected) {
+func (s *Session) explainAgain(_ context.Context, r *Result, _ *plan.Action) {
 	r.WhyNote = errNoTracing.Error()
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/expect"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
@@ -166,31 +167,29 @@ func (s *Session) expectations() error {
 			return fmt.Errorf("reading the expectation of %s: no action of that name is registered%s", action, nearest(action, sortedKeys(events.All())))
 		}
 	}
-	var all []selected
+	var all []*plan.Action
 	for _, sel := range s.chosen {
-		if e, ok := s.cfg.expectations[sel.action]; ok && sel.test == nil {
+		if e, ok := s.cfg.expectations[sel.Name]; ok && sel.Test == nil {
 			want := e.e
-			if sel.rule != nil && want.Rule == "" {
-				want.Rule = sel.rule.Name
+			if sel.Rule != nil && want.Rule == "" {
+				want.Rule = sel.Rule.Name
 			}
-			if sel.rule != nil && want.Rule != sel.rule.Name {
-				return fmt.Errorf("reading the expectation of %s: it is of the rule %q, and the action is for %q", sel.action, want.Rule, sel.rule.Name)
+			if sel.Rule != nil && want.Rule != sel.Rule.Name {
+				return fmt.Errorf("reading the expectation of %s: it is of the rule %q, and the action is for %q", sel.Name, want.Rule, sel.Rule.Name)
 			}
-			sel.expect = &want
+			sel.Expect = &want
 		}
 		all = append(all, sel)
-		if sel.test != nil || sel.rule == nil {
+		if sel.Test != nil || sel.Rule == nil {
 			continue
 		}
-		for _, name := range events.NearMisses(sel.action) {
-			near := selected{
-				action: name, rule: sel.rule, named: sel.named,
-				expect: &expect.Expectation{Rule: sel.rule.Name, Silent: true},
-			}
+		for _, name := range events.NearMisses(sel.Name) {
+			near := plan.Registered(name, sel.Rule)
+			near.Named, near.Expect = sel.Named, &expect.Expectation{Rule: sel.Rule.Name, Silent: true}
 			if e, ok := s.cfg.expectations[name]; ok {
 				want := e.e
-				want.Rule = cmp.Or(want.Rule, sel.rule.Name)
-				near.expect = &want
+				want.Rule = cmp.Or(want.Rule, sel.Rule.Name)
+				near.Expect = &want
 			}
 			all = append(all, near)
 		}
@@ -207,7 +206,8 @@ func (s *Session) Silent(t testing.TB, action, rule string) {
 	if _, ok := events.All()[action]; !ok {
 		t.Fatalf("no action %q is registered%s", action, nearest(action, sortedKeys(events.All())))
 	}
-	sel := selected{action: action, all: true, expect: &expect.Expectation{Rule: rule, Silent: true}}
+	sel := plan.Registered(action, nil)
+	sel.All, sel.Expect = true, &expect.Expectation{Rule: rule, Silent: true}
 	if s.set == nil {
 		t.Fatal("whether the Falco has the rule is not known here: name its rules files by WithRules or FALCOTEST_RULES")
 	}
@@ -219,11 +219,11 @@ func (s *Session) Silent(t testing.TB, action, rule string) {
 		}
 		t.Fatalf("there is no rule %q among the rules under test%s: that it stays silent proves nothing", rule, nearest(rule, names))
 	}
-	sel.rule = s.set.Rules[i]
-	if !s.enables(sel.rule) {
-		t.Fatalf("the rule %q is disabled (%s): that it stays silent proves nothing", rule, sel.rule.Pos)
+	sel.Rule = s.set.Rules[i]
+	if !s.enables(sel.Rule) {
+		t.Fatalf("the rule %q is disabled (%s): that it stays silent proves nothing", rule, sel.Rule.Pos)
 	}
-	if why := s.backend.unsupported(sel.rule); why != "" {
+	if why := s.backend.unsupported(sel.Rule); why != "" {
 		t.Fatalf("the rule %q cannot be judged: %s: that it stays silent proves nothing", rule, why)
 	}
 	switch r := s.run(t.Context(), sel); r.Outcome {
@@ -240,14 +240,14 @@ func (s *Session) Silent(t testing.TB, action, rule string) {
 
 // notEvaluated is why nothing can be said of a rule that must not fire: where it
 // was not evaluated, that it stayed silent means nothing.
-func (s *Session) notEvaluated(sel selected, w watcher) error {
-	if sel.rule == nil {
+func (s *Session) notEvaluated(sel *plan.Action, w watcher) error {
+	if sel.Rule == nil {
 		return errors.New("whether the Falco has the rule is not known here: name its rules files by WithRules or FALCOTEST_RULES")
 	}
 	if w == nil {
 		return nil
 	}
-	if why := w.why(sel.rule.Name); why != nil && why.Status != engine.Evaluated.String() {
+	if why := w.why(sel.Rule.Name); why != nil && why.Status != engine.Evaluated.String() {
 		return fmt.Errorf("the rule was not evaluated: %s", why)
 	}
 	return nil

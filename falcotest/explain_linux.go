@@ -14,31 +14,32 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // explainAgain finds out why a rule did not fire when a real Falco judged: the
 // built-in engine watches the action once more. The note says so.
-func (s *Session) explainAgain(ctx context.Context, r *Result, sel selected) {
+func (s *Session) explainAgain(ctx context.Context, r *Result, sel *plan.Action) {
 	w, err := s.watchAgain(ctx, sel)
 	if err != nil {
 		r.WhyNote = fmt.Sprintf("the built-in engine could not watch the action once more to find out why: %v", err)
 		return
 	}
-	r.Why, r.WhyNote = w.why(sel.rule.Name), "the built-in engine ran the action once more and watched it"
+	r.Why, r.WhyNote = w.why(sel.Rule.Name), "the built-in engine ran the action once more and watched it"
 	s.doubtFalco(r, sel, w)
 }
 
 // doubtFalco makes a miss inconclusive where it hangs on what the Falco that
 // judged does not know. That shows in its alerts, and in what the built-in engine
 // saw when it watched.
-func (s *Session) doubtFalco(r *Result, sel selected, w *tracedChild) {
+func (s *Session) doubtFalco(r *Result, sel *plan.Action, w *tracedChild) {
 	unknown := falcoUnknown{alerts: r.Alerts}
-	if _, made := s.containers.need(sel); !made && s.explainer.tracing.here == nil {
+	if !sel.Made() && s.explainer.tracing.here == nil {
 		unknown.container = mistakenFor(r.Alerts, w.events)
 	}
 	unknown.compare(w.alerts)
-	doubt, err := s.explainer.tracing.engine.Doubt(sel.rule.Name, w.events, unknown.reason)
+	doubt, err := s.explainer.tracing.engine.Doubt(sel.Rule.Name, w.events, unknown.reason)
 	if err != nil || doubt == nil {
 		return
 	}
@@ -51,7 +52,7 @@ func (s *Session) doubtFalco(r *Result, sel selected, w *tracedChild) {
 	}
 }
 
-func (s *Session) watchAgain(ctx context.Context, sel selected) (*tracedChild, error) {
+func (s *Session) watchAgain(ctx context.Context, sel *plan.Action) (*tracedChild, error) {
 	tracing, err := s.explaining()
 	if err != nil {
 		return nil, err
@@ -60,22 +61,19 @@ func (s *Session) watchAgain(ctx context.Context, sel selected) (*tracedChild, e
 }
 
 // watchBy runs an action once more, watched.
-func (s *Session) watchBy(ctx context.Context, tracing *tracing, sel selected) (*tracedChild, error) {
-	c, err := s.startChild(ctx, sel)
-	if err != nil {
-		return nil, err
-	}
+func (s *Session) watchBy(ctx context.Context, tracing *tracing, sel *plan.Action) (*tracedChild, error) {
 	var alerts []*alert.Alert
-	w, err := tracing.watchChild(ctx, c, sel, func(a *alert.Alert) { alerts = append(alerts, a) })
+	var w *tracedChild
+	ended, err := s.runner().Run(ctx, &sel.Action, "", func(c *child.Child) (setup child.Setup, err error) {
+		if w, err = tracing.watchChild(ctx, c, sel, func(a *alert.Alert) { alerts = append(alerts, a) }); err != nil {
+			return setup, err
+		}
+		return w.setup(), nil
+	})
 	if err != nil {
-		c.Kill(nil)
 		return nil, err
 	}
-	if err := c.Go(child.Setup{Filter: w.filter(), Marks: w.marks(), Exit: w.exit}); err != nil {
-		c.Kill(w.exit)
-		return nil, err
-	}
-	if ended := c.Wait(ctx); ended.Outcome != child.Completed {
+	if ended.Outcome != child.Completed {
 		return nil, fmt.Errorf("the action %s this time: %s%v", ended.Outcome, ended.Reason, ended.Err)
 	}
 	if err := w.err(); err != nil {
@@ -125,11 +123,11 @@ var toldTypes = []event.Type{
 // seeAll finds out what an action did that caused no event of a type that its rule
 // asks for: calls of other types, which no rule asks for, are not looked at while
 // the rules are judged. So it runs the action once more and looks at all.
-func (s *Session) seeAll(ctx context.Context, r *Result, sel selected) {
+func (s *Session) seeAll(ctx context.Context, r *Result, sel *plan.Action) {
 	if _, err := s.explaining(); err != nil {
 		return
 	}
-	t := &tracing{engine: s.explainer.tracing.engine, types: toldTypes, container: s.containers.lookup, here: s.explainer.tracing.here, keepAll: true}
+	t := &tracing{engine: s.explainer.tracing.engine, types: toldTypes, container: s.containers.Lookup, here: s.explainer.tracing.here, keepAll: true}
 	var err error
 	if t.program, err = trace.Program(t.types); err != nil {
 		return

@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
@@ -98,7 +99,7 @@ func (r *remote) judge() *judge.Judge { return r.j }
 
 // watch keeps the events of an action that are not traced, where they pass through
 // here.
-func (r *remote) watch(_ context.Context, c *child.Child, sel selected) (watcher, error) {
+func (r *remote) watch(_ context.Context, c *child.Child, sel *plan.Action) (watcher, error) {
 	if r.s.liveOf(sel) != nil {
 		return r.s.keepLive(c.ID(), sel, r.s.explainLive, true), nil
 	}
@@ -114,7 +115,7 @@ func (r *remote) unsupported(rule *rules.Rule) string {
 	return ""
 }
 
-func (r *remote) needs(selected) []events.Need { return nil }
+func (r *remote) needs(*plan.Action) []events.Need { return nil }
 
 func (r *remote) ownNames() bool { return false }
 
@@ -175,7 +176,7 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 // falcoOptions are those of a Falco that judges the rules under test.
 func (s *Session) falcoOptions(path string) (falco.Options, error) {
 	opts := falco.Options{
-		Path: path, EnableAll: s.enablesDisabled(), Fields: expectedFields(s.chosen), Engine: s.cfg.falcoCfg.engine, Options: s.cfg.falcoCfg.options,
+		Path: path, EnableAll: s.enablesDisabled(), Fields: plan.Fields(s.chosen), Engine: s.cfg.falcoCfg.engine, Options: s.cfg.falcoCfg.options,
 	}
 	var err error
 	if opts.Rules, err = absolute(s.files); err != nil {

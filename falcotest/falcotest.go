@@ -11,7 +11,9 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/report"
+	"github.com/falcotest/go-falcotest/internal/run"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
 
@@ -56,22 +58,22 @@ func Main(m TestingM) {
 // named *_falcotest.yaml beside the rules under test; see [RunFiles].
 func Run(t *testing.T, opts ...Option) {
 	t.Helper()
-	run(t, opts...)
+	runSubtests(t, opts...)
 }
 
-func run(t *testing.T, opts ...Option) {
+func runSubtests(t *testing.T, opts ...Option) {
 	t.Helper()
 	s := Start(t, opts...)
 	s.change.log(t)
 	filter := newSubtestFilter()
 	var futures, queue []*future
 	for _, sel := range s.chosen {
-		if !s.change.selects(sel.ruleName()) {
+		if !s.change.selects(sel.RuleName()) {
 			continue
 		}
 		f := &future{session: s, selected: sel, done: make(chan struct{})}
 		futures = append(futures, f)
-		if filter.selects(t.Name(), strings.Join(sel.path(), "/")) {
+		if filter.selects(t.Name(), strings.Join(subtestPath(sel), "/")) {
 			queue = append(queue, f)
 		}
 	}
@@ -109,7 +111,7 @@ func run(t *testing.T, opts ...Option) {
 func runLevels(t *testing.T, futures []*future, level int, conclude func(*testing.T, *future)) {
 	t.Helper()
 	for len(futures) > 0 {
-		path := futures[0].selected.path()
+		path := subtestPath(futures[0].selected)
 		if len(path) == level+1 {
 			t.Run(path[level], func(t *testing.T) {
 				t.Helper()
@@ -120,7 +122,7 @@ func runLevels(t *testing.T, futures []*future, level int, conclude func(*testin
 		}
 		n := 1
 		for n < len(futures) {
-			if p := futures[n].selected.path(); len(p) <= level+1 || p[level] != path[level] {
+			if p := subtestPath(futures[n].selected); len(p) <= level+1 || p[level] != path[level] {
 				break
 			}
 			n++
@@ -183,25 +185,19 @@ func (s *Session) tellOnce(r *Result) *Result {
 }
 
 // unmetNeed returns the first need of an action that is not met here, and why.
-func (s *Session) unmetNeed(sel selected) (events.Need, error) {
-	needs := sel.needs()
-	if child.InContainer() {
-		needs = append(needs, events.ContainerNeeds(sel.registered())...)
-	}
-	for _, need := range append(s.backend.needs(sel), needs...) {
+func (s *Session) unmetNeed(sel *plan.Action) (events.Need, error) {
+	needs := slices.Concat(s.backend.needs(sel), sel.Requires())
+	for _, need := range needs {
 		if need.Name == events.OwnNames.Name && !s.backend.ownNames() {
 			return need, fmt.Errorf("%s resolves names itself, and not by the /etc/hosts that the action has for itself", s.judgeName)
 		}
-		if need.Probe == nil || s.provides(need) {
-			continue
-		}
-		if err := need.Probe(); err != nil {
-			return need, err
-		}
 	}
-	if _, needed := s.containers.need(sel); needed {
-		if _, err := s.containers.reach(s.life, s.logf); err != nil {
-			return needContainer, err
+	if need, err := run.Unmet(needs, s.provides); err != nil {
+		return need, err
+	}
+	if sel.Made() {
+		if _, err := s.containers.Reach(s.life); err != nil {
+			return run.NeedContainer, err
 		}
 	}
 	return events.Need{}, nil

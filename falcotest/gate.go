@@ -145,7 +145,7 @@ func (s *Session) gate(t testing.TB, rep *report.Report, results []*Result) {
 		ran[r.Rule] = true
 	}
 	for _, sel := range s.chosen {
-		chosen[sel.ruleName()] = true
+		chosen[sel.RuleName()] = true
 	}
 	rep.Baseline = s.cfg.baseline
 	for _, f := range s.compareBaseline(t, entries, func(rule string) bool { return ran[rule] || !chosen[rule] }) {

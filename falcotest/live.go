@@ -11,11 +11,12 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/source"
 	_ "github.com/falcotest/go-falcotest/internal/source/all" // the list of sources
-	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
 // openLive prepares the sources whose events are not traced, by their names.
@@ -31,14 +32,14 @@ func openLive(settings map[string]any) map[string]source.Live {
 
 // liveOf is where the events come from by which something is judged, nil for those
 // that are traced.
-func (s *Session) liveOf(sel selected) source.Live { return s.live[sel.source()] }
+func (s *Session) liveOf(sel *plan.Action) source.Live { return s.live[sel.Source()] }
 
 // startLive makes sure that there is what an action works on: what its rule's events
 // come from, and what it says that it needs.
-func (s *Session) startLive(ctx context.Context, sel selected) error {
+func (s *Session) startLive(ctx context.Context, sel *plan.Action) error {
 	for _, src := range source.All() {
 		live := s.live[src.Name]
-		if live == nil || src.Name != sel.source() && !sel.declares(src) {
+		if live == nil || src.Name != sel.Source() && !sel.Declares(src) {
 			continue
 		}
 		if err := live.Start(ctx); err != nil {
@@ -109,21 +110,19 @@ type untraced struct {
 
 // keepLive keeps the events of an action for an explanation. It is nil where they do
 // not pass through here.
-func (s *Session) keepLive(id string, sel selected, explainer func() (*engine.Engine, error), note bool) watcher {
+func (s *Session) keepLive(id string, sel *plan.Action, explainer func() (*engine.Engine, error), note bool) watcher {
 	events := s.liveOf(sel).Keep(id)
 	if events == nil {
 		return nil
 	}
-	w := &untraced{source: source.ByName(sel.source()), events: events, engine: explainer}
+	w := &untraced{source: source.ByName(sel.Source()), events: events, engine: explainer}
 	if note {
 		w.told = "the built-in engine judged the same " + w.source.Events
 	}
 	return w
 }
 
-func (u *untraced) filter() []byte     { return nil }
-func (u *untraced) marks() trace.Marks { return 0 }
-func (u *untraced) exit() string       { return "" }
+func (u *untraced) setup() child.Setup { return child.Setup{} }
 func (u *untraced) err() error         { return nil }
 func (u *untraced) note() string       { return u.told }
 func (u *untraced) kept() []any        { return u.events() }

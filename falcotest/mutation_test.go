@@ -61,7 +61,7 @@ func TestFilesNoticeBrokenRules(t *testing.T) {
 			var all sync.WaitGroup
 			failed, verified := []*Result{}, 0
 			for _, sel := range s.chosen {
-				if sel.ruleName() != m.rule {
+				if sel.RuleName() != m.rule {
 					continue
 				}
 				all.Go(func() {

@@ -13,6 +13,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/input"
 	"github.com/falcotest/go-falcotest/internal/machine"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
 
@@ -25,33 +26,33 @@ type auditEngine struct {
 
 // judgeEvents judges a test's recorded events by the built-in engine, whoever
 // judges what runs, and tells why the rule did not fire.
-func (s *Session) judgeEvents(ctx context.Context, sel selected) ([]*Alert, *engine.Why, error) {
+func (s *Session) judgeEvents(ctx context.Context, sel *plan.Action) ([]*Alert, *engine.Why, error) {
 	if s.set == nil {
-		return nil, nil, fmt.Errorf("judging recorded %s: the rules are not known here: name their files by WithRules or FALCOTEST_RULES", source.ByName(sel.test.Source).Events)
+		return nil, nil, fmt.Errorf("judging recorded %s: the rules are not known here: name their files by WithRules or FALCOTEST_RULES", source.ByName(sel.Test.Source).Events)
 	}
 	s.audit.once.Do(func() {
 		s.audit.engine, s.audit.err = engine.New(s.set, engine.Options{
-			Matching: engine.All, Enable: s.enables, ExtraFields: expectedFields(s.chosen), Hostname: machine.Hostname(),
+			Matching: engine.All, Enable: s.enables, ExtraFields: plan.Fields(s.chosen), Hostname: machine.Hostname(),
 		})
 	})
 	if s.audit.err != nil {
 		return nil, nil, s.audit.err
 	}
-	name := sel.test.Pos.String()
-	src := source.ByName(sel.test.Source)
-	var in io.Reader = bytes.NewReader(sel.test.Events)
-	if sel.test.EventsFile != "" {
-		f, err := input.Open(sel.test.EventsFile)
+	name := sel.Test.Pos.String()
+	src := source.ByName(sel.Test.Source)
+	var in io.Reader = bytes.NewReader(sel.Test.Events)
+	if sel.Test.EventsFile != "" {
+		f, err := input.Open(sel.Test.EventsFile)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening recorded %s: %w", src.Events, err)
 		}
 		defer f.Close()
-		name, in = sel.test.EventsFile, f
+		name, in = sel.Test.EventsFile, f
 	}
 	var alerts []*Alert
 	evaluator := s.audit.engine.NewEvaluator()
-	if sel.rule != nil {
-		if err := evaluator.Explain(sel.rule.Name); err != nil {
+	if sel.Rule != nil {
+		if err := evaluator.Explain(sel.Rule.Name); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -64,8 +65,8 @@ func (s *Session) judgeEvents(ctx context.Context, sel selected) ([]*Alert, *eng
 	if n == 0 {
 		return nil, nil, fmt.Errorf("reading the %s of %s: there are none", src.Events, name)
 	}
-	if sel.rule == nil {
+	if sel.Rule == nil {
 		return alerts, nil, nil
 	}
-	return alerts, evaluator.Why(sel.rule.Name), nil
+	return alerts, evaluator.Why(sel.Rule.Name), nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
@@ -103,11 +104,11 @@ func (r *replaying) unsupported(rule *rules.Rule) string {
 	return ""
 }
 
-func (r *replaying) watch(ctx context.Context, c *child.Child, sel selected) (watcher, error) {
+func (r *replaying) watch(ctx context.Context, c *child.Child, sel *plan.Action) (watcher, error) {
 	if r.s.liveOf(sel) != nil {
 		return r.builtin.watch(ctx, c, sel)
 	}
-	t := &traced{action: sel.action, id: c.ID(), judged: make(chan struct{})}
+	t := &traced{action: sel.Name, id: c.ID(), judged: make(chan struct{})}
 	w, err := r.tracing.watch(ctx, c, sel, func(a *alert.Alert) { t.alerts = append(t.alerts, a) })
 	if err != nil {
 		return nil, err

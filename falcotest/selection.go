@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/spelling"
 )
@@ -19,7 +20,7 @@ import (
 // selectActions picks the registered actions that a configuration asks for, by
 // name, and lists the rules under test that no registered action is for. A nil
 // set means that no rules files are given: then every action counts.
-func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []*rules.Rule, err error) {
+func selectActions(c *settings, set *rules.Set) (chosen []*plan.Action, uncovered []*rules.Rule, err error) {
 	if len(events.All()) == 0 {
 		return nil, nil, errors.New("selecting actions: no action is registered: import the packages that hold them, e.g. _ \"github.com/falcotest/go-falcotest/events/syscall\"")
 	}
@@ -66,7 +67,9 @@ func selectActions(c *settings, set *rules.Set) (chosen []selected, uncovered []
 		case events.Disabled(name) && !c.disabled && !explicit:
 			disabled++
 		default:
-			chosen = append(chosen, selected{action: name, rule: rule, named: explicit})
+			a := plan.Registered(name, rule)
+			a.Named = explicit
+			chosen = append(chosen, a)
 		}
 	}
 	if len(chosen) == 0 {
@@ -178,7 +181,7 @@ func nearest(pattern string, names []string) string {
 // enables tells whether a rule is to be evaluated: as its file says, unless
 // disabled ones are asked for, or its action by name.
 func (s *Session) enables(r *rules.Rule) bool {
-	return r.Enabled || s.cfg.disabled || slices.ContainsFunc(s.chosen, func(sel selected) bool {
-		return sel.named && sel.rule == r
+	return r.Enabled || s.cfg.disabled || slices.ContainsFunc(s.chosen, func(sel *plan.Action) bool {
+		return sel.Named && sel.Rule == r
 	})
 }

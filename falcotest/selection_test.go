@@ -12,6 +12,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
@@ -58,7 +59,7 @@ func TestSelectActions(t *testing.T) {
 			}
 			var got, without []string
 			for _, sel := range chosen {
-				got = append(got, sel.action)
+				got = append(got, sel.Name)
 			}
 			for _, r := range uncovered {
 				without = append(without, r.Name)
@@ -106,7 +107,7 @@ func TestShadow(t *testing.T) {
 	} {
 		s := &Session{cfg: &settings{}, set: set}
 		got := ""
-		if shadow := s.shadowOf(selected{rule: set.Rules[2]}, tt.alerts); shadow != nil {
+		if shadow := s.shadowOf(&plan.Action{Rule: set.Rules[2]}, tt.alerts); shadow != nil {
 			got = shadow.String()
 		}
 		if got != tt.want {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/plan"
 )
 
 // Shadow is a rule that keeps another from alerting under rule_matching: first,
@@ -32,12 +33,12 @@ const firstOnly = "first"
 // rules are judged, as with rule_matching: all, and alerts of one event have its
 // time. Only rules that their files enable count: others are enabled for the
 // tests, and not where the rules are used. It is nil when an alert would be left.
-func (s *Session) shadowOf(sel selected, alerts []judge.Attributed) *Shadow {
-	if sel.rule == nil {
+func (s *Session) shadowOf(sel *plan.Action, alerts []judge.Attributed) *Shadow {
+	if sel.Rule == nil {
 		return nil
 	}
 	order := s.order()
-	own := order[sel.rule.Name]
+	own := order[sel.Rule.Name]
 	type event struct {
 		source string
 		at     time.Time
@@ -55,7 +56,7 @@ func (s *Session) shadowOf(sel selected, alerts []judge.Attributed) *Shadow {
 	}
 	var shadow *Shadow
 	for _, a := range alerts {
-		if a.Alert.Rule != sel.rule.Name {
+		if a.Alert.Rule != sel.Rule.Name {
 			continue
 		}
 		i, ok := first[event{a.Alert.Source, a.Alert.Time}]

@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/spelling"
 	"github.com/falcotest/go-falcotest/internal/testfile"
@@ -39,7 +40,7 @@ import (
 // [WithTestFiles], with the options that it takes.
 func RunFiles(t *testing.T, globs ...string) {
 	t.Helper()
-	run(t, WithTestFiles(globs...), func(c *settings) { c.onlyFiles = true })
+	runSubtests(t, WithTestFiles(globs...), func(c *settings) { c.onlyFiles = true })
 }
 
 // testFileSuffix is what the names of test files beside rules end in.
@@ -85,7 +86,7 @@ func (c *settings) testFilesOf(rulesFiles []string) ([]string, error) {
 
 // loadTests reads the test files, and pairs their tests with the rules under
 // test.
-func (s *Session) loadTests() ([]selected, error) {
+func (s *Session) loadTests() ([]*plan.Action, error) {
 	names, err := s.cfg.testFilesOf(s.files)
 	if err != nil || len(names) == 0 {
 		return nil, err
@@ -94,7 +95,7 @@ func (s *Session) loadTests() ([]selected, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen []selected
+	var chosen []*plan.Action
 	var problems testfile.Problems
 	check := func(err *testfile.Problem) {
 		if err != nil && !slices.ContainsFunc(problems, func(p *testfile.Problem) bool { return *p == *err }) {
@@ -107,16 +108,16 @@ func (s *Session) loadTests() ([]selected, error) {
 			check(err)
 		}
 		for _, t := range f.Tests {
-			sel := selected{action: t.Name, test: t, named: true}
+			sel := plan.Case(t)
 			for _, q := range f.Quiet {
 				if q.Rule != t.Rule {
-					sel.quiet = append(sel.quiet, q)
+					sel.Quiet = append(sel.Quiet, q)
 				}
 			}
 			if t.Rule != "" {
 				rule, err := s.ruleOf(t.Rule, t.RulePos)
 				check(err)
-				sel.rule, sel.expect = rule, &t.Expect
+				sel.Rule, sel.Expect = rule, &t.Expect
 				check(s.checkFields(t, rule))
 			}
 			check(checkAction(sel))
@@ -176,16 +177,16 @@ func checkField(source filter.Source, name string) error {
 }
 
 // checkAction checks that the action of a step is registered.
-func checkAction(sel selected) *testfile.Problem {
-	if sel.test == nil || sel.test.Scenario == nil {
+func checkAction(sel *plan.Action) *testfile.Problem {
+	if sel.Test == nil || sel.Test.Scenario == nil {
 		return nil
 	}
-	for _, step := range sel.test.Scenario.Steps {
+	for _, step := range sel.Test.Scenario.Steps {
 		if step.Action == "" {
 			continue
 		}
 		if _, ok := events.All()[step.Action]; !ok {
-			return &testfile.Problem{Pos: sel.test.Pos, Text: fmt.Sprintf("no action %q is registered%s", step.Action, nearest(step.Action, sortedKeys(events.All())))}
+			return &testfile.Problem{Pos: sel.Test.Pos, Text: fmt.Sprintf("no action %q is registered%s", step.Action, nearest(step.Action, sortedKeys(events.All())))}
 		}
 	}
 	return nil
@@ -201,26 +202,26 @@ func segment(s string) string {
 }
 
 // path is the name of a test's subtest, level by level.
-func (sel selected) path() []string {
-	if sel.test == nil {
-		return []string{sel.action}
+func subtestPath(sel *plan.Action) []string {
+	if sel.Test == nil {
+		return []string{sel.Name}
 	}
-	rule := sel.test.Rule
+	rule := sel.Test.Rule
 	if rule == "" {
 		rule = "no rule"
 	}
-	levels := []string{segment(rule), segment(sel.test.Template)}
-	if c := sel.test.Case(); c != "" {
+	levels := []string{segment(rule), segment(sel.Test.Template)}
+	if c := sel.Test.Case(); c != "" {
 		levels = append(levels, segment(c))
 	}
 	return levels
 }
 
 // recorded judges a test's recorded events, without a run.
-func (s *Session) recorded(ctx context.Context, sel selected, r *Result) {
-	if sel.rule != nil {
-		r.Position = Position{File: sel.rule.Pos.File, Line: sel.rule.Pos.Line}
-		r.Priority = sel.rule.Priority.String()
+func (s *Session) recorded(ctx context.Context, sel *plan.Action, r *Result) {
+	if sel.Rule != nil {
+		r.Position = Position{File: sel.Rule.Pos.File, Line: sel.Rule.Pos.Line}
+		r.Priority = sel.Rule.Priority.String()
 	}
 	r.Judge = builtinName()
 	alerts, why, err := s.judgeEvents(ctx, sel)
@@ -241,8 +242,8 @@ func (s *Session) recorded(ctx context.Context, sel selected, r *Result) {
 
 // meet compares a result's alerts with what is expected. It is final when no
 // more alerts come.
-func (s *Session) meet(r *Result, sel selected, final bool) {
-	for _, q := range sel.quiet {
+func (s *Session) meet(r *Result, sel *plan.Action, final bool) {
+	for _, q := range sel.Quiet {
 		for _, a := range r.Alerts {
 			if a.Rule == q.Rule {
 				r.Outcome = Unexpected
@@ -252,20 +253,20 @@ func (s *Session) meet(r *Result, sel selected, final bool) {
 			}
 		}
 	}
-	if sel.expect == nil || sel.expect.Rule == "" {
-		if sel.test != nil && sel.rule == nil && final {
+	if sel.Expect == nil || sel.Expect.Rule == "" {
+		if sel.Test != nil && sel.Rule == nil && final {
 			r.Outcome = Silent
 			r.Reason = "it ran to its end, and expects nothing of a rule"
 		}
 		return
 	}
-	mismatch := sel.expect.Check(r.Alerts)
+	mismatch := sel.Expect.Check(r.Alerts)
 	switch {
-	case mismatch == nil && sel.expect.Silent:
+	case mismatch == nil && sel.Expect.Silent:
 		r.Outcome = Silent
 	case mismatch == nil:
 		r.Outcome = Detected
-	case len(mismatch.Matching)+len(mismatch.Other) == 0 || sel.expect.Silent && len(mismatch.Matching) == 0:
+	case len(mismatch.Matching)+len(mismatch.Other) == 0 || sel.Expect.Silent && len(mismatch.Matching) == 0:
 		r.Outcome = Missed
 	default:
 		r.Outcome, r.Reason, r.Difference = Unexpected, mismatch.Headline(), mismatch.Lines()
@@ -273,15 +274,15 @@ func (s *Session) meet(r *Result, sel selected, final bool) {
 }
 
 // decided makes a result of a verdict where a test says what is expected.
-func (s *Session) decided(r *Result, sel selected, v judge.Verdict, w watcher) {
+func (s *Session) decided(r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
 	if v.Outcome == judge.Inconclusive || r.Outcome == Skipped || r.Outcome == Inconclusive {
 		return // of what cannot be known, nothing can be expected
 	}
 	s.meet(r, sel, true)
-	if r.Outcome == Unexpected && s.strangerToFalco(sel, r, w) {
+	if r.Outcome == Unexpected && s.containerUnknown(sel, r, w) {
 		r.Difference = nil
 	}
-	if sel.expect != nil && sel.expect.Silent && r.Outcome == Silent {
+	if sel.Expect != nil && sel.Expect.Silent && r.Outcome == Silent {
 		if err := s.notEvaluated(sel, w); err != nil {
 			r.Outcome, r.Reason = Inconclusive, err.Error()
 		}
@@ -297,8 +298,8 @@ func (s *Session) makeUsers() (err error) {
 	}
 	missing := map[string]bool{}
 	for _, sel := range s.chosen {
-		sc := sel.scenario()
-		if sc == nil || sc.Container != nil || sel.test.Skip != "" {
+		sc := sel.Scenario
+		if sc == nil || sc.Container != nil || sel.Test.Skip != "" {
 			continue
 		}
 		for _, p := range sc.Processes {

@@ -17,6 +17,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/machine"
+	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/trace"
@@ -43,7 +44,7 @@ type tracing struct {
 
 // newTracing makes an engine of the rules under test.
 func newTracing(s *Session) (*tracing, error) {
-	extra := expectedFields(s.chosen)
+	extra := plan.Fields(s.chosen)
 	for _, src := range source.All() {
 		extra[src.Name] = append(slices.Clone(src.Correlation), extra[src.Name]...)
 	}
@@ -53,7 +54,7 @@ func newTracing(s *Session) (*tracing, error) {
 		return nil, err
 	}
 	t := &tracing{
-		engine: eng, types: fields.Types(eng.EventTypes(fields.SourceName)), container: s.containers.lookup, keep: s.cfg.keepsEvents(), here: s.containers.here(s.life),
+		engine: eng, types: fields.Types(eng.EventTypes(fields.SourceName)), container: s.containers.Lookup, keep: s.cfg.keepsEvents(), here: s.containers.Here(s.life),
 	}
 	for _, typ := range t.types {
 		t.wanted[typ] = true
@@ -73,7 +74,7 @@ func newTracing(s *Session) (*tracing, error) {
 
 // watch attaches to a child at its gate. What the rules make of its system
 // calls goes to emit.
-func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit func(*alert.Alert)) (watcher, error) {
+func (t *tracing) watch(ctx context.Context, c *child.Child, sel *plan.Action, emit func(*alert.Alert)) (watcher, error) {
 	w, err := t.watchChild(ctx, c, sel, emit)
 	if err != nil {
 		return nil, err
@@ -81,17 +82,17 @@ func (t *tracing) watch(ctx context.Context, c *child.Child, sel selected, emit 
 	return w, nil
 }
 
-func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, emit func(*alert.Alert)) (*tracedChild, error) {
+func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel *plan.Action, emit func(*alert.Alert)) (*tracedChild, error) {
 	w := &tracedChild{program: t.program, secret: trace.NewMarks(), evaluator: t.engine.NewEvaluator()}
-	if sel.rule != nil {
-		if err := w.evaluator.Explain(sel.rule.Name); err != nil {
+	if sel.Rule != nil {
+		if err := w.evaluator.Explain(sel.Rule.Name); err != nil {
 			return nil, fmt.Errorf("preparing to explain the rule: %w", err)
 		}
 	}
 	mine := func(a *alert.Alert) { emit(belonging(a, c.ID())) }
 	handler := func(e *event.Event) { w.evaluator.Evaluate(fields.SourceName, e, mine) }
 	if t.record != "" {
-		rec, err := newRecording(t.record, sel.action)
+		rec, err := newRecording(t.record, sel.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -103,8 +104,8 @@ func (t *tracing) watchChild(ctx context.Context, c *child.Child, sel selected, 
 			}
 		}
 	}
-	if t.keep && sel.rule != nil {
-		types := sel.rule.EventTypes
+	if t.keep && sel.Rule != nil {
+		types := sel.Rule.EventTypes
 		judge := handler
 		handler = func(e *event.Event) {
 			if len(w.events) < maxKept && types.Has(e.Type.String()) {
@@ -168,10 +169,12 @@ const maxKept = 2000
 // kept are the events, after exit.
 func (t *tracedChild) kept() []any { return t.events }
 
-func (t *tracedChild) filter() []byte { return t.program }
+func (t *tracedChild) setup() child.Setup {
+	return child.Setup{Filter: t.program, Marks: t.secret, Exit: t.exit}
+}
 
-func (t *tracedChild) marks() trace.Marks { return t.secret }
-
+// exit waits until the child's tree has ended, and tells in words how its first
+// process did, "" for a normal exit.
 func (t *tracedChild) exit() string {
 	exit, _ := t.tracer.Wait()
 	if t.recording != nil {

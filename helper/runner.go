@@ -4,13 +4,11 @@ package helper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,9 +18,9 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/config"
-	"github.com/falcotest/go-falcotest/internal/container"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/limits"
+	"github.com/falcotest/go-falcotest/internal/run"
 )
 
 // Outcome is how an action ended.
@@ -112,9 +110,9 @@ func (r *Runner) Run(ctx context.Context, names ...string) []Result {
 		enough = func() {}
 	}
 	defer enough()
-	var engine containers
+	containers := run.NewContainers(config.Container.Get(), "", r.logger().Warnf)
 	defer func() {
-		if err := engine.close(); err != nil {
+		if err := containers.Close(); err != nil {
 			r.logger().Error(err)
 		}
 	}()
@@ -127,7 +125,7 @@ func (r *Runner) Run(ctx context.Context, names ...string) []Result {
 		return results
 	}
 	for _, name := range names {
-		results = append(results, r.run(ctx, &engine, name))
+		results = append(results, r.run(ctx, containers, name))
 	}
 	return results
 }
@@ -151,7 +149,7 @@ func (r *Runner) logger() *logrus.Logger {
 	return logrus.StandardLogger()
 }
 
-func (r *Runner) run(ctx context.Context, engine *containers, name string) Result {
+func (r *Runner) run(ctx context.Context, containers *run.Containers, name string) Result {
 	res := Result{Action: name, ID: child.NewID(), Started: time.Now()}
 	fail := func(err error) Result {
 		res.Outcome, res.Err, res.Ended = Failed, err, time.Now()
@@ -160,16 +158,15 @@ func (r *Runner) run(ctx context.Context, engine *containers, name string) Resul
 	if _, ok := events.All()[name]; !ok {
 		return fail(fmt.Errorf("no action %q is registered", name))
 	}
-	needs := events.Needs(name)
-	if child.InContainer() {
-		needs = append(needs, events.ContainerNeeds(name)...)
+	action := run.Registered(name)
+	given := func(need events.Need) bool { return need.Name == events.Cluster.Name && r.Kube != nil }
+	if need, err := run.Unmet(action.Requires(), given); err != nil {
+		res.Outcome, res.Reason, res.Ended = Skipped, fmt.Sprintf("needs %s: %v", need.Name, err), time.Now()
+		return res
 	}
-	for _, need := range needs {
-		if need.Probe == nil || need.Name == events.Cluster.Name && r.Kube != nil {
-			continue // it is up to who judges, or said by r.Kube
-		}
-		if err := need.Probe(); err != nil {
-			res.Outcome, res.Reason, res.Ended = Skipped, fmt.Sprintf("needs %s: %v", need.Name, err), time.Now()
+	if action.Made() {
+		if _, err := containers.Reach(ctx); err != nil {
+			res.Outcome, res.Reason, res.Ended = Skipped, "needs a container: "+err.Error(), time.Now()
 			return res
 		}
 	}
@@ -195,32 +192,13 @@ func (r *Runner) run(ctx context.Context, engine *containers, name string) Resul
 	case deadline < 0:
 		deadline = 0
 	}
-	spec := child.Spec{
-		Action:    name,
-		ID:        res.ID,
-		Env:       r.Env,
-		Deadline:  deadline,
-		Grace:     r.Grace,
-		Hermetic:  config.Hermetic.Get() && events.HostMounts(name) == "",
-		KubeFlags: kubeFlags(r.Kube),
-		Log:       r.log,
-		LogLevel:  r.logger().GetLevel(),
-		Output:    r.Output,
+	runner := run.Runner{
+		Containers: containers, Env: r.Env, KubeFlags: kubeFlags(r.Kube), Hermetic: config.Hermetic.Get(),
+		Deadline: deadline, Grace: r.Grace, Log: r.log, LogLevel: r.logger().GetLevel(), Output: r.Output,
 	}
-	c, err := engine.start(ctx, spec)
-	if skip := (*events.ErrSkipped)(nil); errors.As(err, &skip) {
-		res.Outcome, res.Reason, res.Ended = Skipped, skip.Reason, time.Now()
-		return res
-	}
+	ended, err := runner.Run(ctx, &action, res.ID, nil)
 	if err != nil {
 		return fail(err)
-	}
-	var ended child.Result
-	if err := c.Go(child.Setup{}); err != nil {
-		ended = c.Kill(nil)
-		ended.Err = err
-	} else {
-		ended = c.Wait(ctx)
 	}
 	res.Outcome, res.Err = ended.Outcome, ended.Err
 	if ended.Outcome == Skipped {
@@ -228,39 +206,6 @@ func (r *Runner) run(ctx context.Context, engine *containers, name string) Resul
 	}
 	res.Started, res.Ended, res.PIDs, res.Output = ended.Started, ended.Ended, ended.PIDs, ended.Output
 	return res
-}
-
-// containers makes the containers of actions that need one, by an engine that
-// is reached when the first does.
-type containers struct {
-	once   sync.Once
-	engine *container.Engine
-	err    error
-}
-
-// start starts the action's process, in a container where it needs one.
-func (c *containers) start(ctx context.Context, spec child.Spec) (*child.Child, error) {
-	like, needed := events.ContainerOf(spec.Action)
-	if !needed || child.InContainer() {
-		return child.Start(ctx, spec)
-	}
-	c.once.Do(func() {
-		if c.engine, c.err = container.Default(ctx, config.Container.Get()); c.err == nil {
-			_, c.err = c.engine.Recover(ctx)
-		}
-	})
-	if c.err != nil {
-		return nil, &events.ErrSkipped{Reason: "needs a container: " + c.err.Error()}
-	}
-	ch, _, err := c.engine.Start(ctx, spec, like)
-	return ch, err
-}
-
-func (c *containers) close() error {
-	if c.engine == nil {
-		return nil
-	}
-	return c.engine.Close()
 }
 
 // log hands an action's entry to the logger.

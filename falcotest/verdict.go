@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package falcotest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/plan"
+	"github.com/falcotest/go-falcotest/internal/rules"
+)
+
+// decide turns a verdict into a result.
+func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
+	for _, a := range v.Alerts {
+		r.Alerts = append(r.Alerts, a.Alert)
+	}
+	live := s.liveOf(sel)
+	if live != nil && v.Outcome != judge.Detected {
+		if trouble := live.Trouble(r.lost); trouble != "" {
+			v.Outcome, v.Reason = judge.Inconclusive, trouble
+		}
+	}
+	switch v.Outcome {
+	case judge.Detected:
+		r.Outcome = Detected
+		r.Rule, r.Priority = v.Expected.Alert.Rule, v.Expected.Alert.Priority.String()
+		r.Correlation = v.Expected.Strength.String()
+		r.Latency = v.Latency
+		if w != nil && sel.Rule != nil {
+			r.Note = w.why(sel.Rule.Name).Assumption()
+		}
+		if shadow := s.shadowOf(sel, v.Alerts); shadow != nil {
+			s.shadowed(r, shadow)
+		}
+	case judge.Missed:
+		if s.containerUnknown(sel, r, w) {
+			break
+		}
+		if s.doubted(r, sel, w) || s.contradicted(r, sel, w) {
+			break
+		}
+		r.Outcome, r.Reason = Missed, v.Reason
+		if !v.Certain {
+			r.Hint = fmt.Sprintf("no alert came within %s, and this judge cannot tell sooner nor for sure: a slower Falco needs a longer WithTimeout", s.cfg.timeout)
+		}
+		if r.Hint == "" && live != nil {
+			r.Hint = live.Hint()
+		}
+	default:
+		r.Outcome, r.Reason = Inconclusive, v.Reason
+		r.Hint = s.backend.advice()
+	}
+	if sel.Test != nil || sel.Expect != nil {
+		s.decided(r, sel, v, w)
+	}
+	if r.Outcome == Missed && sel.Rule != nil && r.Shadow == nil {
+		s.explain(ctx, r, sel, w)
+	}
+}
+
+// doubted tells whether it hangs on what the watching engine cannot know whether
+// the rule fired: then nothing was missed. It is in vain to run the action again
+// where that can never be known.
+func (s *Session) doubted(r *Result, sel *plan.Action, w watcher) bool {
+	if w == nil || sel.Rule == nil {
+		return false
+	}
+	why := w.why(sel.Rule.Name)
+	if why == nil {
+		return false
+	}
+	unknown, passing := why.Unknown()
+	if unknown == "" {
+		return false
+	}
+	r.Outcome, r.Reason, r.Why = Skipped, unknown, why
+	if passing {
+		r.Outcome = Inconclusive
+	}
+	return true
+}
+
+// contradicted tells whether the built-in engine alerts on the very events that a
+// Falco was given as a recording and did not alert on: then one of the two is wrong,
+// or the recording lacks what the rule asks for, and nothing is known of the rule.
+func (s *Session) contradicted(r *Result, sel *plan.Action, w watcher) bool {
+	b, ok := s.backend.(interface{ judgesRecordings() bool })
+	if !ok || !b.judgesRecordings() || w == nil || sel.Rule == nil || s.liveOf(sel) != nil {
+		return false
+	}
+	why := w.why(sel.Rule.Name)
+	if why == nil || why.Alerts == 0 {
+		return false
+	}
+	r.Outcome, r.lasting = Inconclusive, true
+	r.Reason = "the built-in engine alerts on the recorded events, and this Falco does not"
+	r.Hint = "a recording does not say since when processes run that were there before it began (proc.duration), nor does its Falco see the action's hosts file (fd.sip.name): such rules need a Falco that watches, or the built-in engine; anything else is a fault of the built-in engine, please report it"
+	return true
+}
+
+// explain says why a rule did not fire: as the built-in engine saw it when it
+// judged, and when a real Falco did, as it sees the same audit events or the
+// same action once more.
+func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w watcher) {
+	switch {
+	case w != nil:
+		if r.Why = w.why(sel.Rule.Name); r.Why != nil {
+			r.WhyNote = w.note()
+			if c := r.Why.Condition; c != nil && c.Wanted == 0 && s.liveOf(sel) == nil && r.Why.Alerts == 0 {
+				s.seeAll(ctx, r, sel)
+			}
+		}
+	case s.liveOf(sel) != nil:
+		r.WhyNote = s.liveOf(sel).Unkept()
+	default:
+		s.explainAgain(ctx, r, sel)
+	}
+	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 {
+		if r.Hint == "" {
+			r.Hint = fmt.Sprintf("see that the Falco has loaded %s as it is now, and compare its configuration with what the rule needs", r.Position.File)
+		}
+		r.Why = nil
+		r.WhyNote += ", and there the rule did fire: the Falco that judged has other rules or another configuration (rule_matching: first, a minimum priority, the rule disabled), or did not see the event"
+	}
+	s.noteRemarks(r, sel.Rule)
+}
+
+// noteRemarks adds to the explanation of a miss what is remarkable in the rule's
+// condition and its macros: that a regex is none, or a word no list.
+func (s *Session) noteRemarks(r *Result, rule *rules.Rule) {
+	if r.Outcome != Missed || r.Why == nil || s.set == nil {
+		return
+	}
+	items := []string{fmt.Sprintf("rule %q", rule.Name)}
+	rule.Expr.Walk(func(e *filter.Expr) bool {
+		if e.Kind == filter.Macro {
+			items = append(items, fmt.Sprintf("macro %q", e.Name))
+		}
+		return true
+	})
+	var notes []string
+	for _, p := range s.set.Remarks {
+		if slices.Contains(items, p.Item) {
+			notes = append(notes, p.Short())
+		}
+	}
+	if c := r.Why.Condition; c != nil && c.Nearest != nil && len(notes) == 0 {
+		word := c.Nearest.Clauses[0].Word
+		if word != "" && !slices.ContainsFunc(s.set.Lists, func(l *rules.List) bool { return l.Name == word }) {
+			notes = append(notes, fmt.Sprintf("there is no list %s: the word stands for itself", word))
+		}
+	}
+	if len(notes) > 0 {
+		if r.WhyNote != "" {
+			notes = append(notes, r.WhyNote)
+		}
+		r.WhyNote = strings.Join(notes[:min(3, len(notes))], "\n")
+	}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plan says what is to be run and what is expected of it, once: an action,
+// the rule that it is for, what it needs, where it runs, and which alerts are to come.
+//
+// Actions come from the registry ([Registered]) or from a test file ([Case]), and need
+// not be registered: whatever package run can run will do. A plan is passed on whole,
+// to package run and to whoever judges. It imports internal/run, internal/testfile,
+// internal/rules, internal/expect, internal/source, and internal/perform and
+// internal/kube/objects for what the cases of test files do.
+package plan
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/expect"
+	"github.com/falcotest/go-falcotest/internal/kube/objects"
+	"github.com/falcotest/go-falcotest/internal/perform"
+	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/run"
+	"github.com/falcotest/go-falcotest/internal/scenario"
+	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/testfile"
+)
+
+// Action is one thing to run, with the rule that is expected to fire. Its fields are
+// set where it is planned, and do not change while it runs.
+type Action struct {
+	run.Action
+	// Scenario is what a case of a test file does, nil where a registered action
+	// does it.
+	Scenario *scenario.Scenario
+
+	Rule  *rules.Rule // nil when no rules files are given
+	Named bool        // asked for by its full name, which enables its rule too
+	All   bool        // wait for all of its alerts, not just the expected one
+
+	Test   *testfile.Test      // nil for a registered action without a test
+	Expect *expect.Expectation // nil expects an alert of the rule, whatever it is like
+	Quiet  []testfile.QuietRule
+}
+
+// Registered plans a registered action, for a rule or for none.
+func Registered(name string, rule *rules.Rule) *Action {
+	return &Action{Action: run.Registered(name), Rule: rule}
+}
+
+// Case plans a case of a test file, whose rule is set where the rules are known.
+func Case(t *testfile.Test) *Action {
+	a := &Action{Test: t, Named: true}
+	if t.Cluster != nil {
+		a.Needs = []events.Need{events.Cluster}
+		a.Program = a.prepareRequests
+	} else if s := t.Scenario; s != nil && len(s.Steps) == 1 && s.Steps[0].Action != "" {
+		a.Action = run.Registered(s.Steps[0].Action)
+	} else if s != nil {
+		a.Scenario = s
+		a.Duration = duration(s)
+		a.Program = a.prepare
+		if c := s.Container; c != nil {
+			repository, _, _ := strings.Cut(c.Image, ":")
+			a.Container = &events.Container{Privileged: true, Name: c.Name, Repository: repository}
+		}
+	}
+	a.Name = t.Name
+	return a
+}
+
+// sleeping finds how long scripts sleep.
+var sleeping = regexp.MustCompile(`(?m)(?:^|[;&|\s])sleep\s+(\d+(?:\.\d+)?)`)
+
+// duration is how long a scenario takes at least.
+func duration(s *scenario.Scenario) (sum time.Duration) {
+	for _, m := range sleeping.FindAllStringSubmatch(s.Before+"\n"+s.After, -1) {
+		seconds, _ := strconv.ParseFloat(m[1], 64)
+		sum += time.Duration(seconds * float64(time.Second))
+	}
+	for _, step := range s.Steps {
+		sum += step.Sleep
+	}
+	return sum
+}
+
+// prepare completes a process's specification so that it does what a case does.
+func (a *Action) prepare(spec *child.Spec, made bool) error {
+	if c := a.Scenario.Container; c != nil && made {
+		spec.Env = append(spec.Env, c.Env...)
+	}
+	spec.Deadline += a.Duration
+	return perform.Prepare(spec, a.Scenario, made)
+}
+
+// prepareRequests completes a process's specification so that it does what a case says
+// on a cluster.
+func (a *Action) prepareRequests(spec *child.Spec, _ bool) (err error) {
+	spec.Program = objects.Program
+	spec.Data, err = json.Marshal(objects.Request{Test: a.Test.Template, Work: a.Test.Cluster})
+	return err
+}
+
+// idle is how long a case must sleep that it is run beside those that have a
+// turn: it hardly uses a processor.
+const idle = time.Second
+
+// Idles tells whether it sleeps for long enough to be run beside others.
+func (a *Action) Idles() bool { return a.Scenario != nil && a.Duration >= idle }
+
+// Whole tells whether all of its alerts must have come before it is judged.
+func (a *Action) Whole() bool {
+	return a.All || len(a.Quiet) > 0 || a.Expect != nil && a.Expect.Whole()
+}
+
+// Counts tells whether an alert of the rule is the one that is expected.
+func (a *Action) Counts(alert *alert.Alert) bool {
+	return a.Expect == nil || a.Expect.Match(alert)
+}
+
+// Fires tells whether it is a rule of that name that is expected to fire.
+func (a *Action) Fires(rule string) bool {
+	switch {
+	case a.Rule != nil:
+		return rule == a.Rule.Name
+	case a.Test != nil:
+		return a.Test.Rule != "" && rule == a.Test.Rule
+	}
+	return events.MatchRule(a.Name, rule)
+}
+
+// RuleName is the name of its rule, or "".
+func (a *Action) RuleName() string {
+	if a.Rule == nil {
+		return ""
+	}
+	return a.Rule.Name
+}
+
+// Source is the source of the alerts that are expected.
+func (a *Action) Source() string {
+	if a.Rule != nil {
+		return a.Rule.Source
+	}
+	for _, src := range source.All() {
+		if a.Declares(src) {
+			return src.Name
+		}
+	}
+	return source.Default
+}
+
+// Declares tells whether the action says by its needs that it causes events of a
+// source.
+func (a *Action) Declares(src *source.Source) bool {
+	return src.Need != "" && slices.ContainsFunc(a.Needs, func(n events.Need) bool { return n.Name == src.Need })
+}
+
+// Fields are the output fields that expectations ask for, by the source
+// of the rule, beside those that say whose an alert is.
+func Fields(chosen []*Action) map[string][]string {
+	fields := map[string][]string{}
+	for _, sel := range chosen {
+		if sel.Rule == nil || sel.Expect == nil {
+			continue
+		}
+		correlation := source.ByName(sel.Rule.Source).Correlation
+		for _, name := range sel.Expect.FieldNames() {
+			if !slices.Contains(fields[sel.Rule.Source], name) && !slices.Contains(correlation, name) {
+				fields[sel.Rule.Source] = append(fields[sel.Rule.Source], name)
+			}
+		}
+	}
+	return fields
+}
