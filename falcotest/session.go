@@ -114,6 +114,22 @@ func Start(t testing.TB, opts ...Option) *Session {
 	return s
 }
 
+// beforeTimeout ends the context before go test's -timeout ends the process, so
+// that there is time to say what was waited for.
+func beforeTimeout(ctx context.Context, t testing.TB) (context.Context, context.CancelFunc) {
+	d, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return ctx, func() {}
+	}
+	end, ok := d.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	left := time.Until(end)
+	margin := min(left/2, max(left/10, 3*time.Second), 10*time.Second)
+	return context.WithDeadlineCause(ctx, end.Add(-margin), errors.New("go test's -timeout is near"))
+}
+
 // close ends what the session started. Only the first call does anything.
 func (s *Session) close() (err error) {
 	s.closing.Do(func() {

@@ -4,8 +4,11 @@ package filter
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -250,4 +253,121 @@ func (m floatSet) match(v *Value) bool {
 		}
 	}
 	return false
+}
+
+// wordSet numbers the words and returns the set of them.
+func (s *slot) wordSet(words []string, negated bool) *wordSet {
+	if s.words == nil {
+		s.words = map[string]int32{}
+	}
+	ids := make([]int32, len(words))
+	for i, w := range words {
+		id, ok := s.words[w]
+		if !ok {
+			id = int32(len(s.words))
+			s.words[w] = id
+			s.lengths |= 1 << min(len(w), 63)
+		}
+		ids[i] = id
+	}
+	set := &wordSet{negated: negated, low: slices.Min(ids) >> 6}
+	set.bits = make([]uint64, slices.Max(ids)>>6-set.low+1)
+	for _, id := range ids {
+		set.bits[id>>6-set.low] |= 1 << (id & 63)
+	}
+	return set
+}
+
+func (c *Compiler) stringMatcher(e *Expr, op Op, values []string, r *Result) (matcher, error) {
+	s := values[0]
+	switch op {
+	case OpEq:
+		return strEq(s), nil
+	case OpNe:
+		return strNe(s), nil
+	case OpContains, OpBContains:
+		return strContains(s), nil
+	case OpIContains:
+		return strFold(lowerASCII(s)), nil
+	case OpStartsWith, OpBStartsWith:
+		return strPrefix(s), nil
+	case OpEndsWith:
+		return strSuffix(s), nil
+	case OpGlob, OpIGlob:
+		return strGlob{s, op == OpIGlob}, nil
+	case OpRegex:
+		re, err := c.regexp(s)
+		if err != nil {
+			remark := errorAt(e.Text, e.Right.offs[0], "the regex '%s' never matches: %v", s, err)
+			if syntaxErr := (*syntax.Error)(nil); errors.As(err, &syntaxErr) && syntaxErr.Code == syntax.ErrInvalidEscape {
+				remark.hint("Falco reads RE2's POSIX syntax: write [0-9] for \\d, [[:space:]] for \\s")
+			}
+			r.Remarks = append(r.Remarks, remark)
+			return never, nil
+		}
+		return strRegex{re}, nil
+	case OpIn, OpIntersects:
+		if len(values) == 1 {
+			return strEq(s), nil
+		}
+		return newStrSet(values), nil
+	case OpPMatch:
+		tree := &paths{}
+		for _, p := range values {
+			tree.add(p)
+		}
+		return pathSet{tree}, nil
+	}
+	return strOrder{op, s}, nil
+}
+
+// regexp compiles a regular expression, which has to match the whole value:
+// Falco anchors it at both ends. It is RE2's POSIX syntax, without \d and the
+// like. Falco loads what is no regular expression, too, and never matches it.
+func (c *Compiler) regexp(s string) (*regexp.Regexp, error) {
+	if re := c.res[s]; re != nil {
+		return re, nil
+	}
+	parsed, err := syntax.Parse(s, syntax.POSIX)
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp.Compile(`\A(?:` + parsed.String() + `)\z`)
+	if err != nil {
+		return nil, err
+	}
+	c.res[s] = re
+	return re, nil
+}
+
+func numberMatcher(t Type, op Op, nums []int64) matcher {
+	switch op {
+	case OpEq:
+		return numEq(nums[0])
+	case OpNe:
+		return numNe(nums[0])
+	case OpIn, OpIntersects:
+		if len(nums) == 1 {
+			return numEq(nums[0])
+		}
+		return numSet(nums)
+	}
+	if isUnsigned(t) {
+		return uintOrder{op, uint64(nums[0])}
+	}
+	return intOrder{op, nums[0]}
+}
+
+func floatMatcher(op Op, nums []int64) matcher {
+	set := make(floatSet, len(nums))
+	for i, n := range nums {
+		set[i] = float64(n)
+	}
+	switch op {
+	case OpEq, OpIn, OpIntersects:
+		return set
+	case OpNe:
+		return negated{set}
+	}
+	return floatOrder{op, set[0]}
 }
