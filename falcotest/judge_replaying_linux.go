@@ -266,7 +266,7 @@ func (r *replaying) advice() string {
 	if len(r.differ) == 0 {
 		return ""
 	}
-	return "the built-in engine and this Falco judge the same events differently. This Falco's word counted. " +
+	return "the built-in engine and this Falco judge the same events differently; nothing is concluded of the rules that were tested. " +
 		"Rules that ask for proc.duration or another age differ because a recording does not say since when " +
 		"the processes run that were there before it began, and those that ask for names of hosts (fd.sip.name) " +
 		"because this Falco does not see the action's hosts file; anything else is a fault of the built-in engine, please report it:\n    " +

@@ -279,7 +279,7 @@ func (s *Session) decided(r *Result, sel *plan.Action, v judge.Verdict, w watche
 		return // of what cannot be known, nothing can be expected
 	}
 	s.meet(r, sel, true)
-	if r.Outcome == Unexpected && s.containerUnknown(sel, r, w) {
+	if r.Outcome == Unexpected && (s.containerUnknown(sel, r, w) || s.contradicted(r, sel, w)) {
 		r.Difference = nil
 	}
 	if sel.Expect != nil && sel.Expect.Silent && r.Outcome == Silent {

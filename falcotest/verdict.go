@@ -27,6 +27,9 @@ func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v jud
 	}
 	switch v.Outcome {
 	case judge.Detected:
+		if s.contradicted(r, sel, w) {
+			break
+		}
 		r.Outcome = Detected
 		r.Rule, r.Priority = v.Expected.Alert.Rule, v.Expected.Alert.Priority.String()
 		r.Correlation = v.Expected.Strength.String()
@@ -85,20 +88,27 @@ func (s *Session) doubted(r *Result, sel *plan.Action, w watcher) bool {
 	return true
 }
 
-// contradicted tells whether the built-in engine alerts on the very events that a
-// Falco was given as a recording and did not alert on: then one of the two is wrong,
-// or the recording lacks what the rule asks for, and nothing is known of the rule.
+// contradicted tells whether the built-in engine judged the same events otherwise than
+// the Falco that replayed them: then it hangs on what a recording does not say, or
+// one of the two is wrong, and nothing is known of the rule.
 func (s *Session) contradicted(r *Result, sel *plan.Action, w watcher) bool {
 	b, ok := s.backend.(interface{ judgesRecordings() bool })
 	if !ok || !b.judgesRecordings() || w == nil || sel.Rule == nil || s.liveOf(sel) != nil {
 		return false
 	}
 	why := w.why(sel.Rule.Name)
-	if why == nil || why.Alerts == 0 {
+	if why == nil {
+		return false
+	}
+	falcos := slices.ContainsFunc(r.Alerts, func(a *Alert) bool { return a.Rule == sel.Rule.Name })
+	if falcos == (why.Alerts > 0) {
 		return false
 	}
 	r.Outcome, r.lasting = Inconclusive, true
 	r.Reason = "the built-in engine alerts on the recorded events, and this Falco does not"
+	if falcos {
+		r.Reason = "this Falco alerts on the recorded events, and the built-in engine does not"
+	}
 	r.Hint = "a recording does not say since when processes run that were there before it began (proc.duration), nor does its Falco see the action's hosts file (fd.sip.name): such rules need a Falco that watches, or the built-in engine; anything else is a fault of the built-in engine, please report it"
 	return true
 }
