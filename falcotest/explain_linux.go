@@ -30,9 +30,28 @@ func (s *Session) explainAgain(ctx context.Context, r *Result, sel *plan.Action)
 	s.doubtFalco(r, sel, w)
 }
 
-// doubtFalco makes a miss inconclusive where it hangs on what the Falco that
-// judged does not know. That shows in its alerts, and in what the built-in engine
-// saw when it watched.
+// doubtSilence finds out whether a rule did not fire, as is expected, because the
+// Falco that judged does not know what it asks for: then it proves nothing.
+func (s *Session) doubtSilence(ctx context.Context, r *Result, sel *plan.Action) {
+	w, err := s.watchAgain(ctx, sel)
+	if err != nil {
+		r.Outcome, r.lasting = Inconclusive, true
+		r.Reason = fmt.Sprintf("whether this Falco knows what the rule asks for is not known: the built-in engine could not watch the action once more: %v", err)
+		return
+	}
+	r.Why = w.why(sel.Rule.Name)
+	if s.doubtFalco(r, sel, w); r.Outcome == Silent && r.Why.Alerts > 0 {
+		r.Outcome, r.lasting = Inconclusive, true
+		r.Reason = "the built-in engine ran the action once more, and there the rule did fire: the Falco that judged has other rules or another configuration, or did not see the event"
+	}
+	if r.Outcome == Silent {
+		r.Why = nil
+	}
+}
+
+// doubtFalco makes a miss or a silence inconclusive where it hangs on what the
+// Falco that judged does not know. That shows in its alerts, and in what the
+// built-in engine saw when it watched.
 func (s *Session) doubtFalco(r *Result, sel *plan.Action, w *tracedChild) {
 	unknown := falcoUnknown{alerts: r.Alerts}
 	if !sel.Made() && s.explainer.tracing.here == nil {

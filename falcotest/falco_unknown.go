@@ -9,6 +9,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
 // falcoUnknown is what a real Falco showed not to know of an action.
@@ -61,6 +62,27 @@ func (u *falcoUnknown) compare(own []*Alert) {
 			}
 		}
 	}
+}
+
+// mayNotKnow tells whether a rule asks for what a Falco may not know of an action:
+// what hangs on its container, or what its alerts have no value for.
+func mayNotKnow(rule *rules.Rule, alerts []*Alert) (may bool) {
+	rule.Expr.Walk(func(e *filter.Expr) bool {
+		for _, o := range []*filter.Operand{e.Left, e.Right} {
+			if o == nil {
+				continue
+			}
+			o.Fields(func(o *filter.Operand) {
+				may = may || ofContainer(o.Field) || ofProcess(o.Field) && slices.ContainsFunc(alerts, func(a *Alert) bool {
+					_, printed := a.Fields[o.Field]
+					_, known := a.Field(o.Field)
+					return printed && !known
+				})
+			})
+		}
+		return !may
+	})
+	return may
 }
 
 // ofProcess tells whether a field is of the process rather than of what it did:

@@ -28,6 +28,11 @@ func (s *Session) explainAgain(_ context.Context, r *Result, _ *plan.Action) {
 	r.WhyNote = errNoTracing.Error()
 }
 
+// doubtSilence cannot tell whether a Falco knows what it was silent of.
+func (s *Session) doubtSilence(_ context.Context, r *Result, _ *plan.Action) {
+	r.Outcome, r.Reason, r.lasting = Inconclusive, errNoTracing.Error(), true
+}
+
 // explainLive is as little there.
 func (s *Session) explainLive() (*engine.Engine, error) { return nil, errNoTracing }
 

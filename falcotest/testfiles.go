@@ -274,7 +274,7 @@ func (s *Session) meet(r *Result, sel *plan.Action, final bool) {
 }
 
 // decided makes a result of a verdict where a test says what is expected.
-func (s *Session) decided(r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
+func (s *Session) decided(ctx context.Context, r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
 	if v.Outcome == judge.Inconclusive || r.Outcome == Skipped || r.Outcome == Inconclusive {
 		return // of what cannot be known, nothing can be expected
 	}
@@ -285,6 +285,8 @@ func (s *Session) decided(r *Result, sel *plan.Action, v judge.Verdict, w watche
 	if sel.Expect != nil && sel.Expect.Silent && r.Outcome == Silent {
 		if err := s.notEvaluated(sel, w); err != nil {
 			r.Outcome, r.Reason = Inconclusive, err.Error()
+		} else if w == nil && s.liveOf(sel) == nil && mayNotKnow(sel.Rule, r.Alerts) {
+			s.doubtSilence(ctx, r, sel)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v jud
 		r.Hint = s.backend.advice()
 	}
 	if sel.Test != nil || sel.Expect != nil {
-		s.decided(r, sel, v, w)
+		s.decided(ctx, r, sel, v, w)
 	}
 	if r.Outcome == Missed && sel.Rule != nil && r.Shadow == nil {
 		s.explain(ctx, r, sel, w)
