@@ -70,6 +70,7 @@ func everyAction(t *testing.T, set ruleSet) {
 	for _, r := range doc.Runs[0].Results {
 		switch want := table[r.Action].outcome[set.name]; {
 		case want == r.Outcome && r.Outcome != "skipped":
+		case want == "" && r.Outcome == "silent": // a near miss
 		case r.Outcome != "skipped":
 			t.Errorf("%s: %s, %s has %q: if that is right, run TestResults with -update", r.Action, r.Outcome, resultsFile, want)
 		case os.Getenv("CI") != "" && mayBeSkipped[r.Action] == "":
