@@ -330,6 +330,9 @@ func compare(old, e Entry) []Finding {
 			next = "find out why it fires only sometimes; -count=20 -run of this test shows the rate"
 		case Untested:
 			next = "put the test back" + accept
+			if old.Rule != e.Rule {
+				next = "give its test or action the new name, too" + accept
+			}
 		}
 		add(Regression, next, "was detected and is %s%s", e.Outcome, because)
 	case !good(old.Outcome) && good(e.Outcome):

@@ -104,7 +104,7 @@ func (c Change) Why() string {
 			list = append(list, "its output")
 		case Order:
 			for _, o := range d.Origins {
-				list = append(list, fmt.Sprintf("rule %q comes before it now, %s:%d", o.Name, o.Pos.File, o.Pos.Line))
+				list = append(list, fmt.Sprintf("rule %q before it may take its events now, %s:%d", o.Name, o.Pos.File, o.Pos.Line))
 			}
 		default:
 			list = append(list, fmt.Sprintf("%s %s, was %s", d.Aspect, d.To, d.From))
@@ -162,6 +162,7 @@ func Compare(before, now *rules.Set) []Change {
 			changes = append(changes, change)
 		}
 	}
+	changes = c.shadowed(changes, from)
 	renamed := map[string]bool{}
 	for _, old := range from {
 		renamed[old.Name] = true
@@ -218,30 +219,39 @@ func yes(b bool) string {
 
 // origins tells by which parts of the files a condition changed.
 func (c *comparison) origins(old, r *rules.Rule) []Origin {
-	was, wasAt := parts(old, c.emptied)
-	is, isAt := parts(r, c.emptied)
+	was, is := parts(old, c.emptied), parts(r, c.emptied)
 	own := origin{"rule", r.Name}
 	if old.Name != r.Name {
 		was[own] = was[origin{"rule", old.Name}]
 		delete(was, origin{"rule", old.Name})
 	}
+	text := func(parts map[origin]*part, o origin) string {
+		if p := parts[o]; p != nil {
+			return p.text
+		}
+		return ""
+	}
 	var list []Origin
-	for o, text := range is {
-		if was[o] != text {
-			list = append(list, Origin{Kind: o.kind, Name: o.name, Pos: place(c.now, r, o, isAt)})
+	for o := range is {
+		if text(was, o) != text(is, o) {
+			list = append(list, Origin{Kind: o.kind, Name: o.name, Pos: place(c.now, r, o, is[o], was[o])})
 		}
 	}
 	for o := range was {
 		switch _, ok := is[o]; {
 		case ok:
 		case o.kind == "list" && c.emptied[o.name]:
-			list = append(list, Origin{Kind: o.kind, Name: o.name, Pos: place(c.now, r, o, isAt)})
+			list = append(list, Origin{Kind: o.kind, Name: o.name, Pos: place(c.now, r, o, nil, nil)})
 		default:
-			list = append(list, Origin{Kind: o.kind, Name: o.name, Pos: place(c.before, old, o, wasAt), Gone: true})
+			list = append(list, Origin{Kind: o.kind, Name: o.name, Pos: place(c.before, old, o, was[o], nil), Gone: true})
 		}
 	}
 	if len(list) == 0 { // what is left is how the parts are put together
 		list = append(list, Origin{Kind: "rule", Name: r.Name, Pos: r.Pos})
+	}
+	// An exception that came or went is all that changed in the rule, most often.
+	if slices.ContainsFunc(list, func(o Origin) bool { return o.Kind == "exception" }) && sameChecks(was[own], is[own]) {
+		list = slices.DeleteFunc(list, func(o Origin) bool { return o.Kind == "rule" })
 	}
 	// A macro or list that came or went is told of by the text that names it.
 	if slices.ContainsFunc(list, func(o Origin) bool { return o.Kind == "rule" || o.Kind == "macro" && !o.Gone }) {
@@ -259,24 +269,57 @@ func (c *comparison) origins(old, r *rules.Rule) []Origin {
 
 func rank(kind string) int { return slices.Index([]string{"rule", "macro", "list", "exception"}, kind) }
 
-func place(set *rules.Set, r *rules.Rule, o origin, at map[origin]filter.Pos) filter.Pos {
+// sameChecks tells whether two parts hold the same checks.
+func sameChecks(a, b *part) bool {
+	if len(a.checks) != len(b.checks) {
+		return false
+	}
+	for check := range a.checks {
+		if _, ok := b.checks[check]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// place is where an origin stands in the rules files, or where it was changed, if that
+// is in another file: by an override, or by what was appended to it.
+func place(set *rules.Set, r *rules.Rule, o origin, is, was *part) filter.Pos {
+	pos := r.Pos
 	switch o.kind {
 	case "macro":
 		for _, m := range set.Macros {
 			if m.Name == o.name {
-				return m.Pos
+				pos = m.Pos
 			}
 		}
 	case "list":
 		for _, l := range set.Lists {
 			if l.Name == o.name {
-				return l.Pos
+				pos = l.Pos
 			}
 		}
 	case "exception":
-		return at[o]
+		if is != nil {
+			pos = is.at
+		}
 	}
-	return r.Pos
+	if is == nil || was == nil {
+		return pos
+	}
+	var fresh []filter.Pos
+	for check, at := range is.checks {
+		if _, old := was.checks[check]; !old && at.File != "" {
+			fresh = append(fresh, at)
+		}
+	}
+	slices.SortFunc(fresh, func(a, b filter.Pos) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	if len(fresh) > 0 && (fresh[0].File != pos.File || o.kind == "rule") {
+		pos = fresh[0]
+	}
+	return pos
 }
 
 // overtaken tells which rules, there before and now, come before a rule that they
@@ -302,12 +345,59 @@ func (c *comparison) overtaken() map[string][]Origin {
 	}
 	for i, r := range common {
 		for k, first := range common[:i] {
-			if was[k] > was[i] && first.Source == r.Source && first.Enabled && overlap(first, r) {
+			if was[k] > was[i] && takes(first, r) {
 				over[r.Name] = append(over[r.Name], Origin{Kind: "rule", Name: first.Name, Pos: first.Pos})
 			}
 		}
 	}
 	return over
+}
+
+// shadowed adds the rules that mean what they did, and that one before them may shadow
+// now: since it is new, was enabled, or has another condition, which is not the old one
+// with more that has to be true.
+func (c *comparison) shadowed(changes []Change, from map[string]*rules.Rule) []Change {
+	changed := map[string]*Change{}
+	for i := range changes {
+		changed[changes[i].Rule] = &changes[i]
+	}
+	var takers []*rules.Rule
+	var out []Change
+	for _, r := range c.now.Rules {
+		ch := changed[r.Name]
+		if ch == nil {
+			for _, first := range takers {
+				if takes(first, r) {
+					out = append(out, Change{Kind: Changed, Rule: r.Name, Pos: r.Pos, Differences: []Difference{
+						{Aspect: Order, Origins: []Origin{{Kind: "rule", Name: first.Name, Pos: first.Pos}}}}})
+					break
+				}
+			}
+			continue
+		}
+		out = append(out, *ch)
+		old := c.was[r.Name]
+		if old == nil {
+			old = from[r.Name]
+		}
+		if old == nil || !old.Enabled && r.Enabled || ch.rewritten() && !c.print.narrower(old.Expr, r.Expr) {
+			takers = append(takers, r)
+		}
+	}
+	return out
+}
+
+// rewritten tells whether the rule's own condition changed, and not only what a macro
+// or a list in it stands for.
+func (c Change) rewritten() bool {
+	return slices.ContainsFunc(c.Differences, func(d Difference) bool {
+		return d.Aspect == Condition && slices.ContainsFunc(d.Origins, func(o Origin) bool { return o.Kind == "rule" })
+	})
+}
+
+// takes tells whether a rule that comes before another may take events from it.
+func takes(first, r *rules.Rule) bool {
+	return first.Enabled && first.Source == r.Source && overlap(first, r)
 }
 
 // overlap tells whether both rules can be true for events of one type.

@@ -83,22 +83,33 @@ func TestCompare(t *testing.T) {
 			"changed A: macro written, macros.yaml:4\nchanged B: macro written, macros.yaml:4\n"},
 		{"a list", sub(macrosBefore, "nano, ", ""), rulesBefore, "changed A: list editors, macros.yaml:2\n"},
 		{"a list that is empty now", sub(macrosBefore, "[vi, nano, emacs]", "[]"), rulesBefore, "changed A: list editors, macros.yaml:2\n"},
-		{"its own text", macrosBefore, sub(rulesBefore, "proc.name = cat", "proc.name = dog"), "changed B: its condition, rules.yaml:8\n"},
+		{"its own text", macrosBefore, sub(rulesBefore, "proc.name = cat", "proc.name = dog"), "changed B: its condition, rules.yaml:10\n"},
 		{"an exception", macrosBefore, sub(rulesBefore, "[[rm, /tmp/x]]", "[[rm, /tmp/x], [rm, /tmp/y]]"), "changed C: exception known, rules.yaml:19\n"},
 		{"output, priority, tags", macrosBefore, sub(sub(sub(rulesBefore, "output: cat", "output: dog"), "priority: ERROR", "priority: NOTICE"), "[x, y]", "[y]"),
 			"changed A: priority Notice, was Error; tags y, was x, y\nchanged B: its output\n"},
 		{"the order of tags", macrosBefore, sub(rulesBefore, "[x, y]", "[y, x]"), ""},
 		{"disabled", macrosBefore, rulesBefore + "- rule: B\n  enabled: false\n  override: {enabled: replace}\n", "changed B: enabled no, was yes\n"},
-		{"an override in another place", macrosBefore, rulesBefore + "- rule: B\n  condition: and fd.num > 2\n  override: {condition: append}\n", "changed B: its condition, rules.yaml:8\n"},
+		{"an override in another place", macrosBefore, rulesBefore + "- rule: B\n  condition: and fd.num > 2\n  override: {condition: append}\n", "changed B: its condition, rules.yaml:24\n"},
 		{"a new rule", macrosBefore, rulesBefore + "- rule: D\n  desc: d\n  condition: evt.type = chdir\n  output: d\n  priority: DEBUG\n", "added D: new rule, rules.yaml:23\n"},
 		{"renamed", macrosBefore, sub(rulesBefore, "rule: C", "rule: C as it is called now"), `renamed C as it is called now: renamed from "C"` + "\n"},
 		{"renamed and changed a little", macrosBefore, sub(sub(rulesBefore, "rule: C", "rule: New"), "proc.pname = sh", "proc.pname = bash"),
-			"renamed New: renamed from \"C\"; its condition, rules.yaml:13\n"},
+			"renamed New: renamed from \"C\"; its condition, rules.yaml:15\n"},
 		{"removed", macrosBefore, rulesBefore[:strings.Index(rulesBefore, "- rule: C")], "removed C: removed, it was at rules.yaml:13\n"},
 		{"order", macrosBefore, func() string {
 			b, c := strings.Index(rulesBefore, "- rule: B"), strings.Index(rulesBefore, "- rule: C")
 			return rulesBefore[b:c] + rulesBefore[:b] + rulesBefore[c:]
-		}(), "changed A: rule \"B\" comes before it now, rules.yaml:1\n"},
+		}(), "changed A: rule \"B\" before it may take its events now, rules.yaml:1\n"},
+		{"a new rule before others", macrosBefore, "- rule: First\n  desc: f\n  condition: evt.type in (open, unlink)\n  output: f\n  priority: DEBUG\n  enabled: true\n" + rulesBefore[1:],
+			"added First: new rule, rules.yaml:1\nchanged A: rule \"First\" before it may take its events now, rules.yaml:1\n" +
+				"changed B: rule \"First\" before it may take its events now, rules.yaml:1\nchanged C: rule \"First\" before it may take its events now, rules.yaml:1\n"},
+		{"a new rule before others, for other events", macrosBefore, "- rule: First\n  desc: f\n  condition: evt.type = chdir\n  output: f\n  priority: DEBUG\n" + rulesBefore[1:],
+			"added First: new rule, rules.yaml:1\n"},
+		{"one that is looser", macrosBefore, sub(rulesBefore, "written and in_etc and", "written and"),
+			"changed A: its condition, rules.yaml:2\nchanged B: rule \"A\" before it may take its events now, rules.yaml:2\n"},
+		{"one that is tighter", macrosBefore, sub(rulesBefore, "written and in_etc and", "written and in_etc and fd.num > 2 and"), "changed A: its condition, rules.yaml:4\n"},
+		{"what other files add", macrosBefore, rulesBefore + "- list: editors\n  items: [joe]\n  override: {items: append}\n- macro: in_etc\n  condition: or fd.name startswith /usr/etc/\n  override: {condition: append}\n" +
+			"- rule: C\n  exceptions:\n  - {name: mine, fields: [proc.name], comps: [=], values: [[x]]}\n  override: {exceptions: append}\n",
+			"changed A: macro in_etc, rules.yaml:27; list editors, rules.yaml:24\nchanged C: exception mine, rules.yaml:31\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := load(t, fields.New(), "macros.yaml", macrosBefore, "rules.yaml", rulesBefore)

@@ -66,6 +66,30 @@ func (p *printer) condition(e *filter.Expr) string {
 	return "(" + strings.Join(parts, word) + ")"
 }
 
+// narrower tells whether a condition is another with more that has to be true.
+func (p *printer) narrower(old, e *filter.Expr) bool {
+	is := p.conjuncts(e)
+	for _, part := range p.conjuncts(old) {
+		if !slices.Contains(is, part) {
+			return false
+		}
+	}
+	return true
+}
+
+// conjuncts lists what has to be true for a condition to be.
+func (p *printer) conjuncts(e *filter.Expr) []string {
+	n := unwrap(e)
+	if n.Kind != filter.And {
+		return []string{p.condition(n)}
+	}
+	var list []string
+	for _, c := range n.Children {
+		list = append(list, p.conjuncts(c)...)
+	}
+	return list
+}
+
 // unwrap takes the names of macros off their bodies.
 func unwrap(e *filter.Expr) *filter.Expr {
 	for e.Kind == filter.Macro && len(e.Children) == 1 {
@@ -104,60 +128,82 @@ func values(list []string) []string {
 // itself, a macro, a list or an exception.
 type origin struct{ kind, name string }
 
-// parts writes what each origin contributes to a rule's condition, with other
-// origins by their names, and tells where one begins that has no place of its
-// own in a set. Lists in nameless are left out where they are named: a list that is
-// empty leaves no trace of its name.
-func parts(r *rules.Rule, nameless map[string]bool) (text map[origin]string, at map[origin]filter.Pos) {
-	text, at = map[origin]string{}, map[origin]filter.Pos{}
-	w := partWriter{text: map[origin][]string{}, at: at, done: map[*filter.Expr]bool{}, nameless: nameless}
-	w.text[origin{"rule", r.Name}] = []string{w.shallow(r.Expr, "")}
-	for o, list := range w.text {
-		slices.Sort(list)
-		text[o] = strings.Join(slices.Compact(list), "\n")
+// part is what an origin contributes to a rule's condition: its text, with other
+// origins by their names, and where its checks and items stand.
+type part struct {
+	text   string
+	checks map[string]filter.Pos
+	at     filter.Pos // of an exception, which has no place of its own in a set
+
+	texts []string
+}
+
+// parts writes what each origin contributes to a rule's condition. Lists in nameless
+// are left out where they are named: a list that is empty leaves no trace of its name.
+func parts(r *rules.Rule, nameless map[string]bool) map[origin]*part {
+	w := partWriter{parts: map[origin]*part{}, done: map[*filter.Expr]bool{}, nameless: nameless}
+	own := origin{"rule", r.Name}
+	w.part(own).texts = []string{w.shallow(r.Expr, own)}
+	for _, p := range w.parts {
+		slices.Sort(p.texts)
+		p.text = strings.Join(slices.Compact(p.texts), "\n")
 	}
-	return text, at
+	return w.parts
 }
 
 type partWriter struct {
-	text map[origin][]string
-	at   map[origin]filter.Pos
-	done map[*filter.Expr]bool
-
+	parts    map[origin]*part
+	done     map[*filter.Expr]bool
 	nameless map[string]bool
 }
 
+func (w *partWriter) part(o origin) *part {
+	p := w.parts[o]
+	if p == nil {
+		p = &part{checks: map[string]filter.Pos{}}
+		w.parts[o] = p
+	}
+	return p
+}
+
 // shallow writes a condition with macros, lists and exceptions by their names, and
-// notes what those are made of. in is the exception that the condition is of.
-func (w *partWriter) shallow(e *filter.Expr, in string) string {
-	if name, ok := strings.CutPrefix(e.Pos().In, "exception "); ok && in == "" {
+// notes what those are made of. in is what the condition is of.
+func (w *partWriter) shallow(e *filter.Expr, in origin) string {
+	if name, ok := strings.CutPrefix(e.Pos().In, "exception "); ok && in.kind == "rule" {
 		o := origin{"exception", name}
-		if _, ok := w.at[o]; !ok {
-			w.at[o] = e.Pos()
+		p := w.part(o)
+		if p.at.Line == 0 {
+			p.at = e.Pos()
 		}
-		w.text[o] = append(w.text[o], w.shallow(e, name))
+		p.texts = append(p.texts, w.shallow(e, o))
 		return "exception " + name
+	}
+	note := func(check string) string {
+		w.part(in).checks[check] = e.Pos()
+		return check
 	}
 	switch e.Kind {
 	case filter.Macro:
 		o := origin{"macro", e.Name}
+		p := w.part(o)
 		if len(e.Children) == 1 && !w.done[e.Children[0]] {
 			w.done[e.Children[0]] = true
-			w.text[o] = append(w.text[o], w.shallow(e.Children[0], in))
+			p.texts = append(p.texts, w.shallow(e.Children[0], o))
 		}
-		return "macro " + e.Name
+		return note("macro " + e.Name)
 	case filter.Not:
 		return "not " + w.shallow(e.Children[0], in)
 	case filter.Check:
 		if e.Right == nil || !e.Right.Const {
-			return check(e)
+			return note(check(e))
 		}
 		var own []string
 		for i, v := range e.Right.Values {
 			pos := e.Right.ValuePos(i)
 			if name, ok := strings.CutPrefix(pos.In, "list "); ok {
-				o := origin{"list", name}
-				w.text[o] = append(w.text[o], filter.Escape(v))
+				p := w.part(origin{"list", name})
+				p.texts = append(p.texts, filter.Escape(v))
+				p.checks[filter.Escape(v)] = pos
 				if !w.nameless[name] {
 					own = append(own, "list "+name)
 				}
@@ -168,7 +214,7 @@ func (w *partWriter) shallow(e *filter.Expr, in string) string {
 		slices.Sort(own)
 		bare := *e
 		bare.Right = nil
-		return check(&bare) + " (" + strings.Join(slices.Compact(own), ", ") + ")"
+		return note(check(&bare) + " (" + strings.Join(slices.Compact(own), ", ") + ")")
 	}
 	var list []string
 	for _, c := range e.Children {
