@@ -8,7 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/plan"
 )
+
+// mutation breaks one clause that a rule has, itself or in a macro.
+type mutation struct{ rule, old, broken string }
 
 // Whatever is broken in a rule that the files test, some case fails, and says
 // which and why.
@@ -17,7 +22,7 @@ func TestFilesNoticeBrokenRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []struct{ rule, old, broken string }{
+	for _, m := range []mutation{
 		{"Ledger Read", "openat2) and evt.is_open_read", "openat3) and evt.is_open_read"},
 		{"Ledger Read", "in (open, openat, openat2)", "in (open)"},
 		{"Ledger Read", "is_open_read=true", "is_open_read=false"},
@@ -52,41 +57,112 @@ func TestFilesNoticeBrokenRules(t *testing.T) {
 			if strings.Contains(m.broken, "openat3") {
 				text = strings.Replace(string(rules), "evt.type in (open, openat, openat2)", "evt.type in (open, openat)", 1)
 			}
-			file := filepath.Join(t.TempDir(), "rules.yaml")
-			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			s := Start(t, WithRules(file), WithTestFiles("testdata/testfiles/rules_falcotest.yaml"), func(c *settings) { c.onlyFiles = true })
-			var mu sync.Mutex
-			var all sync.WaitGroup
-			failed, verified := []*Result{}, 0
-			for _, sel := range s.chosen {
-				if sel.RuleName() != m.rule {
-					continue
+			m.noticed(t, text, "testdata/testfiles/rules_falcotest.yaml")
+		})
+	}
+}
+
+// noticed runs the tests of the rule in files until one fails, and fails t if none
+// does.
+func (m mutation) noticed(t *testing.T, rules string, files string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := Start(t, WithRules(file), WithTestFiles(files), func(c *settings) { c.onlyFiles = true })
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed *Result
+	verified := 0
+	queue := make(chan *plan.Action)
+	for range s.cfg.parallel {
+		all.Go(func() {
+			for sel := range queue {
+				r := s.run(t.Context(), sel)
+				mu.Lock()
+				if r.Outcome != Skipped {
+					verified++
 				}
-				all.Go(func() {
-					r := s.run(t.Context(), sel)
-					mu.Lock()
-					defer mu.Unlock()
-					if r.Outcome != Skipped {
-						verified++
-					}
-					if r.Outcome == Missed || r.Outcome == Unexpected {
-						failed = append(failed, r)
-					}
-				})
-			}
-			all.Wait()
-			switch {
-			case verified == 0:
-				t.Skip("none of the rule's tests can run here")
-			case len(failed) == 0:
-				t.Errorf("none of %d tests noticed", verified)
-			default:
-				if text := failed[0].message(""); !strings.Contains(text, failed[0].Test) {
-					t.Errorf("the message does not name the test:\n%s", text)
+				if failed == nil && (r.Outcome == Missed || r.Outcome == Unexpected) {
+					failed = r
 				}
+				mu.Unlock()
 			}
+		})
+	}
+	for _, sel := range s.chosen {
+		mu.Lock()
+		enough := failed != nil
+		mu.Unlock()
+		if enough {
+			break
+		}
+		if sel.RuleName() == m.rule {
+			queue <- sel
+		}
+	}
+	close(queue)
+	all.Wait()
+	switch {
+	case verified == 0:
+		t.Skip("none of the rule's tests can run here")
+	case failed == nil:
+		t.Errorf("none of %d tests noticed", verified)
+	default:
+		if text := failed.message(""); !strings.Contains(text, failed.Test) || !strings.Contains(text, failed.Case) {
+			t.Errorf("the message does not name the test and its case:\n%s", text)
+		}
+	}
+}
+
+// Falco's own tests notice what is broken in Falco's own rules.
+func TestFalcosFilesNoticeBrokenRules(t *testing.T) {
+	dir := os.Getenv("FALCO_TESTDATA")
+	if dir == "" {
+		dir = "../../shared/falco"
+	}
+	rules, err := os.ReadFile(filepath.Join(dir, "rules", "falco_rules.yaml"))
+	if err != nil {
+		t.Skip("there are no rules of Falco's; FALCO_TESTDATA says where they are")
+	}
+	for _, m := range []mutation{
+		{"Clear Log Activities", "evt.arg.flags contains \"O_TRUNC\"", "evt.arg.flags contains \"O_EXCL\""},
+		{"Clear Log Activities", "evt.type in (open,openat,openat2) and evt.is_open_write=true", "evt.type in (open,openat) and evt.is_open_write=true"},
+		{"Clear Log Activities", "evt.is_open_write=true", "evt.is_open_write=false"},
+		{"Clear Log Activities", "fd.directory in (log_directories) or fd.filename", "fd.filename"},
+		{"Create Hardlink Over Sensitive Files", "evt.type in (link, linkat)", "evt.type in (linkat)"},
+		{"Create Hardlink Over Sensitive Files", "evt.arg.oldpath in", "evt.arg.newpath in"},
+		{"Debugfs Launched in Privileged Container", "container.privileged=true\n    and proc.name=debugfs", "container.privileged=false\n    and proc.name=debugfs"},
+		{"Debugfs Launched in Privileged Container", "proc.name=debugfs", "proc.name=debug"},
+		{"Directory traversal monitored file read", "fd.name startswith /root/.ssh or", "fd.name startswith /root/.sh/ or"},
+		{"Directory traversal monitored file read", "fd.name contains \"id_rsa\"", "fd.name contains \"id_dsa\""},
+		{"Directory traversal monitored file read", "fd.nameraw contains '../'", "fd.name contains '../'"},
+		{"Disallowed SSH Connection Non Standard Port", "proc.exe endswith ssh", "proc.exe endswith sshd"},
+		{"Disallowed SSH Connection Non Standard Port", "and proc.exe endswith ssh\n    and fd.l4proto=tcp", "and proc.exe endswith ssh\n    and fd.l4proto=udp"},
+		{"Execution from /dev/shm", "proc.exe startswith \"/dev/shm/\" or\n", "proc.exe startswith \"/dev/shm/x\" or\n"},
+		{"Execution from /dev/shm", "proc.args startswith \"-c /dev/shm\"", "proc.args startswith \"-d /dev/shm\""},
+		{"Execution from /dev/shm", "proc.args startswith \"-i /dev/shm\"", "proc.args startswith \"-d /dev/shm\""},
+		{"Find AWS Credentials", "proc.name = \"find\" and", "proc.name = \"finds\" and"},
+		{"Find AWS Credentials", "proc.args endswith \".aws/credentials\"", "proc.args startswith \".aws/credentials\""},
+		{"Netcat Remote Code Execution in Container", "proc.cmdline contains \" -e\" or", "proc.cmdline contains \" -E\" or"},
+		{"Netcat Remote Code Execution in Container", "proc.args contains \"--lua-exec\"", "proc.args contains \"--lua\" and proc.name = nc"},
+		{"Read sensitive file untrusted", "and evt.is_open_read=true and fd.typechar='f'", "and evt.is_open_read=true and fd.typechar='d'"},
+		{"Read sensitive file untrusted", "fd.directory in (/etc/sudoers.d, /etc/pam.d)", "fd.directory in (/etc/sudoers.d)"},
+		{"Run shell untrusted", "proc.aname in (protected_shell_spawning_binaries)\n", "proc.aname in (gatekeeper)\n"},
+		{"Run shell untrusted", "evt.type in (execve, execveat)", "evt.type in (execveat)"},
+	} {
+		t.Run(m.rule+"/"+segment(m.broken), func(t *testing.T) {
+			if !strings.Contains(string(rules), m.old) {
+				t.Fatalf("%q is not in the rules", m.old)
+			}
+			before, after, _ := strings.Cut(string(rules), "- rule: "+m.rule+"\n")
+			if strings.Contains(strings.SplitN(after, "- rule: ", 2)[0], m.old) {
+				after = strings.Replace(after, m.old, m.broken, 1)
+			} else {
+				before = strings.Replace(before, m.old, m.broken, 1)
+			}
+			m.noticed(t, before+"- rule: "+m.rule+"\n"+after, filepath.Join(dir, "evtgen_suite", "*.yaml"))
 		})
 	}
 }
