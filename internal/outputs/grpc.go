@@ -401,7 +401,10 @@ func (s *grpcSource) receive(ctx context.Context, sub *stream) error {
 	wg.Go(func() { // asks for alerts
 		for s.hub.pace.wait(ctx) {
 			if sub.Send(&outputs.Request{}) != nil {
-				return // Recv has the reason
+				// Recv has the reason, but where gRPC has begun the stream anew, in
+				// silence, on another connection: nothing would ask on that one.
+				sub.cancel()
+				return
 			}
 		}
 	})
@@ -431,6 +434,9 @@ func (s *grpcSource) receive(ctx context.Context, sub *stream) error {
 	case err := <-broken:
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the Falco ended the stream")
+		}
+		if status.Code(err) == codes.Canceled && ctx.Err() == nil {
+			err = errors.New("it could not be asked for more alerts")
 		}
 		return err
 	case <-ctx.Done():
