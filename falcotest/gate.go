@@ -59,7 +59,13 @@ func (s *Session) changedSince(ctx context.Context, name string) (*change, error
 		return nil, err
 	}
 	c := &change{since: fmt.Sprintf("%s (%.12s)", rev.Name, rev.Commit), why: map[string]string{}}
-	before, err := s.rulesBefore(ctx, rev, dir)
+	before, outside, err := s.rulesBefore(ctx, rev, dir)
+	if len(outside) == len(s.cfg.rulePatterns()) && err == nil {
+		return nil, fmt.Errorf("comparing with %q: no rules file is in the repository: %s", name, few(outside))
+	}
+	if len(outside) > 0 {
+		c.note = fmt.Sprintf("outside of the repository, and taken to be as it was: %s", few(outside))
+	}
 	if err != nil {
 		// A change may well be there to mend that.
 		c.note = fmt.Sprintf("the rules of %s do not load, so that all count as new: %v", c.since, err)
@@ -74,26 +80,27 @@ func (s *Session) changedSince(ctx context.Context, name string) (*change, error
 	return c, nil
 }
 
-// rulesBefore loads the rules that a revision had where those under test are.
-func (s *Session) rulesBefore(ctx context.Context, rev *gate.Revision, dir string) (*rules.Set, error) {
+// rulesBefore loads the rules that a revision had where those under test are, and lists
+// those that are elsewhere.
+func (s *Session) rulesBefore(ctx context.Context, rev *gate.Revision, dir string) (set *rules.Set, outside []string, err error) {
 	var files []string
 	for _, pattern := range s.cfg.rulePatterns() {
 		inside, ok := rev.Inside(dir, pattern)
 		if !ok {
 			inside = pattern // of the machine, then as now
+			outside = append(outside, pattern)
 		}
 		found, err := rules.Find(inside)
 		if err == nil {
 			files = append(files, found.Names...)
 		}
 	}
-	set := &rules.Set{}
 	if len(files) == 0 {
-		return set, nil
+		return &rules.Set{}, outside, nil
 	}
-	set, err := rules.Load(ctx, files, rules.Options{Sources: s.sources})
+	set, err = rules.Load(ctx, files, rules.Options{Sources: s.sources})
 	if err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
+		return nil, outside, errors.New(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
 	}
 	// What is gone is told of where it stood.
 	for _, r := range set.Rules {
@@ -101,7 +108,7 @@ func (s *Session) rulesBefore(ctx context.Context, rev *gate.Revision, dir strin
 			r.Pos.File = rel
 		}
 	}
-	return set, nil
+	return set, outside, nil
 }
 
 // selects tells whether the tests of a rule are to run.

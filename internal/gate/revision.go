@@ -73,7 +73,7 @@ func FindRevision(ctx context.Context, dir, name string) (*Revision, error) {
 const deepen = "fetch all of it by `git fetch --unshallow` (actions/checkout: with: {fetch-depth: 0}; GitLab: GIT_DEPTH: 0)"
 
 // Extract writes the rules files (.yaml and .yml) that the revision had below its
-// top into a folder, at their paths.
+// top into a folder, at their paths, and the symbolic links that lead nowhere else.
 func (r *Revision) Extract(ctx context.Context, to string) error {
 	fail := func(err error) error {
 		return fmt.Errorf("reading the rules of %s (%.12s): %w", r.Name, r.Commit, err)
@@ -84,13 +84,15 @@ func (r *Revision) Extract(ctx context.Context, to string) error {
 	}
 	var ids bytes.Buffer
 	var paths []string
+	links := map[string]bool{}
 	for entry := range strings.SplitSeq(list, "\x00") {
 		head, path, ok := strings.Cut(entry, "\t")
 		fields := strings.Fields(head) // mode, type, id
-		if !ok || len(fields) != 3 || fields[1] != "blob" || fields[0] == "120000" || !filepath.IsLocal(path) {
+		if !ok || len(fields) != 3 || fields[1] != "blob" || !filepath.IsLocal(path) {
 			continue
 		}
-		if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" {
+		links[path] = fields[0] == "120000"
+		if ext := filepath.Ext(path); links[path] || ext == ".yaml" || ext == ".yml" {
 			paths = append(paths, path)
 			ids.WriteString(fields[2] + "\n")
 		}
@@ -121,7 +123,15 @@ func (r *Revision) Extract(ctx context.Context, to string) error {
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return fail(err)
 		}
-		if err := os.WriteFile(file, rest[:size], 0o600); err != nil {
+		if links[path] {
+			target := filepath.FromSlash(string(rest[:size]))
+			if target == filepath.Clean(target) && !filepath.IsAbs(target) && filepath.IsLocal(filepath.Join(filepath.Dir(filepath.FromSlash(path)), target)) {
+				err = os.Symlink(target, file)
+			}
+		} else {
+			err = os.WriteFile(file, rest[:size], 0o600)
+		}
+		if err != nil {
 			return fail(err)
 		}
 		out = rest[size+1:]
@@ -136,15 +146,18 @@ func (r *Revision) Inside(to, path string) (inside string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	top := r.Top
-	// git has resolved links on the way to the checkout.
-	for _, from := range []string{abs, resolved(abs)} {
-		rel, err := filepath.Rel(top, from)
-		if err == nil && filepath.IsLocal(rel) {
+	// git has resolved links on the way to the checkout. Those in it are there at the
+	// revision, too, unless they lead out of it.
+	real, err := filepath.Rel(r.Top, resolved(abs))
+	if err != nil || !filepath.IsLocal(real) {
+		return "", false
+	}
+	if rel, err := filepath.Rel(r.Top, abs); err == nil && filepath.IsLocal(rel) {
+		if _, err := os.Lstat(filepath.Join(to, rel)); err == nil || strings.ContainsAny(rel, "*?[") {
 			return filepath.Join(to, rel), true
 		}
 	}
-	return "", false
+	return filepath.Join(to, real), true
 }
 
 // resolved resolves the links of as much of a path as exists: the rest may be a

@@ -41,6 +41,11 @@ func repository(t *testing.T) string {
 	write("rules/a.yaml", "before\n")
 	write("rules/odd name ü.yml", "")
 	write("go.mod", "module x\n")
+	for name, target := range map[string]string{"link": "rules", "rules/link.yaml": "../rules/a.yaml", "rules/out.yaml": "../../out.yaml", "far": "/etc"} {
+		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+			t.Skipf("needs symbolic links: %v", err)
+		}
+	}
 	run("add", ".")
 	run("commit", "-q", "-m", "one")
 	run("checkout", "-q", "-b", "change")
@@ -85,12 +90,18 @@ func TestRevision(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What main has done since does not count.
-	want := map[string]string{"rules/a.yaml": "before\n", "rules/odd name ü.yml": ""}
+	want := map[string]string{"rules/a.yaml": "before\n", "rules/odd name ü.yml": "", "link": "", "rules/link.yaml": "before\n"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	if got, ok := r.Inside(to, filepath.Join(dir, "rules", "*.yaml")); !ok || got != filepath.Join(to, "rules", "*.yaml") {
 		t.Errorf("Inside: %s %t", got, ok)
+	}
+	if got, ok := r.Inside(to, filepath.Join(dir, "link")); !ok || got != filepath.Join(to, "link") {
+		t.Errorf("Inside, of a link: %s %t", got, ok)
+	}
+	if _, ok := r.Inside(to, filepath.Join(dir, "far", "*.yaml")); ok {
+		t.Error("what a link out of the checkout leads to is inside")
 	}
 	if _, ok := r.Inside(to, filepath.Dir(dir)); ok {
 		t.Error("a path outside of the checkout is inside")
