@@ -72,7 +72,7 @@ func nearMisses() []nearMiss {
 			action: func(h events.Helper) error {
 				return asChild(h, "RunShellUntrusted", "apt-get", "httpd", "sh")
 			}},
-		{of: "SystemUserInteractive", excuse: "the user is not a system user",
+		{of: "SystemUserInteractive", excuse: "the user is not a system user", options: events.Options{events.WithNeeds(needNoSystemUser)},
 			action: func(h events.Helper) error {
 				return asChild(h, "SystemUserInteractive", "getty", "login")
 			}},

@@ -92,6 +92,19 @@ var needOrdinaryUser = events.Need{
 	Hint: "run the tests as an ordinary user, or as root of the machine or of an ordinary container",
 }
 
+// needNoSystemUser is the need of near misses that are none where a system user
+// does them.
+var needNoSystemUser = events.Need{
+	Name: "to be no system user",
+	Probe: func() error {
+		if id := os.Geteuid(); id > 0 && id < 1000 || id == 65534 { // login.defs(5), user_namespaces(7)
+			return fmt.Errorf("this process runs as the system user %d", id)
+		}
+		return nil
+	},
+	Hint: "run the tests as an ordinary user or as root",
+}
+
 // mapped tells whether a user namespace has an id, by a file such as
 // /proc/self/uid_map.
 func mapped(file string, id int) (bool, error) {

@@ -9,14 +9,11 @@ import (
 	"os"
 )
 
-// copyExecutable puts this executable at path: by a hard link, else copied.
-func copyExecutable(path string) error {
+// copyBytes copies this executable to path.
+func copyBytes(path string) error {
 	own, err := os.Executable()
 	if err != nil {
 		return err
-	}
-	if os.Link(own, path) == nil {
-		return nil
 	}
 	from, err := os.Open(own)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -81,11 +80,9 @@ func startProcess(spec Spec, dir *journal.Dir, isolate bool, extra ...string) (*
 		cmd.Env = append(cmd.Env, "TMPDIR="+dir.Temp())
 	}
 	newSession(cmd)
-	if spec.Program != "" {
-		// A program starts copies of this executable. In a namespace of its own
-		// no link leads from the machine's files to those of the directory.
-		linkExecutable(filepath.Join(dir.Path(), hermetic.Executable))
-	}
+	// In a namespace of its own no link leads from the machine's files to those of
+	// the directory.
+	provideExecutable(dir.Path())
 	if isolate {
 		more, err := hermetic.Prepare(cmd, dir.Path(), spec.Mounts)
 		if err != nil {

@@ -47,6 +47,7 @@ func Reap() (enough func(), err error) {
 		reaper.mu.Lock()
 		defer reaper.mu.Unlock()
 		if reaper.users--; reaper.users == 0 {
+			removeCopy()
 			endReaper()
 		}
 	}), nil

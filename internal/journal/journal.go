@@ -31,7 +31,8 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filelock"
 )
 
-// Temporary is what the full names of users begin with whom [Dir.AddUsers] made.
+// Temporary is what the names of directories of this package's begin with, and the
+// full names of users whom [Dir.AddUsers] made.
 const Temporary = prefix
 
 const (
