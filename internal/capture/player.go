@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/netip"
@@ -97,7 +98,7 @@ var tellsState = [event.NumTypes + 1]bool{
 func (p *Player) emit(c *call) *event.Event {
 	e := &p.event
 	*e = event.Event{
-		Num: p.num, Time: c.time, Start: p.s.first, CPU: c.cpu, Type: c.typ, Ret: c.ret, World: (*world)(p.s),
+		Num: p.num, Time: c.time, Start: cmp.Or(p.s.first, -1), CPU: c.cpu, Type: c.typ, Ret: c.ret, World: (*world)(p.s),
 		FD: c.fd, FDNum: -1, ByNumber: c.byNumber, HasFD: c.def.Attrs&(event.UsesFD|event.CreatesFD|event.DestroysFD) != 0, TID: c.tid,
 	}
 	n := min(c.n, len(c.def.Params))

@@ -24,7 +24,7 @@ type Type uint16
 type Event struct {
 	Num    uint64 // counts the events of one tracer, from 1
 	Time   int64  // nanoseconds since the epoch
-	Start  int64  // of a recorded event: the time of the recording's first; else 0
+	Start  int64  // of a recorded event: the time of the first, -1 before one that counts; else 0
 	CPU    int16
 	Type   Type
 	Ret    int64 // what the call returned, a negative errno on failure

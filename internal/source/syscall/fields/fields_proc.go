@@ -51,7 +51,7 @@ var procFields = []field{
 	{name: "proc.pid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.PID })},
 	{name: "proc.ppid", typ: filter.Int64, get: ancestorNum(1, func(p *event.Process) int64 { return p.PID })},
 	{name: "proc.apid", typ: filter.Int64, arg: optIndex, any: true, noRight: true, noTran: true, single: never, with: ancestorPID},
-	{name: "proc.vpid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.VPID })},
+	{name: "proc.vpid", typ: filter.Int64, get: procID(func(e *event.Event) int64 { return proc(e).VPID })},
 	{name: "proc.pvpid", typ: filter.Int64, get: creatorNum(func(p *event.Process) int64 { return p.VPID })},
 	{name: "proc.sid", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.SID })},
 	{name: "proc.sname", typ: filter.CharBuf, get: leader(sid, event.TextComm, true)},
@@ -85,7 +85,7 @@ var procFields = []field{
 	{name: "thread.cap_permitted", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapPermitted) })},
 	{name: "thread.cap_inheritable", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapInheritable) })},
 	{name: "thread.cap_effective", typ: filter.CharBuf, get: procStr(func(p *event.Process) string { return capNames(p.CapEffective) })},
-	{name: "proc.fdopencount", typ: filter.Uint64, get: ifKnown(fdsUnknown, procNum(func(p *event.Process) int64 { return int64(len(p.FDs)) }))},
+	{name: "proc.fdopencount", typ: filter.Uint64, get: ifKnown(fdsUnknown, procNum(openCount))},
 	{name: "proc.fdlimit", typ: filter.Int64, get: procNum(func(p *event.Process) int64 { return p.FDLimit })},
 	{name: "proc.fdusage", typ: filter.Double, get: func(_ *Source, e *event.Event, v *filter.Value) bool {
 		p := proc(e)
@@ -116,7 +116,7 @@ var procFields = []field{
 		}
 		return proc(e) != nil
 	}},
-	{name: "thread.vtid", typ: filter.Int64, get: threadNum(func(t *event.Thread) int64 { return t.VTID })},
+	{name: "thread.vtid", typ: filter.Int64, get: procID(func(e *event.Event) int64 { return e.Thread.VTID })},
 	// Falco counts these from switch events, which it does not ask for unless a
 	// rule names them; nor does the built-in engine see them.
 	{name: "thread.exectime", typ: filter.RelTime, get: zero},
@@ -559,7 +559,15 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 			if why := lineUnknown(p); why != event.Known {
 				return unknown(v, why) // in a PID namespace of its own, and led from outside
 			}
+		}
+		if want < 0 {
 			return true
+		}
+		if want == p.PID && e.Thread.TID != p.PID { // a thread need not be named like its process
+			if t, ok := e.Machine().Process(want, what); ok {
+				v.Str = t
+				return true
+			}
 		}
 		if !virtual || p.VPID == p.PID {
 			for q := p; q != nil; q = q.Parent {
@@ -581,6 +589,26 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 		}
 		return true
 	}
+}
+
+// procID is a number of a process or thread, which has none where it is not known.
+func procID(id func(*event.Event) int64) getter {
+	return func(_ *Source, e *event.Event, v *filter.Value) bool {
+		if proc(e) == nil {
+			return false
+		}
+		v.Num = id(e)
+		return v.Num != -1
+	}
+}
+
+// openCount is how many descriptors a process has; of one that is not known, Falco
+// counts none.
+func openCount(p *event.Process) int64 {
+	if p.PID < 0 {
+		return 0
+	}
+	return int64(len(p.FDs))
 }
 
 // std reads a standard descriptor of the process.

@@ -107,3 +107,31 @@ func TestRelativeTime(t *testing.T) {
 		t.Errorf("the first event was at %d", got)
 	}
 }
+
+// A recording's meta events before its first event are counted from the epoch on, as
+// nothing has begun yet.
+func TestTimeBeforeTheFirstEvent(t *testing.T) {
+	if got := New().firstEvent(&event.Event{Time: 1000, Start: -1}); got != 0 {
+		t.Errorf("the first event was at %d", got)
+	}
+}
+
+// Session 0 is that of a leader outside of the PID namespace: the oldest ancestor in
+// it stands in for it. Of a process that is not known there is nothing to tell.
+func TestLeadersAndUnknownProcesses(t *testing.T) {
+	parent := &event.Process{PID: 1, VPID: 1, Comm: "sh"}
+	e, p := open("x")
+	p.Parent = parent
+	if got, _ := valueOf(t, "proc.sname", e); got != "sh" {
+		t.Errorf("proc.sname is %q", got)
+	}
+	p.PID, p.VPID, e.Thread.VTID = -1, -1, -1
+	for _, field := range []string{"proc.vpid", "thread.vtid"} {
+		if got, ok := valueOf(t, field, e); ok {
+			t.Errorf("%s is %q", field, got)
+		}
+	}
+	if n := openCount(p); n != 0 {
+		t.Errorf("it has %d descriptors", n)
+	}
+}

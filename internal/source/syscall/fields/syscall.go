@@ -260,7 +260,10 @@ func (s *Source) reader(get getter) func(any, *filter.Value) bool {
 // firstEvent is the time of the first event of the recording, or that the source has
 // seen.
 func (s *Source) firstEvent(e *event.Event) int64 {
-	if e.Start != 0 {
+	switch {
+	case e.Start < 0:
+		return 0
+	case e.Start > 0:
 		return e.Start
 	}
 	s.Observe(e)
