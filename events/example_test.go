@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/falcotest/go-falcotest/events"
 )
@@ -54,4 +55,45 @@ func ExampleRegisterWithName() {
 	events.RegisterWithName(func(events.Helper) error { return nil }, "example.Anything")
 	fmt.Println(slices.Collect(maps.Keys(events.ByPackage("example"))))
 	// Output: [example.Anything]
+}
+
+// RestartWithoutRights is an action with all that may be said of one.
+func RestartWithoutRights(h events.Helper) error {
+	if err := events.Program("sh").Probe(); err != nil {
+		return &events.ErrSkipped{Reason: err.Error()}
+	}
+	return nil
+}
+
+func ExampleRegister() {
+	options := events.Options{
+		events.WithNeeds(events.Capability("CAP_SYS_ADMIN"), events.WriteIn("/"), events.Need{Name: "luck"}),
+		events.WithContainer(events.Container{Privileged: true, Labels: map[string]string{"app": "x"}}),
+		events.WithHostMounts("it looks at the machine's own"), events.WithDuration(2 * time.Second),
+	}
+	each := append([]events.Option{events.WithDisabled()}, options...)
+	var action events.Action = RestartWithoutRights
+	events.RegisterWithName(action, "example.RestartWithoutRights", each...)
+
+	const name = "example.RestartWithoutRights"
+	fmt.Println(events.All()[name] != nil, events.Disabled(name), events.Duration(name), events.HostMounts(name))
+	for _, need := range append(events.Needs(name), events.ContainerNeeds(name)...) {
+		fmt.Println(need.Name)
+	}
+	c, ok := events.ContainerOf(name)
+	fmt.Println(ok, c.Privileged)
+	// Output:
+	// true true 2s it looks at the machine's own
+	// CAP_SYS_ADMIN
+	// to write in /
+	// luck
+	// a privileged container
+	// a container with labels of its own
+	// true true
+}
+
+func ExampleErrSkipped() {
+	var err error = &events.ErrSkipped{Reason: "there is no sh on the PATH"}
+	fmt.Println(err.Error())
+	// Output: skipped: there is no sh on the PATH
 }

@@ -27,7 +27,7 @@ func (s *Session) containerUnknown(sel *plan.Action, r *Result, w watcher) bool 
 	if sc := sel.Scenario; sc != nil && slices.ContainsFunc(sc.Processes, func(p scenario.Process) bool { return p.User != "" }) {
 		fields = append(fields, "user.name")
 	}
-	for _, a := range r.Alerts {
+	for _, a := range r.alerts {
 		for _, name := range fields {
 			_, printed := a.Fields[name]
 			if _, known := a.Field(name); !printed || known {

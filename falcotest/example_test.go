@@ -17,6 +17,7 @@ func ExampleRun() {
 		falcotest.Run(t, falcotest.WithRules("rules/*.yaml"))
 	}
 	_ = TestRules
+	// Output:
 }
 
 // A session gives the alerts of an action to assertions of one's own.
@@ -30,6 +31,7 @@ func ExampleSession_Trigger() {
 		}
 	}
 	_ = TestShell
+	// Output:
 }
 
 // A skeleton for an action of one's own, with the rule and the test for it, is
@@ -42,6 +44,7 @@ func ExampleWithActions() {
 		)
 	}
 	_ = TestCredentials
+	// Output:
 }
 
 // The tests of files, in the language of event-generator's suite: here all of a
@@ -51,6 +54,7 @@ func ExampleRunFiles() {
 		falcotest.RunFiles(t, "suite/*.yaml")
 	}
 	_ = TestSuite
+	// Output:
 }
 
 // An alert must be just as the rule's authors promise it.
@@ -65,6 +69,7 @@ func ExampleExpect() {
 		s.Silent(t, "syscall.RunShellUntrusted", "Read sensitive file untrusted")
 	}
 	_ = TestAlert
+	// Output:
 }
 
 func ExampleOutcome() {

@@ -129,7 +129,7 @@ func (e Expectation) Check(t testing.TB, alerts []*Alert) {
 	if e.err != nil {
 		t.Fatalf("reading the expectation of %q: %v", e.e.Rule, e.err)
 	}
-	if mismatch := e.e.Check(alerts); mismatch != nil {
+	if mismatch := e.e.Check(internals(alerts)); mismatch != nil {
 		text := "unexpected: " + strings.ReplaceAll(mismatch.String(), "\n", "\n  ")
 		if len(mismatch.Foreign) > 0 {
 			var other []string

@@ -26,7 +26,7 @@ func (s *Session) explainAgain(ctx context.Context, r *Result, sel *plan.Action)
 		r.WhyNote = fmt.Sprintf("the built-in engine could not watch the action once more to find out why: %v", err)
 		return
 	}
-	r.Why, r.WhyNote = w.why(sel.Rule.Name), "the built-in engine ran the action once more and watched it"
+	r.why, r.WhyNote = w.why(sel.Rule.Name), "the built-in engine ran the action once more and watched it"
 	s.doubtFalco(r, sel, w)
 }
 
@@ -53,9 +53,9 @@ func (s *Session) doubtSilence(ctx context.Context, r *Result, sel *plan.Action)
 // Falco that judged does not know. That shows in its alerts, and in what the
 // built-in engine saw when it watched.
 func (s *Session) doubtFalco(r *Result, sel *plan.Action, w *tracedChild) {
-	unknown := falcoUnknown{alerts: r.Alerts}
+	unknown := falcoUnknown{alerts: r.alerts}
 	if !sel.Made() && s.explainer.tracing.here == nil {
-		unknown.container = mistakenFor(r.Alerts, w.events)
+		unknown.container = mistakenFor(r.alerts, w.events)
 	}
 	unknown.compare(w.alerts)
 	doubt, err := s.explainer.tracing.engine.Doubt(sel.Rule.Name, w.events, unknown.reason)
@@ -63,9 +63,9 @@ func (s *Session) doubtFalco(r *Result, sel *plan.Action, w *tracedChild) {
 		return
 	}
 	r.Outcome, r.Reason, r.lasting = Inconclusive, doubt.String(), true
-	why := *r.Why
+	why := *r.why
 	why.Alerts, why.Condition = 0, &filter.Explanation{Unknown: 1, Doubt: doubt}
-	r.Why, r.WhyNote = &why, ""
+	r.why, r.WhyNote = &why, ""
 	if unknown.container != "" {
 		r.Hint = "run the tests in a control group whose path does not look like a container's: Falco takes /ANY/NAME for one, but nothing whose name ends in .slice, .scope or .service"
 	}
@@ -159,7 +159,7 @@ func (s *Session) seeAll(ctx context.Context, r *Result, sel *plan.Action) {
 	for _, e := range w.events {
 		count[e.(*event.Event).Type.String()]++
 	}
-	why, condition := *r.Why, *r.Why.Condition
+	why, condition := *r.why, *r.why.Condition
 	condition.Seen = nil
 	for _, name := range sortedKeys(count) {
 		condition.Seen = append(condition.Seen, filter.TypeCount{Type: name, Count: count[name]})
@@ -167,5 +167,5 @@ func (s *Session) seeAll(ctx context.Context, r *Result, sel *plan.Action) {
 	slices.SortStableFunc(condition.Seen, func(a, b filter.TypeCount) int { return b.Count - a.Count })
 	condition.SeenAll = true
 	why.Condition = &condition
-	r.Why = &why
+	r.why = &why
 }

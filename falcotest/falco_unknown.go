@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
@@ -14,7 +15,7 @@ import (
 
 // falcoUnknown is what a real Falco showed not to know of an action.
 type falcoUnknown struct {
-	alerts []*Alert // its alerts of the action
+	alerts []*alert.Alert // its alerts of the action
 	// container is what it takes the action's control group for, though the
 	// action runs in none: it then looks for the accounts of that container, and
 	// knows no names.
@@ -25,7 +26,7 @@ type falcoUnknown struct {
 // mistakenFor returns the container that a Falco takes an action on a host to be
 // in: its alerts say so, or else what the built-in engine, which reads control
 // groups as Falco does, made of the same events.
-func mistakenFor(alerts []*Alert, events []any) string {
+func mistakenFor(alerts []*alert.Alert, events []any) string {
 	for _, a := range alerts {
 		if id, ok := a.Field("container.id"); ok {
 			if id == "host" {
@@ -46,9 +47,9 @@ func mistakenFor(alerts []*Alert, events []any) string {
 
 // compare finds the fields of the process that the Falco printed without a value,
 // where the built-in engine has one for the same rule.
-func (u *falcoUnknown) compare(own []*Alert) {
+func (u *falcoUnknown) compare(own []*alert.Alert) {
 	for _, a := range u.alerts {
-		i := slices.IndexFunc(own, func(o *Alert) bool { return o.Rule == a.Rule })
+		i := slices.IndexFunc(own, func(o *alert.Alert) bool { return o.Rule == a.Rule })
 		if i < 0 {
 			continue
 		}

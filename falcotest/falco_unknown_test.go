@@ -8,18 +8,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
 )
 
 // TestFalcoUnknown holds what alerts show that the Falco which sent them does not
 // know, and the rules that hang on it.
 func TestFalcoUnknown(t *testing.T) {
-	alerts := func(fields map[string]any) []*Alert { return []*Alert{{Rule: "r", Fields: fields}} }
+	alerts := func(fields map[string]any) []*alert.Alert { return []*alert.Alert{{Rule: "r", Fields: fields}} }
 	inContainer := []any{&event.Event{Thread: &event.Thread{Process: &event.Process{Container: &event.Container{ID: "fromcgroup"}}}}}
 	onHost := []any{&event.Event{Thread: &event.Thread{Process: &event.Process{}}}}
 	for _, tt := range []struct {
 		name           string
-		theirs, ours   []*Alert
+		theirs, ours   []*alert.Alert
 		events         []any
 		container      string
 		unknown, known []string
@@ -36,7 +37,7 @@ func TestFalcoUnknown(t *testing.T) {
 			"", []string{"proc.exepath"}, []string{"proc.cwd", "fd.name", "proc.name"}},
 		{"what neither knows", alerts(map[string]any{"proc.exepath": nil}), alerts(map[string]any{"proc.exepath": event.UnknownText}), onHost,
 			"", nil, []string{"proc.exepath"}},
-		{"alerts of different rules", alerts(map[string]any{"proc.exepath": nil}), []*Alert{{Rule: "other", Fields: map[string]any{"proc.exepath": "/bin/sh"}}}, onHost,
+		{"alerts of different rules", alerts(map[string]any{"proc.exepath": nil}), []*alert.Alert{{Rule: "other", Fields: map[string]any{"proc.exepath": "/bin/sh"}}}, onHost,
 			"", nil, []string{"proc.exepath"}},
 	} {
 		u := falcoUnknown{alerts: tt.theirs, container: mistakenFor(tt.theirs, tt.events)}

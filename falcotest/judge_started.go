@@ -72,16 +72,16 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 // falcoOptions are those of a Falco that judges the rules under test.
 func (s *Session) falcoOptions(path string) (falco.Options, error) {
 	opts := falco.Options{
-		Path: path, EnableAll: s.enablesDisabled(), Fields: plan.Fields(s.chosen), Engine: s.cfg.falcoCfg.engine, Options: s.cfg.falcoCfg.options,
+		Path: path, EnableAll: s.enablesDisabled(), Fields: plan.Fields(s.chosen), Engine: s.cfg.exec.Engine, Options: s.cfg.exec.Options,
 	}
 	var err error
 	if opts.Rules, err = absolute(s.files); err != nil {
 		return opts, err
 	}
-	if opts.ExtraRules, err = absolute(s.cfg.falcoCfg.rules); err != nil {
+	if opts.ExtraRules, err = absolute(s.cfg.exec.Rules); err != nil {
 		return opts, err
 	}
-	for _, text := range s.cfg.falcoCfg.plugins {
+	for _, text := range s.cfg.exec.Plugins {
 		p, err := falco.ParsePlugin(text)
 		if err != nil {
 			return opts, err
@@ -105,7 +105,7 @@ func (e *started) name() string { return falcoName(e.falco.Version(), e.falco.Pa
 func (e *started) unsupported(rule *rules.Rule) string {
 	if src := source.ByName(rule.Source); !ofDriver(rule) && !e.falco.Has(src) {
 		names := strings.Join(append([]string{src.Plugin.Name}, src.Plugin.Beside...), " and ")
-		return fmt.Sprintf("%s has no plugins %s: WithFalcoPlugins or FALCOTEST_FALCO_PLUGINS names them", e.name(), names)
+		return fmt.Sprintf("%s has no plugins %s: WithExec (Plugins) or FALCOTEST_FALCO_PLUGINS names them", e.name(), names)
 	}
 	return e.remote.unsupported(rule)
 }

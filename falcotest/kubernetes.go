@@ -38,7 +38,7 @@ type Kubernetes struct {
 	// http://127.0.0.1:9765/k8s-audit, that the audit events of the API server
 	// which is started go to as well, where it is this Falco that judges. Empty
 	// is right for a Falco started by exec: its plugin says by its open
-	// parameters (WithFalcoPlugins) where it listens.
+	// parameters (Exec.Plugins) where it listens.
 	AuditWebhook string
 
 	// Keep leaves what actions made in the cluster, with labels to find it by.

@@ -75,7 +75,7 @@ func (s *Session) judgeLive(e *engine.Engine, emit func(*alert.Alert)) {
 
 // sentinels are those of a real Falco. One that takes a request to another machine is
 // not the first thing to do, since each event may keep a Falco busy for long: see
-// WithFalcoPlugins.
+// Exec.Plugins.
 func (s *Session) sentinels(delay time.Duration) map[string]judge.Sentinel {
 	list := map[string]judge.Sentinel{}
 	for _, src := range source.All() {

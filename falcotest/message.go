@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
@@ -33,8 +34,8 @@ func (r *Result) message(test string) string {
 	if r.Outcome == Missed {
 		m.add("note", strings.Split(r.WhyNote, "\n")...)
 	}
-	if r.Why != nil {
-		m.add("why", strings.Split(strings.TrimRight(r.Why.String(), "\n"), "\n")...)
+	if r.why != nil {
+		m.add("why", strings.Split(strings.TrimRight(r.why.String(), "\n"), "\n")...)
 	}
 	const most = 6
 	m.add("panic", r.frames[:min(most, len(r.frames))]...)
@@ -63,7 +64,7 @@ func (m *message) headline(r *Result) {
 		fmt.Fprintf(&m.b, "  this says nothing of the rule %q: the action did not do its work\n", rule)
 	case Inconclusive:
 		fmt.Fprintf(&m.b, "inconclusive: %s\n", oneLine(r.Reason))
-		if r.Why != nil {
+		if r.why != nil {
 			fmt.Fprintf(&m.b, "  this says nothing of the rule %q: its condition hangs on what is not known\n", rule)
 			break
 		}
@@ -106,14 +107,14 @@ func (r *Result) actionLine() string {
 
 // alertLines lists the alerts that the action did cause, each on a line.
 func (r *Result) alertLines() []string {
-	if len(r.Alerts) == 0 {
+	if len(r.alerts) == 0 {
 		return []string{"none from this action"}
 	}
 	const limit = 5
 	var lines []string
-	for i, a := range r.Alerts {
+	for i, a := range r.alerts {
 		if i == limit {
-			lines = append(lines, fmt.Sprintf("and %d more", len(r.Alerts)-limit))
+			lines = append(lines, fmt.Sprintf("and %d more", len(r.alerts)-limit))
 			break
 		}
 		lines = append(lines, fmt.Sprintf("%s  %s: %s", a.Priority, a.Rule, shorten(oneLine(bareOutput(a)), 160)))
@@ -123,7 +124,7 @@ func (r *Result) alertLines() []string {
 
 // bareOutput is an alert's output without the time and the priority, which
 // Falco puts before what the rule says.
-func bareOutput(a *Alert) string {
+func bareOutput(a *alert.Alert) string {
 	if _, rest, ok := strings.Cut(a.Output, ": "+a.Priority.String()+" "); ok {
 		return rest
 	}
@@ -158,7 +159,7 @@ func (r *Result) nextLines(test string) []string {
 		lines = append(lines, fmt.Sprintf("mend the test at %s, or what it needs of this machine", r.Test))
 	case r.Outcome == TriggerFailed:
 		lines = append(lines, "mend the action, or what it needs of this machine")
-	case r.Outcome == Inconclusive && r.Why != nil:
+	case r.Outcome == Inconclusive && r.why != nil:
 		lines = append(lines, "run it again, and if it is so every time, where more can be known")
 	case r.Outcome == Inconclusive:
 		lines = append(lines, "see that the judge keeps up and stays alive, then run again")
@@ -173,10 +174,10 @@ func (r *Result) nextLines(test string) []string {
 // was false, in a macro or an exception maybe, or a list that has no items. It is ""
 // where that is not known.
 func (r *Result) culprit() (what string, pos filter.Pos) {
-	if r.Outcome != Missed || r.Why == nil || r.Why.Condition == nil {
+	if r.Outcome != Missed || r.why == nil || r.why.Condition == nil {
 		return "", pos
 	}
-	c := r.Why.Condition
+	c := r.why.Condition
 	switch {
 	case c.Wanted == 0 && len(c.Empty) > 0:
 		return c.Empty[0].In, c.Empty[0]

@@ -39,23 +39,15 @@ type settings struct {
 	coverage    bool
 	mutations   bool
 
-	env      []string
-	kube     Kubernetes
-	falcoCfg falcoConfig
-	image    string
+	env   []string
+	kube  Kubernetes
+	exec  Exec
+	image string
 
 	expectations map[string]Expectation // by action
 	testFiles    []string
 	onlyFiles    bool   // run no actions
 	engine       string // the container engine, "" for automatic
-}
-
-// falcoConfig is what exec: passes to the Falco that it starts.
-type falcoConfig struct {
-	engine  string
-	options []string
-	plugins []string
-	rules   []string
 }
 
 // WithRules names the rules files under test, by glob patterns relative to the
@@ -128,47 +120,6 @@ func WithEnv(env ...string) Option {
 // It must have been pulled. Default: an image of the test binary alone.
 func WithImage(name string) Option {
 	return func(c *settings) { c.image = name }
-}
-
-// WithFalcoEngine names the engine kind of a Falco started by exec:, e.g.
-// "kmod". Default: "modern_ebpf", or "nodriver", which needs no privileges,
-// where all rules under test are for Kubernetes audit events.
-func WithFalcoEngine(kind string) Option {
-	return func(c *settings) { c.falcoCfg.engine = kind }
-}
-
-// WithFalcoPlugins names plugins that a Falco started by exec: loads, each as
-// NAME=LIBRARY, or NAME=LIBRARY,OPENPARAMS for a source of events, beside those
-// that are found: the container plugin, and for rules on Kubernetes audit events
-// k8saudit and json, if they are installed where Falco's packages and falcoctl
-// put them. FALCOTEST_FALCO_PLUGINS adds to them.
-//
-// k8saudit is to listen at its open parameters, where the API server's audit
-// events go to:
-//
-//	falcotest.WithFalcoPlugins(
-//		"k8saudit=/opt/plugins/libk8saudit.so,http://127.0.0.1:9765/k8s-audit",
-//		"json=/opt/plugins/libjson.so",
-//	)
-//
-// With such plugins the Falco runs with GOMAXPROCS=1, unless that is set already:
-// with more, plugins written in Go extract fields in a goroutine beside Falco's
-// thread, which keeps each audit event waiting for 0.7 s on a machine of two
-// processors.
-func WithFalcoPlugins(plugins ...string) Option {
-	return func(c *settings) { c.falcoCfg.plugins = append(c.falcoCfg.plugins, plugins...) }
-}
-
-// WithFalcoOptions passes "key=value" options, as of Falco's -o, to a Falco
-// started by exec:.
-func WithFalcoOptions(options ...string) Option {
-	return func(c *settings) { c.falcoCfg.options = append(c.falcoCfg.options, options...) }
-}
-
-// WithFalcoRules names further rules files for a Falco started by exec:, loaded
-// before those under test. FALCOTEST_FALCO_RULES adds to them.
-func WithFalcoRules(paths ...string) Option {
-	return func(c *settings) { c.falcoCfg.rules = append(c.falcoCfg.rules, paths...) }
 }
 
 // WithParallel says how many actions run at the same time. Default: four for
@@ -333,11 +284,11 @@ func newSettings(opts []Option) (*settings, error) {
 	config.Hermetic.Override(&c.hermetic)
 	config.Container.Override(&c.engine)
 	config.Image.Override(&c.image)
-	config.FalcoEngine.Override(&c.falcoCfg.engine)
+	config.FalcoEngine.Override(&c.exec.Engine)
 	c.env = append(c.env, config.Env.Get()...)
-	c.falcoCfg.options = append(c.falcoCfg.options, config.FalcoOptions.Get()...)
-	c.falcoCfg.rules = append(c.falcoCfg.rules, config.FalcoRules.Get()...)
-	c.falcoCfg.plugins = append(c.falcoCfg.plugins, config.FalcoPlugins.Get()...)
+	c.exec.Options = append(c.exec.Options, config.FalcoOptions.Get()...)
+	c.exec.Rules = append(c.exec.Rules, config.FalcoRules.Get()...)
+	c.exec.Plugins = append(c.exec.Plugins, config.FalcoPlugins.Get()...)
 	config.Kubeconfig.Override(&c.kube.Kubeconfig)
 	config.Context.Override(&c.kube.Context)
 	config.Namespace.Override(&c.kube.Namespace)

@@ -50,16 +50,10 @@ func (o Outcome) String() string {
 // MarshalText writes the outcome's name.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// Alert is one alert of a Falco, whatever carried it.
-type Alert = alert.Alert
-
-// Priority is the priority of a rule or an alert.
-type Priority = alert.Priority
-
 // Position is a place in a rules file.
 type Position struct {
-	File string `json:"file"`
-	Line int    `json:"line"`
+	File string
+	Line int
 }
 
 // String returns file:line, or "" for the zero value.
@@ -72,46 +66,50 @@ func (p Position) String() string {
 
 // Result is what became of one action.
 type Result struct {
-	Action   string   `json:"action"`         // or the name of a test
-	Test     string   `json:"test,omitempty"` // where the test stands, file:line:column
-	Case     string   `json:"case,omitempty"` // the values of its case
-	Rule     string   `json:"rule,omitempty"` // the expected rule; "" when no rules files were given and none fired
-	Position Position `json:"position"`       // of that rule
-	Priority string   `json:"priority,omitempty"`
-	Outcome  Outcome  `json:"outcome"`
-	Reason   string   `json:"reason,omitempty"` // why skipped, failed or inconclusive
-	Hint     string   `json:"hint,omitempty"`   // what to do about it
+	Action   string   // or the name of a test
+	Test     string   // where the test stands, file:line:column
+	Case     string   // the values of its case
+	Rule     string   // the expected rule; "" when no rules files were given and none fired
+	Position Position // of that rule
+	Priority string
+	Outcome  Outcome
+	Reason   string // why skipped, failed or inconclusive
+	Hint     string // what to do about it
 
 	// Judge is who judged, with its version.
-	Judge string `json:"judge"`
+	Judge string
 	// Correlation is how surely the alert is this action's: "environment",
 	// "process", "text" or "time".
-	Correlation string `json:"correlation,omitempty"`
+	Correlation string
 	// Latency is the time from the action's start to the alert's arrival.
-	Latency time.Duration `json:"latency_ns,omitempty"`
+	Latency time.Duration
 	// Ran is how long the action ran.
-	Ran time.Duration `json:"ran_ns,omitempty"`
+	Ran time.Duration
 	// Attempts counts the times that the action ran.
-	Attempts int `json:"attempts,omitempty"`
+	Attempts int
 
 	// Shadow is the rule that would keep this one from alerting under
 	// rule_matching: first, Falco's default. Nil: none would.
-	Shadow *Shadow `json:"shadow,omitempty"`
+	Shadow *Shadow
 
 	// Alerts are all alerts attributed to the action, of whatever rule, in the
 	// order of their arrival.
-	Alerts []*Alert `json:"alerts,omitempty"`
+	Alerts []*Alert
 	// Difference shows how the alerts differ from what is expected.
-	Difference []string `json:"difference,omitempty"`
-	// Why explains a miss: the event that came closest to firing the rule.
-	Why *engine.Why `json:"why,omitempty"`
+	Difference []string
+	// Why explains a miss: the event that came closest to firing the rule, and which
+	// parts of the condition were true for it. Lines of text; "" where nothing is
+	// explained.
+	Why string
 	// WhyNote says how that was found when a real Falco judged.
-	WhyNote string `json:"why_note,omitempty"`
+	WhyNote string
 	// Note says what a detection rests on, where that could not be known.
-	Note string `json:"note,omitempty"`
+	Note string
 	// Log is what the action logged.
-	Log []string `json:"log,omitempty"`
+	Log []string
 
+	alerts  []*alert.Alert // as Alerts
+	why     *engine.Why    // as Why
 	pid     int
 	frames  []string    // of a panic, the innermost first
 	lost    int         // how often audit events had been lost when the action began

@@ -39,7 +39,7 @@ func (s *Session) report(test string, results []*Result, messages map[*Result]st
 		if what, pos := r.culprit(); what != "" {
 			row.Clause = &report.Place{File: pos.File, Line: pos.Line, Column: pos.Column}
 		}
-		for i, a := range r.Alerts {
+		for i, a := range r.alerts {
 			if i == maxAlerts {
 				break
 			}

@@ -26,7 +26,7 @@ type auditEngine struct {
 
 // judgeEvents judges a test's recorded events by the built-in engine, whoever
 // judges what runs, and tells why the rule did not fire.
-func (s *Session) judgeEvents(ctx context.Context, sel *plan.Action) ([]*Alert, *engine.Why, error) {
+func (s *Session) judgeEvents(ctx context.Context, sel *plan.Action) ([]*alert.Alert, *engine.Why, error) {
 	if s.set == nil {
 		return nil, nil, fmt.Errorf("judging recorded %s: the rules are not known here: name their files by WithRules or FALCOTEST_RULES", source.ByName(sel.Test.Source).Events)
 	}
@@ -49,7 +49,7 @@ func (s *Session) judgeEvents(ctx context.Context, sel *plan.Action) ([]*Alert, 
 		defer f.Close()
 		name, in = sel.Test.EventsFile, f
 	}
-	var alerts []*Alert
+	var alerts []*alert.Alert
 	evaluator := s.audit.engine.NewEvaluator()
 	if sel.Rule != nil {
 		if err := evaluator.Explain(sel.Rule.Name); err != nil {

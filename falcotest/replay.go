@@ -151,6 +151,7 @@ type Replayed struct {
 	// Events is how many events the recording has.
 	Events uint64
 
+	alerts []*alert.Alert
 	file   string
 	source string
 	r      *replayer
@@ -175,6 +176,7 @@ func (r *replayer) replayed(t testing.TB, file string) *Replayed {
 	if err != nil {
 		t.Fatal(unreadable(p, err))
 	}
+	p.Alerts = published(p.alerts)
 	return p
 }
 
@@ -184,7 +186,7 @@ func unreadable(p *Replayed, err error) string {
 	var m message
 	fmt.Fprintf(&m.b, "the recording cannot be read to its end: %v\n", err)
 	m.b.WriteString("  this says nothing of any rule: the rest may have caused or prevented alerts\n")
-	if p != nil && len(p.Alerts) > 0 {
+	if p != nil && len(p.alerts) > 0 {
 		m.add("alerts", p.alertLines()...)
 	}
 	return m.String()
@@ -203,7 +205,7 @@ func (r *replayer) judge(ctx context.Context, file string, observe func(*engine.
 	if observe != nil {
 		observe(ev)
 	}
-	emit := func(a *alert.Alert) { p.Alerts = append(p.Alerts, a) }
+	emit := func(a *alert.Alert) { p.alerts = append(p.alerts, a) }
 	src, rest, err := sourceOf(f)
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", file, err)
@@ -297,7 +299,7 @@ func statError(name string) error {
 func (p *Replayed) suggestion() string {
 	counts := map[string]int{}
 	var order []string
-	for _, a := range p.Alerts {
+	for _, a := range p.alerts {
 		if counts[a.Rule]++; counts[a.Rule] == 1 {
 			order = append(order, a.Rule)
 		}
@@ -330,7 +332,7 @@ func (p *Replayed) verify(t testing.TB, e *expect.Expectation, pos string) {
 	case rule != nil && rule.Source != p.source:
 		t.Fatal(p.notEvaluated(e, pos, fmt.Sprintf("the rule %q is for events of source %s, and the recording has %s", e.Rule, rule.Source, p.source)))
 	}
-	if mismatch := e.Check(p.Alerts); mismatch != nil {
+	if mismatch := e.Check(p.alerts); mismatch != nil {
 		t.Fatal(p.failure(t, e, pos, mismatch))
 	}
 }
@@ -399,10 +401,10 @@ func (p *Replayed) why(ctx context.Context, rule string) *engine.Why {
 }
 
 func (p *Replayed) alertLines() []string {
-	if len(p.Alerts) == 0 {
+	if len(p.alerts) == 0 {
 		return []string{"none"}
 	}
-	r := &Result{Alerts: p.Alerts}
+	r := &Result{alerts: p.alerts}
 	return r.alertLines()
 }
 
@@ -431,7 +433,7 @@ func AuditEvents(t testing.TB, file string, opts ...Option) []*Alert {
 	case p.source != k8saudit.Name:
 		t.Fatal(startMessage(fmt.Errorf("%s: not a file of audit events, which are JSON", file)))
 	}
-	return p.Alerts
+	return published(p.alerts)
 }
 
 func (r *replayer) wantsAudit() error {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
@@ -83,7 +84,7 @@ func TestShadow(t *testing.T) {
 	alerts := func(names ...string) (list []judge.Attributed) {
 		for _, name := range names {
 			name, isSecond := strings.CutPrefix(name, "2 ")
-			a := &Alert{Rule: name, Source: "syscall", Time: first}
+			a := &alert.Alert{Rule: name, Source: "syscall", Time: first}
 			if isSecond {
 				a.Time = second
 			}

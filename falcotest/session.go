@@ -295,6 +295,15 @@ func (s *Session) Trigger(t testing.TB, action string) []*Alert {
 	return r.Alerts
 }
 
+// Detects runs an action, returns what became of it, and fails t unless the action's
+// rule fired for it. It skips t when the action cannot run here.
+func (s *Session) Detects(t testing.TB, action string) *Result {
+	t.Helper()
+	r := s.Do(t.Context(), action)
+	s.conclude(t, r)
+	return r
+}
+
 // Do runs an action and returns what became of it. It fails no test.
 func (s *Session) Do(ctx context.Context, action string) *Result {
 	sel := plan.Registered(action, nil)
@@ -314,7 +323,12 @@ func (s *Session) Do(ctx context.Context, action string) *Result {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })()
-	return s.run(ctx, sel)
+	r := s.run(ctx, sel)
+	r.Alerts = published(r.alerts)
+	if r.why != nil {
+		r.Why = r.why.String()
+	}
+	return r
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -27,16 +27,16 @@ func TestEnvironmentOverrides(t *testing.T) {
 	t.Setenv("FALCOTEST_CREATE_NAMESPACE", "1")
 	t.Setenv("FALCOTEST_NAMESPACE", "there")
 	got, err := newSettings([]Option{WithFalco("builtin:"), WithActions("c"), WithRetries(7), WithStrict(), WithParallel(3),
-		WithFalcoRules("own.yaml"), WithKubernetes(Kubernetes{Namespace: "here", Keep: true})})
+		WithExec(Exec{Rules: []string{"own.yaml"}}), WithKubernetes(Kubernetes{Namespace: "here", Keep: true})})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &settings{
 		falco: "exec:", actions: []string{"a", "b"}, timeout: 3 * time.Second, deadline: 30 * time.Second, retries: 7, parallel: 3,
 		strict: true, hermetic: true, terminal: true, kube: Kubernetes{Namespace: "there", CreateNamespace: true, Keep: true},
-		falcoCfg: falcoConfig{rules: []string{"own.yaml", "added.yaml"}},
+		exec: Exec{Rules: []string{"own.yaml", "added.yaml"}},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{}, falcoConfig{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -81,10 +81,10 @@ func TestEverySettingHasAnOption(t *testing.T) {
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
-					if ts, ok := spec.(*ast.TypeSpec); ok && ts.Name.Name == "Kubernetes" {
+					if ts, ok := spec.(*ast.TypeSpec); ok && (ts.Name.Name == "Kubernetes" || ts.Name.Name == "Exec") {
 						for _, field := range ts.Type.(*ast.StructType).Fields.List {
 							for _, name := range field.Names {
-								options["Kubernetes."+name.Name] = true
+								options[ts.Name.Name+"."+name.Name] = true
 							}
 						}
 					}
@@ -93,6 +93,7 @@ func TestEverySettingHasAnOption(t *testing.T) {
 		}
 	}
 	delete(options, "WithKubernetes")  // its fields are
+	delete(options, "WithExec")        // likewise
 	delete(options, "WithExpectation") // is of one action, and a variable cannot say it
 	settings := map[string]bool{}
 	for _, s := range config.All() {

@@ -14,10 +14,11 @@ import (
 // Falco's default: it is loaded before the other, and matched all events that the
 // other did.
 type Shadow struct {
-	Rule     string   `json:"rule"`
-	Position Position `json:"position"`
+	Rule     string
+	Position Position
 }
 
+// String returns the rule and where it stands.
 func (s *Shadow) String() string {
 	if at := s.Position.String(); at != "" {
 		return fmt.Sprintf("%q (%s)", s.Rule, at)

@@ -233,10 +233,10 @@ func (s *Session) recorded(ctx context.Context, sel *plan.Action, r *Result) {
 		r.Outcome, r.Reason = Skipped, why.String()
 		return
 	}
-	r.Alerts = alerts
+	r.alerts = alerts
 	s.meet(r, sel, true)
 	if r.Outcome == Missed {
-		r.Why = why
+		r.why = why
 	}
 }
 
@@ -244,7 +244,7 @@ func (s *Session) recorded(ctx context.Context, sel *plan.Action, r *Result) {
 // more alerts come.
 func (s *Session) meet(r *Result, sel *plan.Action, final bool) {
 	for _, q := range sel.Quiet {
-		for _, a := range r.Alerts {
+		for _, a := range r.alerts {
 			if a.Rule == q.Rule {
 				r.Outcome = Unexpected
 				r.Reason = fmt.Sprintf("the rule %q fired, which %s says must stay quiet", q.Rule, q.Pos)
@@ -260,7 +260,7 @@ func (s *Session) meet(r *Result, sel *plan.Action, final bool) {
 		}
 		return
 	}
-	mismatch := sel.Expect.Check(r.Alerts)
+	mismatch := sel.Expect.Check(r.alerts)
 	switch {
 	case mismatch == nil && sel.Expect.Silent:
 		r.Outcome = Silent

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
@@ -55,7 +56,7 @@ func TestUnknownMessages(t *testing.T) {
 		ev.Evaluate(fields.SourceName, &event.Event{
 			Type: event.SysOpenat, Ret: -2, FDNum: -1, HasFD: true, Thread: &event.Thread{Process: &event.Process{Comm: "cat", Container: c}},
 			Params: []event.Param{{Num: -2}, {Num: -100}, name, {}, {}, {}, {}},
-		}, func(*Alert) { t.Error("an alert") })
+		}, func(*alert.Alert) { t.Error("an alert") })
 		return ev.Why("Some rule")
 	}
 	known := event.Param{Str: "/etc/x", Path: "/etc/x"}

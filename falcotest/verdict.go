@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
@@ -17,7 +18,7 @@ import (
 // decide turns a verdict into a result.
 func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
 	for _, a := range v.Alerts {
-		r.Alerts = append(r.Alerts, a.Alert)
+		r.alerts = append(r.alerts, a.Alert)
 	}
 	live := s.liveOf(sel)
 	if live != nil && v.Outcome != judge.Detected {
@@ -81,7 +82,7 @@ func (s *Session) doubted(r *Result, sel *plan.Action, w watcher) bool {
 	if unknown == "" {
 		return false
 	}
-	r.Outcome, r.Reason, r.Why = Skipped, unknown, why
+	r.Outcome, r.Reason, r.why = Skipped, unknown, why
 	if passing {
 		r.Outcome = Inconclusive
 	}
@@ -100,7 +101,7 @@ func (s *Session) contradicted(r *Result, sel *plan.Action, w watcher) bool {
 	if why == nil {
 		return false
 	}
-	falcos := slices.ContainsFunc(r.Alerts, func(a *Alert) bool { return a.Rule == sel.Rule.Name })
+	falcos := slices.ContainsFunc(r.alerts, func(a *alert.Alert) bool { return a.Rule == sel.Rule.Name })
 	if falcos == (why.Alerts > 0) {
 		return false
 	}
@@ -119,9 +120,9 @@ func (s *Session) contradicted(r *Result, sel *plan.Action, w watcher) bool {
 func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w watcher) {
 	switch {
 	case w != nil:
-		if r.Why = w.why(sel.Rule.Name); r.Why != nil {
+		if r.why = w.why(sel.Rule.Name); r.why != nil {
 			r.WhyNote = w.note()
-			if c := r.Why.Condition; c != nil && c.Wanted == 0 && s.liveOf(sel) == nil && r.Why.Alerts == 0 {
+			if c := r.why.Condition; c != nil && c.Wanted == 0 && s.liveOf(sel) == nil && r.why.Alerts == 0 {
 				s.seeAll(ctx, r, sel)
 			}
 		}
@@ -130,11 +131,11 @@ func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w wa
 	default:
 		s.explainAgain(ctx, r, sel)
 	}
-	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 {
+	if r.WhyNote != "" && r.why != nil && r.why.Alerts > 0 {
 		if r.Hint == "" {
 			r.Hint = fmt.Sprintf("see that the Falco has loaded %s as it is now, and compare its configuration with what the rule needs", r.Position.File)
 		}
-		r.Why = nil
+		r.why = nil
 		r.WhyNote += ", and there the rule did fire: the Falco that judged has other rules or another configuration (rule_matching: first, a minimum priority, the rule disabled), or did not see the event"
 	}
 	s.noteRemarks(r, sel.Rule)
@@ -143,7 +144,7 @@ func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w wa
 // noteRemarks adds to the explanation of a miss what is remarkable in the rule's
 // condition and its macros: that a regex is none, or a word no list.
 func (s *Session) noteRemarks(r *Result, rule *rules.Rule) {
-	if r.Outcome != Missed || r.Why == nil || s.set == nil {
+	if r.Outcome != Missed || r.why == nil || s.set == nil {
 		return
 	}
 	items := []string{fmt.Sprintf("rule %q", rule.Name)}
@@ -159,7 +160,7 @@ func (s *Session) noteRemarks(r *Result, rule *rules.Rule) {
 			notes = append(notes, p.Short())
 		}
 	}
-	if c := r.Why.Condition; c != nil && c.Nearest != nil && len(notes) == 0 {
+	if c := r.why.Condition; c != nil && c.Nearest != nil && len(notes) == 0 {
 		word := c.Nearest.Clauses[0].Word
 		if word != "" && !slices.ContainsFunc(s.set.Lists, func(l *rules.List) bool { return l.Name == word }) {
 			notes = append(notes, fmt.Sprintf("there is no list %s: the word stands for itself", word))

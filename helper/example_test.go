@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -32,6 +33,7 @@ func ExampleCreateFile() {
 	events.RegisterWithName(func(h events.Helper) error {
 		return helper.CreateFile(h, "/tmp/falcotest-"+helper.ID()+".conf", []byte("x = y\n"), 0o644)
 	}, "example.MakeConfig")
+	// Output:
 }
 
 func ExampleMain() {
@@ -39,4 +41,54 @@ func ExampleMain() {
 	helper.Main()
 	fmt.Fprintln(os.Stdout, "this is no action's process")
 	// Output: this is no action's process
+}
+
+// The helper actions run like any others, here one after another.
+func ExampleRunner_Match() {
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	helper.Recover(quiet) // Run does so, too
+	r := helper.Runner{Log: quiet, Disabled: true}
+	for _, name := range r.Match(regexp.MustCompile(`^helper\.(DoNothing|NetworkActivity)$`)) {
+		fmt.Println(name)
+	}
+	all := []events.Action{
+		helper.DoNothing, helper.ExecLs, helper.RunShell, helper.InboundConnection, helper.OutboundConnection,
+		helper.NetworkActivity, helper.CombinedServerClient,
+	}
+	fmt.Println(len(all))
+	// Output:
+	// helper.DoNothing
+	// helper.NetworkActivity
+	// 7
+}
+
+func ExampleResult() {
+	r := helper.Result{Action: "helper.ExecLs", Outcome: helper.Skipped, Reason: "there is no ls on the PATH"}
+	fmt.Println(r.Action, r.Outcome.String()+":", r.Reason)
+	// Output: helper.ExecLs skipped: there is no ls on the PATH
+}
+
+// What an action changes is undone, whatever becomes of its process.
+func ExampleUndo() {
+	setUp := func(h events.Helper) error {
+		dir, err := helper.TempDir(h)
+		if err != nil {
+			return err
+		}
+		if err := helper.ModifyFile(h, "/etc/hosts", func() error { return os.Remove("/etc/hosts") }); err != nil {
+			return err
+		}
+		return helper.Undo(h, helper.RemoveTree(dir))
+	}
+	kill, err := helper.Kill(os.Getpid())
+	if err != nil {
+		fmt.Println(err)
+	}
+	ops := []helper.Op{
+		helper.RemoveFile("/run/x"), helper.RemoveInterface("ft0"),
+		helper.RemoveCgroup("/sys/fs/cgroup/x"), helper.Unmount("/mnt"), kill,
+	}
+	fmt.Println(setUp != nil, ops[0].String())
+	// Output: true remove /run/x
 }

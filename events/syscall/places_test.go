@@ -66,10 +66,7 @@ func TestHere(t *testing.T) {
 	}
 	var outcomes []outcome
 	for _, r := range doAll(t, s, actions) {
-		o := outcome{Action: r.Action, Rule: r.Rule, Outcome: r.Outcome.String(), Reason: r.Reason}
-		if r.Why != nil {
-			o.Message = r.Why.String()
-		}
+		o := outcome{Action: r.Action, Rule: r.Rule, Outcome: r.Outcome.String(), Reason: r.Reason, Message: r.Why}
 		o.Message += strings.Join(r.Log, "\n")
 		for _, a := range r.Alerts {
 			o.Alerts = append(o.Alerts, a.Rule)

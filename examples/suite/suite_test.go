@@ -7,22 +7,23 @@ package suite_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/suite"
+	testify "github.com/stretchr/testify/suite"
 
 	_ "github.com/falcotest/go-falcotest/events/syscall"
 	"github.com/falcotest/go-falcotest/falcotest"
+	"github.com/falcotest/go-falcotest/falcotest/suite"
 )
 
 func TestMain(m *testing.M) { falcotest.Main(m) }
 
 type ruleSuite struct {
-	falcotest.Suite
+	suite.Suite
 }
 
 func TestSuite(t *testing.T) {
 	s := new(ruleSuite)
 	s.Options = []falcotest.Option{falcotest.WithRules("rules/rules.yaml")}
-	suite.Run(t, s)
+	testify.Run(t, s)
 }
 
 // TestDetected asks for no more than that the rule fires.
