@@ -39,13 +39,13 @@ func (s *Session) doubtSilence(ctx context.Context, r *Result, sel *plan.Action)
 		r.Reason = fmt.Sprintf("whether this Falco knows what the rule asks for is not known: the built-in engine could not watch the action once more: %v", err)
 		return
 	}
-	r.Why = w.why(sel.Rule.Name)
-	if s.doubtFalco(r, sel, w); r.Outcome == Silent && r.Why.Alerts > 0 {
+	r.why = w.why(sel.Rule.Name)
+	if s.doubtFalco(r, sel, w); r.Outcome == Silent && r.why.Alerts > 0 {
 		r.Outcome, r.lasting = Inconclusive, true
 		r.Reason = "the built-in engine ran the action once more, and there the rule did fire: the Falco that judged has other rules or another configuration, or did not see the event"
 	}
 	if r.Outcome == Silent {
-		r.Why = nil
+		r.why = nil
 	}
 }
 
