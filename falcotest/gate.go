@@ -246,7 +246,7 @@ func (s *Session) entries(results []*Result) []gate.Entry {
 				if e.Outcome, e.Reason = r.Outcome.String(), r.Reason; r.Outcome == Missed || r.Outcome == Detected {
 					e.Reason = "" // the subtest says it
 				}
-				e.Here = r.need.Name != "" || r.Outcome == TriggerFailed || r.Outcome == Inconclusive
+				e.Here = r.need.Name != "" || r.lasting || r.Outcome == TriggerFailed || r.Outcome == Inconclusive
 			}
 		}
 		if !s.enables(rule) && e.Outcome == gate.Skipped {
