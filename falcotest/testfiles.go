@@ -3,6 +3,7 @@
 package falcotest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -127,7 +128,26 @@ func (s *Session) loadTests() ([]*plan.Action, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
+	group(chosen)
 	return chosen, nil
+}
+
+// group puts tests of the same rule side by side, and cases of the same test: each
+// is one subtest, in the order in which the files name them first.
+func group(chosen []*plan.Action) {
+	first := map[[2]string]int{}
+	for i, sel := range chosen {
+		for _, key := range [][2]string{{sel.Test.Rule}, {sel.Test.Rule, sel.Test.Template}} {
+			if _, seen := first[key]; !seen {
+				first[key] = i
+			}
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b *plan.Action) int {
+		return cmp.Or(
+			cmp.Compare(first[[2]string{a.Test.Rule}], first[[2]string{b.Test.Rule}]),
+			cmp.Compare(first[[2]string{a.Test.Rule, a.Test.Template}], first[[2]string{b.Test.Rule, b.Test.Template}]))
+	})
 }
 
 // ruleOf is the rule of a name, nil when the rules are not known here.
