@@ -92,12 +92,14 @@ func (s *Session) loadTests() ([]*plan.Action, error) {
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
+	// What is wrong with the files is told together with what does not fit the
+	// rules under test.
+	var problems testfile.Problems
 	files, err := testfile.Load(names...)
-	if err != nil {
+	if err != nil && !errors.As(err, &problems) {
 		return nil, err
 	}
 	var chosen []*plan.Action
-	var problems testfile.Problems
 	check := func(err *testfile.Problem) {
 		if err != nil && !slices.ContainsFunc(problems, func(p *testfile.Problem) bool { return *p == *err }) {
 			problems = append(problems, err)
@@ -126,7 +128,7 @@ func (s *Session) loadTests() ([]*plan.Action, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return nil, problems
+		return nil, problems.Tidy()
 	}
 	group(chosen)
 	return chosen, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,20 +126,22 @@ type reader struct {
 	open    map[string]bool // aliases that are being followed
 	nodes   int
 	depth   int
+
+	repeated Problems // keys that are there twice, of which the first counts
 }
 
 var errTooMuch = errors.New("the file has too many values, or they are too deep in one another")
 
-// parse reads a file's only document.
-func parse(file string, data []byte) (n *node, err error) {
+// parse reads a file's only document, and tells the keys that are there twice.
+func parse(file string, data []byte) (n *node, repeated Problems, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a fault of the YAML package must not end the tests
 			err = &Problem{Pos: Pos{File: file}, Text: fmt.Sprintf("the YAML cannot be read: %v", r)}
 		}
 	}()
-	f, err := parser.ParseBytes(data, 0)
+	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return nil, syntaxError(file, err)
+		return nil, nil, syntaxError(file, err)
 	}
 	var docs []ast.Node
 	for _, doc := range f.Docs {
@@ -148,14 +151,15 @@ func parse(file string, data []byte) (n *node, err error) {
 	}
 	switch len(docs) {
 	case 0:
-		return nil, &Problem{Pos: Pos{file, 1, 1}, Text: "the file is empty", Hint: "it needs the key tests"}
+		return nil, nil, &Problem{Pos: Pos{file, 1, 1}, Text: "the file is empty", Hint: "it needs the key tests"}
 	case 1:
 	default:
 		p := docs[1].GetToken().Position
-		return nil, &Problem{Pos: Pos{file, p.Line, p.Column}, Text: "a second document starts here", Hint: "a file of tests is one YAML document"}
+		return nil, nil, &Problem{Pos: Pos{file, p.Line, p.Column}, Text: "a second document starts here", Hint: "a file of tests is one YAML document"}
 	}
 	r := &reader{file: file, anchors: map[string]ast.Node{}, open: map[string]bool{}}
-	return r.read(docs[0])
+	n, err = r.read(docs[0])
+	return n, r.repeated, err
 }
 
 // syntaxError takes the place out of an error of the YAML package.
@@ -268,8 +272,11 @@ func (r *reader) entries(out *node, values []*ast.MappingValueNode) error {
 			continue
 		}
 		key := v.Key.GetToken().Value
-		if out.get(key) != nil {
-			return r.fail(v.Key, "the key %q is here twice", key)
+		if i := slices.IndexFunc(out.entries, func(e entry) bool { return e.key == key }); i >= 0 {
+			r.repeated = append(r.repeated, &Problem{
+				Pos: r.pos(v.Key), Text: fmt.Sprintf("the key %q is here twice", key), Hint: fmt.Sprintf("the first is in line %d", out.entries[i].pos.Line),
+			})
+			continue
 		}
 		out.entries = append(out.entries, entry{key, r.pos(v.Key), value})
 	}

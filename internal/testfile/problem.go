@@ -37,8 +37,8 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// tidy sorts problems by place and drops those that several cases repeat.
-func (p Problems) tidy() Problems {
+// Tidy sorts problems by place and drops those that several cases repeat.
+func (p Problems) Tidy() Problems {
 	slices.SortStableFunc(p, func(a, b *Problem) int {
 		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
 	})

@@ -44,20 +44,21 @@ func LoadRecording(name string) (*Recording, error) {
 // ParseRecording reads what LoadRecording does.
 func ParseRecording(name string, data []byte) (*Recording, error) {
 	c := &checker{file: name, seen: map[Problem]bool{}}
-	root, err := parse(name, data)
+	root, repeated, err := parse(name, data)
+	c.problems = repeated
 	if err != nil {
 		var p *Problem
 		if !errors.As(err, &p) {
 			p = &Problem{Pos: Pos{File: name}, Text: err.Error()}
 		}
-		return nil, Problems{p}
+		return nil, append(repeated, p).Tidy()
 	}
 	r := &Recording{}
 	if c.check(recordingLanguage(), root, "the file"); len(c.problems) == 0 {
 		c.recording(r, root)
 	}
 	if len(c.problems) > 0 {
-		return nil, c.problems.tidy()
+		return nil, c.problems.Tidy()
 	}
 	return r, nil
 }

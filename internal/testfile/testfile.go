@@ -95,7 +95,7 @@ type File struct {
 const maxSize = 16 << 20
 
 // Load reads files. The error, [Problems], has all that is wrong with all of
-// them.
+// them; with it come the tests with which nothing is wrong.
 func Load(names ...string) ([]*File, error) {
 	var files []*File
 	var problems Problems
@@ -110,11 +110,11 @@ func Load(names ...string) ([]*File, error) {
 			continue
 		}
 		f, err := Parse(name, data)
-		if err != nil {
-			var some Problems
-			if errors.As(err, &some) {
-				problems = append(problems, some...)
-			}
+		var some Problems
+		if errors.As(err, &some) {
+			problems = append(problems, some...)
+		}
+		if f == nil {
 			continue
 		}
 		for _, t := range f.Tests {
@@ -126,25 +126,27 @@ func Load(names ...string) ([]*File, error) {
 		files = append(files, f)
 	}
 	if len(problems) > 0 {
-		return nil, problems.tidy()
+		return files, problems.Tidy()
 	}
 	return files, nil
 }
 
-// Parse reads one file. Paths in it are relative to its folder.
+// Parse reads one file. With an error, [Problems], come the tests with which
+// nothing is wrong, nil if there are none. Paths in it are relative to its folder.
 func Parse(name string, data []byte) (*File, error) {
 	c := &checker{file: name, seen: map[Problem]bool{}}
-	root, err := parse(name, data)
+	root, repeated, err := parse(name, data)
+	c.problems = repeated
 	if err != nil {
 		var p *Problem
 		if !errors.As(err, &p) {
 			p = &Problem{Pos: Pos{File: name}, Text: err.Error()}
 		}
-		return nil, Problems{p}
+		return nil, append(repeated, p).Tidy()
 	}
 	f := c.load(root)
 	if len(c.problems) > 0 {
-		return nil, c.problems.tidy()
+		return f, c.problems.Tidy()
 	}
 	return f, nil
 }
