@@ -268,7 +268,15 @@ func (r *Report) unverified(limit int) []string {
 // Markdown writes the table for a job summary or a pull request's comment.
 func (r *Report) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Falco rules: %s\n\nJudged by %s.\n\n", r.Totals(), r.Judge)
+	fmt.Fprintf(&b, "### Falco rules: %s\n\n", r.Totals())
+	if of := strings.TrimSpace(r.Package + " " + r.Test); of != "" {
+		fmt.Fprintf(&b, "%s, judged by %s.\n\n", of, r.Judge)
+	} else {
+		fmt.Fprintf(&b, "Judged by %s.\n\n", r.Judge)
+	}
+	if r.Since != "" && len(r.Changes) == 0 {
+		fmt.Fprintf(&b, "No rule means anything else than at %s.\n\n", r.Since)
+	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(&b, "- **%s** %s %s%s\n", p.Code, cell(p.Item), cell(firstLine(p.Message)), at(p.File, p.Line))
 	}

@@ -37,7 +37,7 @@ func sample() *Report {
 			{Rule: "Broken", Action: "syscall.Broken", Outcome: "trigger failed", Message: "trigger failed: ```no```"},
 			{Rule: "Lost", Action: "syscall.Lost", Outcome: "inconclusive", Message: "inconclusive: events were dropped"},
 		},
-		Uncovered: []string{"Nobody acts for this one"},
+		Uncovered: []string{"Nobody acts for this one", "New without a baseline"},
 		Unmet:     []Need{{Name: "root", Hint: "run the tests as root", Actions: []string{"syscall.NeedsRoot"}}},
 		Verdicts: []Rule{
 			{Name: "Write below etc", File: "rules/a.yaml", Line: 3, Priority: "Error", Tags: []string{"maturity_stable", "T1098", "TA0003"}, Outcome: "detected", Tests: []string{"syscall.WriteBelowEtc"},
@@ -51,7 +51,8 @@ func sample() *Report {
 			{Name: "Off", File: "rules/a.yaml", Line: 20, Priority: "Notice", Tags: []string{"T1098"}, Outcome: "disabled"},
 		},
 		Since:    "origin/main (0123456789ab)",
-		Changes:  []Change{{Kind: "changed", Rule: "Run | shell", Why: "macro shell, rules/macros.yaml:2", File: "rules/a,b.yaml", Line: 7}},
+		Changes:  []Change{{Kind: "changed", Rule: "Run | shell", Why: "macro shell, rules/macros.yaml:2", File: "rules/a,b.yaml", Line: 7},
+			{Kind: "added", Rule: "New without a baseline", Why: "new rule, rules/a.yaml:40", File: "rules/a.yaml", Line: 40}},
 		Baseline: "testdata/falcotest.golden",
 		Findings: []Finding{
 			{Verdict: "regression", Rule: "Run | shell", Text: "was detected and is missed", Next: "mend the rule", File: "rules/a,b.yaml", Line: 7},

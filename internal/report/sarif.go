@@ -53,6 +53,14 @@ func (d *Document) findings() []finding {
 			}
 		}
 	}
+	for _, r := range d.Runs {
+		for _, c := range r.Changes {
+			told := slices.ContainsFunc(list, func(f finding) bool { return f.id == "untested-new-rule" && f.rule == c.Rule && f.file == c.File })
+			if c.Kind == "added" && slices.Contains(r.Uncovered, c.Rule) && !told {
+				list = append(list, finding{"untested-new-rule", "warning", "is new and has no test. Next: write a test beside it, or an action for it", c.Rule, c.File, c.Line, 0})
+			}
+		}
+	}
 	for _, r := range d.rules() {
 		if r.Mutants == nil {
 			continue
