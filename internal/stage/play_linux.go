@@ -60,6 +60,8 @@ func (p *Play) play(marks marks.Marks) *Report {
 	}
 	switch {
 	case err == nil:
+	case errors.Is(err, unix.ENOSYS):
+		r.Skip = "this machine's kernel lacks a system call, or a filter denies it: " + err.Error()
 	case !p.Root && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)):
 		r.Skip = "needs root: " + err.Error()
 	case !p.Root && errors.Is(err, unix.EXDEV):
