@@ -47,10 +47,22 @@ func TestOtherRules(t *testing.T) {
 	falcotest.Run(t)
 }
 
+// TestRecordings is the test of that repository's recordings.
+func TestRecordings(t *testing.T) {
+	if os.Getenv(scripted) == "" {
+		t.Skip("run by TestScripts")
+	}
+	falcotest.Replay(t, "*.scap")
+}
+
 // TestScripts runs small rules repositories, passing and failing, and compares
 // all that a person would read with testdata/script.
 func TestScripts(t *testing.T) {
 	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := filepath.Abs("../examples")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +73,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv(scripted, "1")
 			env.Setenv("FALCOTEST_RULES", filepath.Join(env.WorkDir, "rules.yaml"))
 			env.Setenv("RULES_TEST", exe)
+			env.Setenv("EXAMPLES", examples)
 			env.Setenv("FALCOTEST_TERMINAL", "0")
 			// testscript's own HOME does not exist.
 			env.Setenv("HOME", env.WorkDir)

@@ -196,7 +196,7 @@ func (c *comparison) compare(want map[string]any, got map[string]any) {
 
 func short(v any) string {
 	s := fmt.Sprintf("%v", v)
-	return s[:min(len(s), 300)]
+	return s[:min(len(s), 120)]
 }
 
 // differing shows two values from a little before they differ.

@@ -31,7 +31,7 @@ type thread struct {
 	pool      *pool
 	buckets   int   // of the hash table that Falco keeps them in
 	first     int64 // the order of the descriptor that is first in it
-	highest   int64 // number that was ever in it
+	highest   int64 // number that was ever in it, below mostNeighbours
 	reaper    int64
 	children  []*thread
 	removed   bool
@@ -157,7 +157,9 @@ func (t *thread) insert(n int64, given *event.FD) *event.FD {
 			t.first = min(t.first, other.Order)
 		}
 	}
-	t.highest = max(t.highest, n)
+	if n < mostNeighbours {
+		t.highest = max(t.highest, n)
+	}
 	f.Order = t.first - between
 	for other := int64(uint64(n) % uint64(t.buckets)); other <= t.highest && t.highest >= int64(t.buckets); other += int64(t.buckets) {
 		if g := t.fds[other]; g != nil && (f.Order < t.first || g.Order <= f.Order) {
@@ -168,6 +170,10 @@ func (t *thread) insert(n int64, given *event.FD) *event.FD {
 	t.fds[n] = f
 	return f
 }
+
+// mostNeighbours bounds the search for descriptors in the same bucket; the order of
+// those above it is not Falco's where they share one.
+const mostNeighbours = 4096
 
 // between is how far the orders of two descriptors are apart, so that others fit in.
 const between = 1 << 10

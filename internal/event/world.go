@@ -78,6 +78,11 @@ func (e *Event) CommOf(pid int64) string {
 	if p != nil && e.Thread.TID == pid {
 		return p.Comm
 	}
+	if p != nil && p.PID == pid { // the main thread may be named otherwise than this one
+		if name, ok := e.Machine().Process(pid, TextComm); ok {
+			return name
+		}
+	}
 	for ; p != nil; p = p.Parent {
 		if p.PID == pid {
 			return p.Comm

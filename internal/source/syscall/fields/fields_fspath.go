@@ -129,7 +129,7 @@ func fsPathText(e *event.Event, i, which int, raw bool) (string, event.Unknown) 
 	}
 	switch e.Type {
 	case event.SysOpenat, event.SysOpenat2:
-		if fd := currentFD(e); fd != nil {
+		if fd := e.FD; fd != nil { // not another, where evt.abspath has taken it away
 			return fd.Name, fd.Unknown.Name
 		}
 		return unknownPath, event.Known
