@@ -15,23 +15,22 @@ import (
 // A Falco that is started for the run judges, with the rules under test and two
 // plugins.
 func ExampleWithFalco() {
-	TestRules := func(t *testing.T) {
-		falcotest.Run(t,
-			falcotest.WithFalco("exec:///usr/bin/falco"),
-			falcotest.WithExec(falcotest.Exec{
-				Engine:  "kmod",
-				Options: []string{"base_syscalls.repair=true"},
-				Rules:   []string{"rules/lists.yaml"},
-				Plugins: []string{
-					"k8saudit=/opt/plugins/libk8saudit.so,http://127.0.0.1:9765/k8s-audit",
-					"json=/opt/plugins/libjson.so",
-				},
-			}),
-			falcotest.WithTimeout(30*time.Second),
-			falcotest.WithMinCorrelation("process"),
-			falcotest.WithRuleMatching("first"),
-		)
+	options := []falcotest.Option{
+		falcotest.WithFalco("exec:///usr/bin/falco"),
+		falcotest.WithExec(falcotest.Exec{
+			Engine:  "kmod",
+			Options: []string{"base_syscalls.repair=true"},
+			Rules:   []string{"rules/lists.yaml"},
+			Plugins: []string{
+				"k8saudit=/opt/plugins/libk8saudit.so,http://127.0.0.1:9765/k8s-audit",
+				"json=/opt/plugins/libjson.so",
+			},
+		}),
+		falcotest.WithTimeout(30 * time.Second),
+		falcotest.WithMinCorrelation("process"),
+		falcotest.WithRuleMatching("first"),
 	}
+	TestRules := func(t *testing.T) { falcotest.Run(t, options...) }
 	_ = TestRules
 	// Output:
 }
@@ -51,15 +50,14 @@ func ExampleWithParallel() {
 // A gate for pull requests: what was detected must be, of the rules that changed, and
 // the reports say which clauses no test needs.
 func ExampleWithBaseline() {
-	TestRules := func(t *testing.T) {
-		falcotest.Run(t,
-			falcotest.WithBaseline("testdata/falcotest.golden"),
-			falcotest.WithChangedSince("origin/main"),
-			falcotest.WithMinCoverage(0.9), falcotest.WithCoverage(), falcotest.WithMutations(),
-			falcotest.WithReport("falco.html", "falco.sarif"), falcotest.WithTerminal(false),
-			falcotest.WithRecord("recordings"),
-		)
+	options := []falcotest.Option{
+		falcotest.WithBaseline("testdata/falcotest.golden"),
+		falcotest.WithChangedSince("origin/main"),
+		falcotest.WithMinCoverage(0.9), falcotest.WithCoverage(), falcotest.WithMutations(),
+		falcotest.WithReport("falco.html", "falco.sarif"), falcotest.WithTerminal(false),
+		falcotest.WithRecord("recordings"),
 	}
+	TestRules := func(t *testing.T) { falcotest.Run(t, options...) }
 	_ = TestRules
 	// Output:
 }

@@ -67,14 +67,14 @@ func (u *falcoUnknown) compare(own []*alert.Alert) {
 
 // mayNotKnow tells whether a rule asks for what a Falco may not know of an action:
 // what hangs on its container, or what its alerts have no value for.
-func mayNotKnow(rule *rules.Rule, alerts []*Alert) (may bool) {
+func mayNotKnow(rule *rules.Rule, alerts []*alert.Alert) (may bool) {
 	rule.Expr.Walk(func(e *filter.Expr) bool {
 		for _, o := range []*filter.Operand{e.Left, e.Right} {
 			if o == nil {
 				continue
 			}
 			o.Fields(func(o *filter.Operand) {
-				may = may || ofContainer(o.Field) || ofProcess(o.Field) && slices.ContainsFunc(alerts, func(a *Alert) bool {
+				may = may || ofContainer(o.Field) || ofProcess(o.Field) && slices.ContainsFunc(alerts, func(a *alert.Alert) bool {
 					_, printed := a.Fields[o.Field]
 					_, known := a.Field(o.Field)
 					return printed && !known

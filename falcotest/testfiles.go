@@ -307,7 +307,7 @@ func (s *Session) decided(ctx context.Context, r *Result, sel *plan.Action, v ju
 	if sel.Expect != nil && sel.Expect.Silent && r.Outcome == Silent {
 		if err := s.notEvaluated(sel, w); err != nil {
 			r.Outcome, r.Reason = Inconclusive, err.Error()
-		} else if w == nil && s.liveOf(sel) == nil && mayNotKnow(sel.Rule, r.Alerts) {
+		} else if w == nil && s.liveOf(sel) == nil && mayNotKnow(sel.Rule, r.alerts) {
 			s.doubtSilence(ctx, r, sel)
 		}
 	}

@@ -15,7 +15,10 @@ import (
 // in it without allocation. Node 0 is the value itself.
 //
 // encoding/json is not used for it because fields show values as they were
-// sent: members in their order, numbers with their digits.
+// sent: members in their order, numbers with their digits. Nor is
+// valyala/fastjson, which Falco's plugins use and whose depth, [maxDepth], this
+// one keeps: its values do not know where they stand, so that an error could name
+// neither line nor column, and it says no offset of what is malformed.
 type tree struct {
 	text  string
 	nodes []node

@@ -10,16 +10,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/config"
-	"github.com/falcotest/go-falcotest/internal/hermetic"
-	"github.com/falcotest/go-falcotest/internal/incontainer"
-	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/rest"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/hermetic"
+	"github.com/falcotest/go-falcotest/internal/incontainer"
+	"github.com/falcotest/go-falcotest/internal/journal"
 )
 
 // helper is the default [events.Helper].

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/procstat"
 )
 
 // executable returns a path of the running executable that gives the process
@@ -63,16 +63,9 @@ func processes() []proc {
 		if err != nil {
 			continue
 		}
-		// The second field, in parentheses, may hold anything.
-		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-			continue
+		if st, err := procstat.Parse(data); err == nil && !st.Dead() {
+			list = append(list, proc{pid: pid, ppid: int(st.PPID), session: int(st.Session), start: st.Start})
 		}
-		p := proc{pid: pid}
-		p.ppid, _ = strconv.Atoi(fields[1])
-		p.session, _ = strconv.Atoi(fields[3])
-		p.start, _ = strconv.ParseUint(fields[19], 10, 64)
-		list = append(list, p)
 	}
 	return list
 }

@@ -21,17 +21,6 @@ const (
 	All                   // each of them
 )
 
-// ParseMatching reads a value of Falco's rule_matching: "first" or "all".
-func ParseMatching(s string) (Matching, error) {
-	switch s {
-	case "", "first":
-		return First, nil
-	case "all":
-		return All, nil
-	}
-	return First, fmt.Errorf("rule matching %q: want first or all", s)
-}
-
 // Options configures an engine. The zero Options is Falco's default: first
 // matching rule, all priorities, the rules that are enabled in their files.
 type Options struct {

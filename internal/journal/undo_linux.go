@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/falcotest/go-falcotest/internal/procstat"
 )
 
 func (op Op) undoSystem() error {
@@ -109,12 +111,8 @@ func StartOf(pid int) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The second field, in parentheses, may hold anything.
-	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
-	if len(fields) < 20 {
-		return 0, fmt.Errorf("reading /proc/%d/stat: it has %d fields", pid, len(fields))
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
+	st, err := procstat.Parse(data)
+	return st.Start, err
 }
 
 // KillProcess kills the process of that number that started then, and tells

@@ -171,7 +171,7 @@ func (t *tracer) attach() error {
 	wrap := func(err error) error {
 		return fmt.Errorf("attaching to process %d: %w", t.pid, attachError(err))
 	}
-	t.initStart = t.boot + int64(t.stat(1).startTicks)*tick
+	t.initStart = t.boot + int64(t.stat(1).Start)*tick
 	if ns, _ := t.readLink(int64(os.Getpid()), "ns/pid"); ns != firstPidns && t.initStart != t.boot {
 		t.contained = true
 	}

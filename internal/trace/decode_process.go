@@ -194,8 +194,8 @@ func (x *decoding) refreshSession() {
 }
 
 func (t *tracer) session(p *process) {
-	if st := t.stat(p.PID); st.ok {
-		p.SID, p.PGID, p.TTY = st.sid, st.pgid, encodeDev(uint64(st.tty))
+	if st := t.stat(p.PID); st.State != 0 {
+		p.SID, p.PGID, p.TTY = st.Session, st.PGID, encodeDev(uint64(st.TTY))
 	}
 	if st := t.status(p.PID); st.ok {
 		p.VSID, p.VPGID = st.vsid, st.vpgid
@@ -240,7 +240,7 @@ func (x *decoding) fillClone(th *thread, ret int64, flags uint64) {
 	p, c, t := th.proc, x.c, x.t
 	b := builder{c.params[:0]}
 	st, mem := t.stat(th.TID), t.memory(th.TID)
-	th.PFMajor, th.PFMinor = st.majFlt, st.minFlt
+	th.PFMajor, th.PFMinor = st.MajFlt, st.MinFlt
 	scapFlags := cloneFlags(flags)
 	if p.nsDepth > 0 || p.childNS {
 		scapFlags |= cloneChildInPidns
@@ -258,8 +258,8 @@ func (x *decoding) fillClone(th *thread, ret int64, flags uint64) {
 	b.num(p.parentTID)
 	b.null() // cwd
 	b.num(p.FDLimit)
-	b.num(int64(st.majFlt))
-	b.num(int64(st.minFlt))
+	b.num(int64(st.MajFlt))
+	b.num(int64(st.MinFlt))
 	b.num(int64(mem.size))
 	b.num(int64(mem.rss))
 	b.num(int64(mem.swap))
@@ -352,7 +352,7 @@ func (x *decoding) fillExec() {
 	p, c, t, th := x.th.proc, x.c, x.t, x.th
 	b := builder{c.params[:0]}
 	st, mem := t.stat(th.TID), t.memory(th.TID)
-	th.PFMajor, th.PFMinor = st.majFlt, st.minFlt
+	th.PFMajor, th.PFMinor = st.MajFlt, st.MinFlt
 	b.num(c.ret)
 	env := p.Env
 	if c.ret == 0 {
@@ -378,8 +378,8 @@ func (x *decoding) fillExec() {
 	b.num(p.parentTID)
 	b.null() // cwd
 	b.num(p.FDLimit)
-	b.num(int64(st.majFlt))
-	b.num(int64(st.minFlt))
+	b.num(int64(st.MajFlt))
+	b.num(int64(st.MinFlt))
 	b.num(int64(mem.size))
 	b.num(int64(mem.rss))
 	b.num(int64(mem.swap))
@@ -494,7 +494,7 @@ func (t *tracer) reaper(th *thread) int64 {
 	if th.proc.alive > 0 {
 		return 0
 	}
-	return th.proc.heir
+	return th.proc.reaper
 }
 
 // reportSignal reports a signal that a thread is about to take.

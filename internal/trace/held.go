@@ -81,7 +81,7 @@ func (t *tracer) mayBeMaking(th *thread) bool {
 		}
 	}
 	st := t.stat(th.TID)
-	return !st.ok || st.state == 'R' || st.state == 't'
+	return st.State == 0 || st.State == 'R' || st.State == 't'
 }
 
 // recapture takes hold of children that were made untraced: clone3 takes its
@@ -101,7 +101,7 @@ func (t *tracer) recapture(bornBy event.Type) {
 				continue
 			}
 			if t.processes[pid] == nil {
-				if st := t.stat(pid); !st.ok || t.processes[st.ppid] == nil || st.state == 'Z' {
+				if st := t.stat(pid); st.State == 0 || t.processes[st.PPID] == nil || st.State == 'Z' {
 					continue
 				}
 			}

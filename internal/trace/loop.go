@@ -145,7 +145,7 @@ func (t *tracer) born(by *thread, tid int, ev int) {
 	if t.lost[tid] {
 		delete(t.lost, tid)
 		// Unless the number has been given away again, it is dead.
-		if st := t.stat(int64(tid)); !st.ok || st.state == 'Z' || st.state == 'X' {
+		if st := t.stat(int64(tid)); st.State == 0 || st.Dead() {
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/procstat"
 )
 
 // procPath builds "/proc/PID/NAME" in a buffer of the tracer's; the result is
@@ -92,32 +93,11 @@ func (t *tracer) readMember(p *process, name string, member *string, unknown *ev
 
 func (t *tracer) readCwd(p *process) { t.readMember(p, "cwd", &p.Cwd, &p.Unknown.Cwd) }
 
-// procStat is what /proc/PID/stat tells.
-type procStat struct {
-	state            byte
-	ppid, pgid, sid  int64
-	tty              uint32
-	minFlt, majFlt   uint64
-	startTicks       uint64
-	vsizeKB, rssPage uint64
-	ok               bool
-}
-
-func (t *tracer) stat(tid int64) (st procStat) {
-	b := t.readProc(tid, "stat")
-	i := bytes.LastIndexByte(b, ')') // the name may hold anything
-	if i < 0 {
-		return st
-	}
-	f := strings.Fields(string(b[i+1:]))
-	if len(f) < 22 {
-		return st
-	}
-	num := func(i int) int64 { n, _ := strconv.ParseInt(f[i], 10, 64); return n }
-	st = procStat{
-		state: f[0][0], ppid: num(1), pgid: num(2), sid: num(3), tty: uint32(num(4)),
-		minFlt: uint64(num(7)), majFlt: uint64(num(9)), startTicks: uint64(num(19)),
-		vsizeKB: uint64(num(20)) / 1024, rssPage: uint64(num(21)), ok: true,
+// stat is what /proc/PID/stat tells, with a State of 0 where it cannot be read.
+func (t *tracer) stat(tid int64) procstat.Stat {
+	st, err := procstat.Parse(t.readProc(tid, "stat"))
+	if err != nil {
+		return procstat.Stat{}
 	}
 	return st
 }
@@ -235,12 +215,12 @@ const tick = int64(time.Second / 100)
 // readProcess reads all that /proc tells of a process into p.
 func (t *tracer) readProcess(p *process, pid int64) bool {
 	st := t.stat(pid)
-	if !st.ok {
+	if st.State == 0 {
 		return false
 	}
-	p.PID, p.PPID = pid, st.ppid
-	p.parentTID = st.ppid
-	p.CloneTime = t.boot + int64(st.startTicks)*tick
+	p.PID, p.PPID = pid, st.PPID
+	p.parentTID = st.PPID
+	p.CloneTime = t.boot + int64(st.Start)*tick
 	p.StartTime = p.CloneTime
 	p.FDs = make(map[int64]*event.FD)
 	t.readIdentity(p)
@@ -262,9 +242,9 @@ func (t *tracer) readIdentity(p *process) procStatus {
 	t.setCreds(p, &st)
 	p.VMSize, p.VMRSS, p.VMSwap = st.vmSize, st.vmRSS, st.vmSwap
 	p.nsDepth = st.nsDepth
-	if stat := t.stat(p.PID); stat.ok {
-		p.SID, p.PGID = stat.sid, stat.pgid
-		p.TTY = encodeDev(uint64(stat.tty))
+	if stat := t.stat(p.PID); stat.State != 0 {
+		p.SID, p.PGID = stat.Session, stat.PGID
+		p.TTY = encodeDev(uint64(stat.TTY))
 	}
 	p.LoginUID = -1
 	if n, err := strconv.ParseUint(string(bytes.TrimSpace(t.readProc(p.PID, "loginuid"))), 10, 32); err == nil && n != math.MaxUint32 {

@@ -22,7 +22,7 @@ type process struct {
 	childNS      bool  // its children may live in another pid namespace than it
 	allCalls     bool  // stop at each call
 	alive        int   // threads known to live
-	heir         int64 // when it has ended: who inherited its children
+	reaper       int64 // when it has ended: who its children were given to
 
 	judged bool    // what it does is judged
 	marks  *marked // nil unless it makes marks
@@ -208,10 +208,10 @@ func (t *tracer) gone(th *thread) {
 	// The kernel has given its children to another process by now.
 	for _, child := range t.processes {
 		if child.parent == p {
-			if st := t.stat(child.PID); st.ok {
-				t.setParent(child, t.ancestor(st.ppid))
-				child.parentTID = st.ppid
-				p.heir = st.ppid
+			if st := t.stat(child.PID); st.State != 0 {
+				t.setParent(child, t.ancestor(st.PPID))
+				child.parentTID = st.PPID
+				p.reaper = st.PPID
 			}
 		}
 	}

@@ -15,10 +15,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/capture"
@@ -47,27 +45,6 @@ func Main() {
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-// Script writes a program that is the stand-in, and returns its path. How it is to
-// behave is said by name=value: deaf to a rule, fails, or the file for its runs.
-func Script(t testing.TB, settings ...string) string {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]string{"deaf": deafTo, "fails": failing, "runs": runs}
-	text := "#!/bin/sh\nexport " + enabled + "=1\n"
-	for _, s := range settings {
-		name, value, _ := strings.Cut(s, "=")
-		text += "export " + names[name] + "='" + value + "'\n"
-	}
-	name := filepath.Join(t.TempDir(), "falco")
-	if err := os.WriteFile(name, []byte(text+"exec '"+exe+"' \"$@\"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 func standIn(args []string) error {
