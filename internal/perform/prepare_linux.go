@@ -228,7 +228,7 @@ func (d *director) chain() error {
 		l.Path, l.Argv = path, append([]string{argv0}, p.Args...)
 		launches = append(launches, l)
 	}
-	play := &stage.Play{Scenario: *d.s, Temp: d.temp, Root: d.root, Executables: map[string]stage.Launch{}}
+	play := &stage.Play{Scenario: *d.s, Temp: d.temp, Root: d.root, Hermetic: hermetic.Active(), Executables: map[string]stage.Launch{}}
 	play.Scenario.Processes = nil
 	for i := range d.s.Resources {
 		r := &d.s.Resources[i]

@@ -32,6 +32,7 @@ type player struct {
 	marks    marks.Marks
 	values   map[string]any // number or text, by name.field in lower case
 	cleanups []func()
+	failed   bool  // the last command of the script before
 	keep     []any // memory that the kernel was given
 }
 
@@ -62,6 +63,8 @@ func (p *Play) play(marks marks.Marks) *Report {
 	case err == nil:
 	case errors.Is(err, unix.ENOSYS):
 		r.Skip = "this machine's kernel lacks a system call, or a filter denies it: " + err.Error()
+	case !p.Root && !p.Hermetic && pl.failed:
+		r.Skip = "needs root, or folders that vanish with the test: the script before failed, and then: " + err.Error()
 	case !p.Root && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)):
 		r.Skip = "needs root: " + err.Error()
 	case !p.Root && errors.Is(err, unix.EXDEV):

@@ -46,7 +46,7 @@ func (pl *player) before() (*script, error) {
 		return nil, fmt.Errorf("running the script before: %w", err)
 	}
 	// The numbers are those that the script's own redirections use least.
-	text := before + "\n{ printf . >&3; exec 3>&-; read -r _ <&4; exec 4<&-; }\n" + after
+	text := before + "\n{ printf '%d.' $? >&3; exec 3>&-; read -r _ <&4; exec 4<&-; }\n" + after
 	proc, started := os.StartProcess(bash, []string{bash, "-c", text}, &os.ProcAttr{
 		Files: []*os.File{null, os.Stderr, os.Stderr, reachedWriter, nextReader},
 	})
@@ -55,9 +55,8 @@ func (pl *player) before() (*script, error) {
 		null.Close()
 		reachedWriter.Close()
 		nextReader.Close()
-		var one [1]byte
 		if started == nil {
-			_, err = io.ReadFull(reached, one[:])
+			pl.failed, err = reachedWith(reached)
 		}
 		reached.Close()
 	})
@@ -72,6 +71,18 @@ func (pl *player) before() (*script, error) {
 		return nil, nil
 	}
 	return s, nil
+}
+
+// reachedWith returns whether the last command of the script before failed, of which
+// the script tells the exit status and a dot; an error, if it ended before.
+func reachedWith(r io.Reader) (failed bool, err error) {
+	var one [1]byte
+	for {
+		if _, err := io.ReadFull(r, one[:]); err != nil || one[0] == '.' {
+			return failed, err
+		}
+		failed = failed || one[0] != '0'
+	}
 }
 
 // after runs the script that comes after.

@@ -64,6 +64,7 @@ type Play struct {
 	Executables map[string]Launch `json:"executables,omitempty"`
 	Temp        string            `json:"temp"`            // a directory for temporary files
 	Root        bool              `json:"root"`            // whether the machine's root runs it
+	Hermetic    bool              `json:"hermetic"`        // whether folders vanish with it
 	Exact       bool              `json:"exact,omitempty"` // set just these capabilities at the start:
 	Launch      Launch            `json:"launch"`
 }
