@@ -78,9 +78,6 @@ func play(t testing.TB, recording []byte, e *engine.Engine, emit func(*alert.Ale
 // TestFields compares every displayable field of every event of a recording with
 // what Falco 0.43.1 gave for it. What differs is listed by kind; these are known:
 //
-//   - fd.types: Falco lists the types in the order of its hash table.
-//   - fd.* and fs.path.name of calls with a directory's descriptor: once
-//     evt.abspath is asked for, Falco speaks of the directory for the rest of the event.
 //   - evt.buffer: Falco prints what was left in its buffer where there are no data,
 //     and where the parameter of that name is no buffer (ptrace).
 //   - proc.exe_ino.ctime_duration_proc_start of processes that are in the tables:
