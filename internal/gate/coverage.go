@@ -43,6 +43,8 @@ type Clause struct {
 	// True and False count the events that it decided by being true or false. Of
 	// an item, True counts those in which it made the deciding check true.
 	True, False int
+
+	of *filter.Expr
 }
 
 // Covered tells whether the clause decided both ways; an item, whether it did.
@@ -57,7 +59,7 @@ func NewCoverage(src filter.Source, r *rules.Rule) (*Coverage, error) {
 	}
 	c := &Coverage{Rule: r, judge: judge, count: map[*filter.Expr]*counts{}}
 	r.Expr.Walk(func(e *filter.Expr) bool {
-		if e.Kind == filter.Check && c.count[e] == nil {
+		if e.Kind == filter.Check && c.count[e] == nil && !settled(e) {
 			n := &counts{}
 			if e.Right != nil && e.Right.Const && len(e.Right.Values) > 1 {
 				n.values = make([]int, len(e.Right.Values))
@@ -87,6 +89,9 @@ func (c *Coverage) descend(e *filter.Expr) {
 	switch e.Kind {
 	case filter.Check:
 		n := c.count[e]
+		if n == nil {
+			return // it decides alike for all events
+		}
 		if !c.judge.True(e) {
 			n.whenFalse++
 			return
@@ -121,20 +126,25 @@ func (c *Coverage) descend(e *filter.Expr) {
 }
 
 // Clauses lists the checks of the condition and, for those that compare with a
-// list, its items: in the order in which they stand there. A check that a macro
+// list, its items: in the order in which they stand there. Left out are those that come
+// out alike for all events that the condition is evaluated for. A check that a macro
 // brings in at several places stands once.
 func (c *Coverage) Clauses() []Clause {
 	var list []Clause
 	for _, e := range c.order {
 		n := c.count[e]
-		list = append(list, Clause{Text: e.String(), Pos: e.Pos(), End: e.Text.Pos(e.End), True: n.whenTrue, False: n.whenFalse})
+		// That a rule is not for events of other types needs no test: it is not
+		// evaluated for them.
+		if e.Left.Field != "evt.type" || n.whenTrue == 0 {
+			list = append(list, Clause{Text: e.String(), Pos: e.Pos(), End: e.Text.Pos(e.End), True: n.whenTrue, False: n.whenFalse, of: e})
+		}
 		for i, count := range n.values {
 			pos := e.Right.ValuePos(i)
 			end := pos
 			end.Column += len(e.Right.Values[i])
 			list = append(list, Clause{
 				Text: e.Left.String() + " " + string(e.Op) + " " + filter.Escape(e.Right.Values[i]),
-				Pos:  pos, End: end, Value: e.Right.Values[i], True: count,
+				Pos:  pos, End: end, Value: e.Right.Values[i], True: count, of: e,
 			})
 		}
 	}
@@ -146,15 +156,13 @@ func (c *Coverage) Clauses() []Clause {
 // items were needed there is but the check.
 func (c *Coverage) Untested() []Clause {
 	var checks, items []Clause
-	skip := false
 	for _, cl := range c.Clauses() {
 		switch {
 		case cl.Value == "":
-			if skip = !cl.Covered(); skip {
+			if !cl.Covered() {
 				checks = append(checks, cl)
 			}
-			skip = cl.True == 0
-		case !skip && !cl.Covered():
+		case c.count[cl.of].whenTrue > 0 && !cl.Covered():
 			items = append(items, cl)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
 const auditRules = `
@@ -120,5 +122,44 @@ func TestSurvivors(t *testing.T) {
 	// A test that the rule does not pass says nothing.
 	if got := survivors(Test{Fires: true, Events: []any{request(t, "ResponseComplete", "get", "pods", "eve")}}); len(got) != 14 {
 		t.Errorf("a failing test killed mutants: %d are left", len(got))
+	}
+}
+
+const settledRules = `
+- list: nobody
+  items: []
+- macro: never
+  condition: (evt.num = 0)
+- rule: Settled
+  desc: d
+  condition: evt.type in (open, openat) and not proc.name in (nobody) and not never and fd.name = /etc/x
+  output: o
+  priority: ERROR
+`
+
+// What comes out alike for all events is no hole in the tests: no test could notice it.
+func TestSettled(t *testing.T) {
+	set := load(t, fields.New(), "rules.yaml", settledRules)
+	var faults []string
+	for _, m := range Mutants(set.Rules[0]) {
+		faults = append(faults, m.What)
+	}
+	if diff := cmp.Diff([]string{
+		"without open in the list of evt.type in", "without openat in the list of evt.type in",
+		"without fd.name = /etc/x", "not fd.name = /etc/x", "fd.name = /etc/x~",
+	}, faults); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	c, err := NewCoverage(fields.New(), set.Rules[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Observe(&event.Event{Type: event.SysOpenat})
+	var untested []string
+	for _, cl := range c.Untested() {
+		untested = append(untested, cl.Text)
+	}
+	if diff := cmp.Diff([]string{"evt.type in (open, openat)", "fd.name = /etc/x"}, untested); diff != "" {
+		t.Errorf("untested (-want +got):\n%s", diff)
 	}
 }
