@@ -19,5 +19,5 @@ const (
 	threadsBeside   = 16 // threads that this process starts meanwhile
 	addressSpace    = 900 << 20
 	room            = 4 << 20 // bytes for temporary files, without copies of the executable
-	copies          = 4       // of the executable that an action runs at the same time
+	copies          = 2       // of the executable: one that actions link, and one of an action's own
 )
