@@ -307,6 +307,9 @@ func (s *Session) decided(ctx context.Context, r *Result, sel *plan.Action, v ju
 	if sel.Expect != nil && sel.Expect.Silent && r.Outcome == Silent {
 		if err := s.notEvaluated(sel, w); err != nil {
 			r.Outcome, r.Reason = Inconclusive, err.Error()
+		} else if !v.Reached {
+			r.Outcome, r.Hint = Inconclusive, standsStill
+			r.Reason = fmt.Sprintf("this Falco sent no alert of any event after the action's end within %s: whether it has judged the action is not known, and so its silence proves nothing", s.cfg.timeout)
 		} else if w == nil && s.liveOf(sel) == nil && mayNotKnow(sel.Rule, r.alerts) {
 			s.doubtSilence(ctx, r, sel)
 		}

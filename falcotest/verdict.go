@@ -63,7 +63,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v jud
 		s.decided(ctx, r, sel, v, w)
 	}
 	if r.Outcome == Missed && sel.Rule != nil && r.Shadow == nil {
-		s.explain(ctx, r, sel, w)
+		s.explain(ctx, r, sel, w, v)
 	}
 }
 
@@ -133,7 +133,7 @@ var unrecorded = []string{
 // explain says why a rule did not fire: as the built-in engine saw it when it
 // judged, and when a real Falco did, as it sees the same audit events or the
 // same action once more.
-func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w watcher) {
+func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w watcher, v judge.Verdict) {
 	switch {
 	case w != nil:
 		if r.why = w.why(sel.Rule.Name); r.why != nil {
@@ -147,6 +147,12 @@ func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w wa
 	default:
 		s.explainAgain(ctx, r, sel)
 	}
+	if r.WhyNote != "" && r.why != nil && r.why.Alerts > 0 && !v.Reached {
+		r.Outcome, r.why, r.WhyNote = Inconclusive, nil, ""
+		r.Reason = fmt.Sprintf("the built-in engine ran the action once more, and there the rule did fire; this Falco sent no alert of any later event within %s: it may stand still", s.cfg.timeout)
+		r.Hint = standsStill
+		return
+	}
 	if r.WhyNote != "" && r.why != nil && r.why.Alerts > 0 {
 		if r.Hint == "" {
 			r.Hint = fmt.Sprintf("see that the Falco has loaded %s as it is now, and compare its configuration with what the rule needs", r.Position.File)
@@ -156,6 +162,10 @@ func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w wa
 	}
 	s.noteRemarks(r, sel.Rule)
 }
+
+// standsStill is what to do about a Falco that gives no sign of life. Who asks for
+// an address, asks each name server twice for 5 s; see resolv.conf(5).
+const standsStill = "rules that ask for host names (fd.sip.name) keep a Falco waiting for 10 s and more for each where no name server answers: see that its resolv.conf names one that does, or start it with RES_OPTIONS=attempts:0; the sentinels' rules (JUDGES.md) tell at once when it has come so far"
 
 // noteRemarks adds to the explanation of a miss what is remarkable in the rule's
 // condition and its macros: that a regex is none, or a word no list.

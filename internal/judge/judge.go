@@ -89,6 +89,8 @@ type Judge struct {
 	gone   error // why there never will be one again
 	counts Counts
 
+	reached map[string]time.Time // by source: when the latest event was that an alert told of
+
 	inexact *source.Source // of the latest alert that does not name its action
 	lag     time.Duration  // how long the latest of the attributed alerts came after its event
 	late    *source.Source // of that alert
@@ -130,6 +132,7 @@ func New(src Source, opts Options) *Judge {
 		pending:   map[*correlate.Action]*Pending{},
 		sentinels: map[string]*sent{},
 		answered:  map[string]bool{},
+		reached:   map[string]time.Time{},
 	}
 	src.Handle(j.handle)
 	return j
@@ -175,6 +178,10 @@ func (j *Judge) receive(a *alert.Alert, at time.Time) {
 	if reason := dropped(a); reason != "" {
 		j.lose(errors.New(reason))
 		return
+	}
+	// Of whatever host: a Falco in a container calls itself by that one's name.
+	if event := a.Time.Add(-j.set.Skew); event.After(j.reached[a.Source]) {
+		j.reached[a.Source] = event
 	}
 	for _, p := range j.pending {
 		p.late(a, at)

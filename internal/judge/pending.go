@@ -89,6 +89,9 @@ type Verdict struct {
 	// Certain says that a miss is no matter of time: everything that the action
 	// did has been judged.
 	Certain bool
+	// Reached says that an alert has come of an event after the action's end. A
+	// judge of whom none came, and no certainty, may stand still.
+	Reached bool
 }
 
 // Pending is an action whose verdict is to come.
@@ -427,16 +430,20 @@ func (p *Pending) best() Attributed {
 // decide gives the verdict when no more alerts are expected: all has been
 // judged, or the time is up, or doubt says why nothing can be said.
 func (p *Pending) decide(certain bool, doubt string) Verdict {
-	if v, ok := p.detected(); ok {
-		return v
-	}
+	v, detected := p.detected()
 	p.j.mu.Lock()
 	defer p.j.mu.Unlock()
-	v := Verdict{
+	reached := certain || p.j.reached[p.e.Source].After(p.act.End)
+	if detected {
+		v.Reached = reached
+		return v
+	}
+	v = Verdict{
 		Outcome:  Inconclusive,
 		Expected: p.best(),
 		Alerts:   append([]Attributed(nil), p.alerts...),
 		Possible: append([]*alert.Alert(nil), p.possible...),
+		Reached:  reached,
 	}
 	wrongTime := p.wrongTime()
 	switch {
