@@ -97,6 +97,12 @@ func (d *Document) JUnit(w io.Writer) error {
 					Failure: &junitMessage{Message: f.Text, Type: f.Verdict, Text: f.Next}})
 			}
 		}
+		for _, rule := range r.Verdicts {
+			if rule.Outcome == "flaky" {
+				s.Cases = append(s.Cases, junitCase{Name: "flaky: " + rule.Name, ClassName: rule.Name, Time: seconds(0), File: rule.File, Line: rule.Line,
+					Error: &junitMessage{Message: rule.Reason, Type: "flaky"}})
+			}
+		}
 		for i := range s.Cases {
 			c := &s.Cases[i]
 			for _, m := range []*junitMessage{c.Failure, c.Error, c.Skipped} {

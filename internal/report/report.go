@@ -126,7 +126,10 @@ func (r *Report) Totals() string {
 	}
 	var parts []string
 	for _, o := range outcomes {
-		if n := count[o]; n > 0 {
+		switch n := count[o]; {
+		case n > 1 && o == "known miss":
+			parts = append(parts, fmt.Sprintf("%d known misses", n))
+		case n > 0:
 			parts = append(parts, fmt.Sprintf("%d %s", n, o))
 		}
 	}
@@ -149,11 +152,6 @@ func (r *Report) Text(w io.Writer) error {
 			orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
 	}
 	tw.Flush()
-	for _, row := range r.Rows {
-		if row.Attempts > 1 {
-			fmt.Fprintf(&b, "%s took %d attempts\n", row.Action, row.Attempts)
-		}
-	}
 	fmt.Fprintf(&b, "\n%s; judged by %s\n", r.Totals(), r.Judge)
 	for _, line := range r.shared() {
 		fmt.Fprintf(&b, "%s\n", line)
@@ -237,10 +235,18 @@ func (r *Report) unverified(limit int) []string {
 		lines = append(lines, fmt.Sprintf("%s without an action: %s", plural(n, "rule"), list(r.Uncovered, limit)))
 	}
 	var disabled []string
+	for _, row := range r.Rows {
+		if row.Attempts > 1 {
+			lines = append(lines, fmt.Sprintf("%s took %d attempts", row.Action, row.Attempts))
+		}
+	}
 	clauses, covered, faults, unnoticed := 0, 0, 0, 0
 	for _, rule := range r.Verdicts {
-		if rule.Outcome == "disabled" {
+		switch rule.Outcome {
+		case "disabled":
 			disabled = append(disabled, rule.Name)
+		case "flaky":
+			lines = append(lines, fmt.Sprintf("flaky: %s, %s", rule.Name, rule.Reason))
 		}
 		for _, c := range rule.Clauses {
 			clauses++

@@ -62,6 +62,9 @@ func (d *Document) findings() []finding {
 		}
 	}
 	for _, r := range d.rules() {
+		if r.Outcome == "flaky" {
+			list = append(list, finding{"flaky", "warning", "flaky: " + r.Reason, r.Name, r.File, r.Line, 0})
+		}
 		if r.Mutants == nil {
 			continue
 		}
@@ -96,6 +99,7 @@ var sarifRules = []struct{ id, text string }{
 	{"regression", "A rule is worse than what was accepted."},
 	{"renamed", "A rule has another name, under which its alerts will come."},
 	{"untested-new-rule", "A rule is new and has no test."},
+	{"flaky", "A rule is detected in some runs and missed in others."},
 	{"surviving-mutant", "A fault in a rule that no test would notice."},
 }
 
