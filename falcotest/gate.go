@@ -5,6 +5,7 @@ package falcotest
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/gate"
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/report"
 	"github.com/falcotest/go-falcotest/internal/rules"
 )
@@ -50,11 +52,15 @@ func (s *Session) changedSince(ctx context.Context, name string) (*change, error
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "falcotest-base-")
+	private, err := journal.CreatePrivate("", "base-"+rand.Text()[:12])
 	if err != nil {
 		return nil, fmt.Errorf("comparing with %q: %w", name, err)
 	}
-	defer os.RemoveAll(dir)
+	defer private.Close()
+	dir := filepath.Join(private.Path(), "base")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("comparing with %q: %w", name, err)
+	}
 	if err := rev.Extract(ctx, dir); err != nil {
 		return nil, err
 	}

@@ -6,10 +6,9 @@ package falcotest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/falco"
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/plan"
@@ -34,7 +34,7 @@ type replaying struct {
 	*builtin
 	falco  *falco.Replayer
 	logf   func(string, ...any)
-	folder string // for recordings, when it is ours
+	folder *journal.Dir // for recordings, when it is ours
 
 	mu       sync.Mutex
 	running  int           // actions whose recordings are not whole
@@ -57,14 +57,14 @@ type traced struct {
 func openReplay(ctx context.Context, t testing.TB, s *Session) (b backend, err error) {
 	r := &replaying{logf: t.Logf}
 	if s.cfg.record == "" {
-		if r.folder, err = os.MkdirTemp("", "falcotest-recordings-"); err != nil {
+		if r.folder, err = journal.CreatePrivate("", "recordings-"+rand.Text()[:12]); err != nil {
 			return nil, fmt.Errorf("making a folder for recordings: %w", err)
 		}
-		s.cfg.record = r.folder
+		s.cfg.record = r.folder.Path()
 	}
 	defer func() {
-		if err != nil && r.folder != "" {
-			os.RemoveAll(r.folder)
+		if err != nil && r.folder != nil {
+			r.folder.Close()
 		}
 	}()
 	path, err := falco.ReplayExecutable(s.cfg.falco)
@@ -277,8 +277,9 @@ func (r *replaying) judge() *judge.Judge { return r.j }
 
 func (r *replaying) close() error {
 	err := errors.Join(r.builtin.close(), r.falco.Close())
-	if r.folder != "" {
-		err = errors.Join(err, os.RemoveAll(filepath.Clean(r.folder)))
+	if r.folder != nil {
+		_, removed := r.folder.Close()
+		err = errors.Join(err, removed)
 	}
 	return err
 }
