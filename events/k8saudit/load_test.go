@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/yaml"
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/events/k8saudit"

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/yaml"
+	"github.com/goccy/go-yaml"
 
 	"github.com/falcotest/go-falcotest/internal/audit"
 )
@@ -79,7 +79,7 @@ func nearMisses(t *testing.T, files []string) {
 		t.Fatal(err)
 	}
 	var misses []nearMiss
-	if err := yaml.UnmarshalStrict(b, &misses); err != nil {
+	if err := yaml.UnmarshalWithOptions(b, &misses, yaml.Strict()); err != nil {
 		t.Fatal(err)
 	}
 	has := make(map[string]bool)

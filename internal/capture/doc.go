@@ -17,6 +17,6 @@
 // part for the whole.
 //
 // The format's facts come from the libraries that Falco 0.43 is built with
-// (libscap's savefile, libsinsp's parsers). The package imports internal/event
+// (libscap's savefile, libsinsp's parsers). The package imports internal/config, internal/event
 // and nothing else of this module, and works on every system.
 package capture

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/event"
 )
 
@@ -45,7 +46,7 @@ type WriterOptions struct {
 
 // keptEnv are variables whose values are not secret, and what rules ask for.
 var keptEnv = []string{
-	"FALCOTEST_ID", "HOME", "LANG", "LD_LIBRARY_PATH", "LD_PRELOAD", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER",
+	config.EnvID, "HOME", "LANG", "LD_LIBRARY_PATH", "LD_PRELOAD", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER",
 }
 
 // KeptEnv tells whether a recording keeps the value of a variable by default.

@@ -14,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/tail"
 )
 
 // startLocal starts the action's process on this machine.
@@ -61,7 +62,7 @@ type process struct {
 	cmd     *exec.Cmd
 	in, out *os.File // this end of its standard input and output
 	errors  *os.File // this end of its standard error
-	tail    *tail
+	tail    *errorOutput
 	copied  chan struct{} // closed when its standard error has ended
 }
 
@@ -91,7 +92,7 @@ func startProcess(spec Spec, dir *journal.Dir, isolate bool, extra ...string) (*
 		cmd.Env = append(cmd.Env, more...)
 	}
 
-	p := &process{cmd: cmd, tail: &tail{sink: spec.Output}, copied: make(chan struct{})}
+	p := &process{cmd: cmd, tail: &errorOutput{Writer: tail.Writer{Sink: spec.Output}}, copied: make(chan struct{})}
 	var theirs []*os.File
 	pipe := func(toChild bool) (mine, its *os.File) {
 		r, w, e := os.Pipe()
@@ -178,39 +179,23 @@ func (p *process) close() {
 	<-p.copied
 }
 
-// tail keeps the end of what is written to it, and passes it on.
-type tail struct {
+// errorOutput keeps the end of what a process writes, and what it died for want of.
+type errorOutput struct {
+	tail.Writer
 	mu   sync.Mutex
-	data []byte
-	sink interface{ Write([]byte) (int, error) }
 	want exhaustion
 }
 
 // exhausted tells what the process died for want of, nil if it did not.
-func (t *tail) exhausted() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.want.err
+func (o *errorOutput) exhausted() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.want.err
 }
 
-const tailSize = 8 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(p) > 0 && t.sink != nil {
-		t.sink.Write(p)
-	}
-	t.want.look(p)
-	t.data = append(t.data, p...)
-	if over := len(t.data) - tailSize; over > 0 {
-		t.data = append(t.data[:0], t.data[over:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.data)
+func (o *errorOutput) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	o.want.look(p)
+	o.mu.Unlock()
+	return o.Writer.Write(p)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/tail"
 )
 
 // patience bounds requests to the engine that must be made whatever became of
@@ -83,7 +84,7 @@ func (e *Engine) Start(ctx context.Context, spec child.Spec, like events.Contain
 	e.mu.Unlock()
 
 	out, outWriter := io.Pipe()
-	r.tail = &tail{sink: spec.Output}
+	r.tail = &tail.Writer{Sink: spec.Output}
 	go func() {
 		defer close(r.copied)
 		_, err := stdcopy.StdCopy(outWriter, r.tail, r.conn.Reader)
@@ -192,7 +193,7 @@ type running struct {
 	conn        *client.HijackedResponse
 	ended       client.ContainerWaitResult
 	stopWaiting context.CancelFunc
-	tail        *tail
+	tail        *tail.Writer
 	copied      chan struct{} // closed when its output has ended
 
 	close sync.Once
@@ -294,32 +295,4 @@ func ownerIsDead(label string) bool {
 	}
 	now, err := journal.StartOf(pid)
 	return errors.Is(err, os.ErrNotExist) || err == nil && now != start
-}
-
-// tail keeps the end of what is written to it, and passes it on.
-type tail struct {
-	mu   sync.Mutex
-	data []byte
-	sink io.Writer
-}
-
-const tailSize = 8 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.sink != nil {
-		t.sink.Write(p)
-	}
-	t.data = append(t.data, p...)
-	if over := len(t.data) - tailSize; over > 0 {
-		t.data = append(t.data[:0], t.data[over:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.data)
 }

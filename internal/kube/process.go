@@ -7,8 +7,9 @@ import (
 	"io"
 	"os/exec"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/falcotest/go-falcotest/internal/tail"
 )
 
 // stopGrace is how long a process may take to stop before it is killed.
@@ -20,7 +21,7 @@ type process struct {
 	name  string
 	cmd   *exec.Cmd
 	stdin io.Closer
-	said  *tail
+	said  *tail.Writer
 	done  chan struct{} // closed when it has ended
 	err   error         // how it ended, set before done is closed
 }
@@ -29,7 +30,7 @@ type process struct {
 // a Ctrl-C reaches this process alone, which may have something to clean up in
 // the cluster first.
 func start(name string, cmd *exec.Cmd, log io.Writer) (*process, error) {
-	p := &process{name: name, cmd: cmd, said: &tail{}, done: make(chan struct{})}
+	p := &process{name: name, cmd: cmd, said: &tail.Writer{}, done: make(chan struct{})}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -66,32 +67,5 @@ func (p *process) stop() error {
 
 // failure says that the process ended, and what it said last.
 func (p *process) failure() error {
-	return fmt.Errorf("%s ended: %v; it said:\n%s", p.name, p.err, p.said)
-}
-
-// A tail keeps the last of what is written to it.
-type tail struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-// tailSize is how much a tail keeps, in bytes.
-const tailSize = 8 << 10
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b = append(t.b, b...)
-	if over := len(t.b) - tailSize; over > 0 {
-		t.b = append(t.b[:0], t.b[over:]...)
-	}
-	return len(b), nil
-}
-
-// String returns the last lines.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(string(t.b)), "\n")
-	return "\t" + strings.Join(lines[max(0, len(lines)-10):], "\n\t")
+	return fmt.Errorf("%s ended: %v; it said:\n%s", p.name, p.err, "\t"+strings.Join(p.said.Lines(10), "\n\t"))
 }
