@@ -423,7 +423,7 @@ func (t *tracer) overlayLayer(pid int64, file, name string, st *unix.Stat_t) (up
 		}
 		return false, true, event.Known
 	}
-	if t.contained && st.Ctim.Nano() > t.initStart+int64(time.Second) {
+	if t.contained && st.Ctim.Nano() > t.initStart+tick { // the start is told in ticks
 		return true, false, event.Known
 	}
 	return false, false, event.UnknownLayer
