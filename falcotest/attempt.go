@@ -149,7 +149,7 @@ func (s *Session) attempt(ctx context.Context, sel *plan.Action, alone bool, r *
 	case child.Completed:
 		s.decide(ctx, r, sel, v, w)
 	case child.Skipped:
-		r.Outcome, r.Reason = Skipped, ended.Reason
+		r.Outcome, r.Reason, r.lasting = Skipped, ended.Reason, true
 	default:
 		r.Outcome, r.Reason = TriggerFailed, fmt.Sprint(ended.Err)
 		var p *child.PanicError
@@ -193,7 +193,7 @@ func (s *Session) conduct(ctx context.Context, sel *plan.Action, alone bool, r *
 		}
 		none(err)
 		if denied { // it is not the action's fault
-			r.Outcome = Skipped
+			r.Outcome, r.lasting = Skipped, true
 		}
 		return nil, judge.Verdict{}, nil
 	}

@@ -39,7 +39,7 @@ func (s *Session) containerUnknown(sel *plan.Action, r *Result, w watcher) bool 
 			if name == "user.name" {
 				r.Hint = "see that Falco may read /proc/1/root, and /proc/PID/root/etc/passwd of the container's processes"
 				if _, err := os.Stat("/proc/1/root/"); err != nil && os.Geteuid() == 0 {
-					r.Outcome = Skipped
+					r.Outcome, r.lasting = Skipped, true
 					r.Reason = fmt.Sprintf("Falco names no users of containers here: it looks at /proc/1/root for that, which root may not do on this machine: %v", err)
 				}
 			}

@@ -113,7 +113,7 @@ type Result struct {
 	pid     int
 	frames  []string    // of a panic, the innermost first
 	lost    int         // how often audit events had been lost when the action began
-	lasting bool        // another attempt would be as inconclusive
+	lasting bool        // it is so for want of something here: another attempt would end alike
 	kept    []any       // the events that its rule can be true for, where they are judged again
 	need    events.Need // the unmet one that made it skip
 	// required tells that the need must be met here, so that the skip fails.
