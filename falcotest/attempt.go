@@ -14,9 +14,9 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/correlate"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/run"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // future is an action's result that is on its way.
@@ -117,7 +117,7 @@ func (s *Session) run(ctx context.Context, sel *plan.Action) *Result {
 
 // attempt runs an action once, in a process of its own. Alone, no other action
 // runs meanwhile.
-func (s *Session) attempt(ctx context.Context, sel *plan.Action, alone bool, r *Result) (v judge.Verdict) {
+func (s *Session) attempt(ctx context.Context, sel *plan.Action, alone bool, r *Result) (v verdict.Verdict) {
 	leave, err := s.enter(ctx, sel, alone)
 	if err != nil {
 		r.Outcome, r.Reason = TriggerFailed, err.Error()
@@ -162,13 +162,13 @@ func (s *Session) attempt(ctx context.Context, sel *plan.Action, alone bool, r *
 
 // conduct sees a child from its start to its verdict. Without a child, it has
 // said so in the result.
-func (s *Session) conduct(ctx context.Context, sel *plan.Action, alone bool, r *Result) (*child.Result, judge.Verdict, watcher) {
-	none := func(err error) (*child.Result, judge.Verdict, watcher) {
+func (s *Session) conduct(ctx context.Context, sel *plan.Action, alone bool, r *Result) (*child.Result, verdict.Verdict, watcher) {
+	none := func(err error) (*child.Result, verdict.Verdict, watcher) {
 		r.Outcome, r.Reason = TriggerFailed, err.Error()
-		return nil, judge.Verdict{}, nil
+		return nil, verdict.Verdict{}, nil
 	}
 	var w watcher
-	var p *judge.Pending
+	var p *verdict.Pending
 	var denied bool
 	ended, err := s.runner().Run(ctx, &sel.Action, "", func(c *child.Child) (setup child.Setup, err error) {
 		r.pid = c.PID()
@@ -176,14 +176,14 @@ func (s *Session) conduct(ctx context.Context, sel *plan.Action, alone bool, r *
 			denied = errors.Is(err, fs.ErrPermission)
 			return setup, err
 		}
-		p = s.backend.judge().Expect(judge.Expectation{
+		p = s.backend.judge().Expect(verdict.Expectation{
 			ID: c.ID(), Source: sel.Source(), Rules: sel.Fires, Alert: sel.Counts, Alone: alone, All: sel.Whole(),
-			Enough: func(alerts []judge.Attributed) bool { return s.shadowOf(sel, alerts) == nil },
+			Enough: func(alerts []verdict.Attributed) bool { return s.shadowOf(sel, alerts) == nil },
 		})
 		p.Started(c.PID())
 		if w == nil {
 			s.settle(ctx, sel, r.Attempts)
-			return child.Setup{Guard: 3 * judge.ClockSlack}, nil
+			return child.Setup{Guard: 3 * verdict.ClockSlack}, nil
 		}
 		return w.setup(), nil
 	})
@@ -195,14 +195,14 @@ func (s *Session) conduct(ctx context.Context, sel *plan.Action, alone bool, r *
 		if denied { // it is not the action's fault
 			r.Outcome, r.lasting = Skipped, true
 		}
-		return nil, judge.Verdict{}, nil
+		return nil, verdict.Verdict{}, nil
 	}
 	p.AddPIDs(ended.PIDs...)
 	p.Ran(ended.Started, ended.Gone, ownProcesses(ended.Windows))
 	p.Ended()
 	if ended.Outcome != child.Completed {
 		p.Cancel()
-		return &ended, judge.Verdict{}, w
+		return &ended, verdict.Verdict{}, w
 	}
 	if w != nil && w.err() != nil {
 		p.Cancel()
@@ -210,7 +210,7 @@ func (s *Session) conduct(ctx context.Context, sel *plan.Action, alone bool, r *
 	}
 	v, err := p.Wait(ctx)
 	if err != nil {
-		v.Outcome, v.Reason = judge.Inconclusive, fmt.Sprintf("the run was ended: %v", err)
+		v.Outcome, v.Reason = verdict.Inconclusive, fmt.Sprintf("the run was ended: %v", err)
 	}
 	return &ended, v, w
 }

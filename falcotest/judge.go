@@ -11,9 +11,9 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // backend is who judges.
@@ -21,7 +21,7 @@ type backend interface {
 	// name says who judges, with its version.
 	name() string
 	// judge returns who attributes alerts and decides.
-	judge() *judge.Judge
+	judge() *verdict.Decider
 	// watch attaches what has to see the child's system calls, while it waits
 	// at its gate. A real Falco sees them anyway: its watcher is nil.
 	watch(ctx context.Context, c *child.Child, sel *plan.Action) (watcher, error)

@@ -15,13 +15,13 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
 	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/trace"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // builtin is the built-in engine behind the gRPC outputs API.
@@ -29,7 +29,7 @@ type builtin struct {
 	*tracing
 	server *serve.Server
 	sub    *outputs.Subscription
-	j      *judge.Judge
+	j      *verdict.Decider
 	host   string
 	s      *Session
 
@@ -57,7 +57,7 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 		b.server.Close()
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
 	}
-	b.j = judge.New(b.sub, judge.Options{
+	b.j = verdict.New(b.sub, verdict.Options{
 		Min: minimum, Timeout: s.cfg.timeout, Sentinels: b.sentinels(),
 		Grace: -1, // alerts come in the order in which they were published
 	})
@@ -65,12 +65,12 @@ func openBuiltin(ctx context.Context, s *Session) (backend, error) {
 	return b, nil
 }
 
-func (b *builtin) sentinels() map[string]judge.Sentinel {
-	list := map[string]judge.Sentinel{}
+func (b *builtin) sentinels() map[string]verdict.Sentinel {
+	list := map[string]verdict.Sentinel{}
 	for _, src := range source.All() {
-		list[src.Name] = judge.Sentinel{Trigger: b.sentinel}
+		list[src.Name] = verdict.Sentinel{Trigger: b.sentinel}
 		if live := b.s.live[src.Name]; live != nil {
-			list[src.Name] = judge.Sentinel{Lossless: true, Trigger: func(ctx context.Context, nonce string) error {
+			list[src.Name] = verdict.Sentinel{Lossless: true, Trigger: func(ctx context.Context, nonce string) error {
 				if err := live.Settle(ctx, nonce); err != nil {
 					return err
 				}
@@ -89,13 +89,13 @@ func (b *builtin) sentinel(ctx context.Context, nonce string) error {
 			return err
 		}
 	}
-	b.server.Publish(judge.SentinelAlert(nonce, b.host))
+	b.server.Publish(verdict.SentinelAlert(nonce, b.host))
 	return nil
 }
 
 func (b *builtin) name() string { return builtinName() }
 
-func (b *builtin) judge() *judge.Judge { return b.j }
+func (b *builtin) judge() *verdict.Decider { return b.j }
 
 func (b *builtin) unsupported(rule *rules.Rule) string {
 	switch status, reason := b.engine.Status(rule.Name); status {

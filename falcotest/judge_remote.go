@@ -15,16 +15,16 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // remote is a Falco that runs already and whose configuration is not ours.
 type remote struct {
 	sub *outputs.Subscription
-	j   *judge.Judge
+	j   *verdict.Decider
 	s   *Session
 }
 
@@ -43,12 +43,12 @@ func openRemote(ctx context.Context, t testing.TB, s *Session) (backend, error) 
 	if advice := secretPath(sub.Address()); advice != "" {
 		t.Log(advice)
 	}
-	opts := judge.Options{
+	opts := verdict.Options{
 		Min: minimum, Timeout: s.cfg.timeout, NoPIDs: !hostPIDs(),
 		Sentinels: s.sentinels(2 * time.Second),
 		Unsure:    true,
 	}
-	return &remote{sub: sub, j: judge.New(sub, opts), s: s}, nil
+	return &remote{sub: sub, j: verdict.New(sub, opts), s: s}, nil
 }
 
 func (r *remote) name() string { return falcoName(r.sub.Version(), withoutSecret(r.sub.Address())) }
@@ -91,7 +91,7 @@ func falcoName(version, address string) string {
 	return fmt.Sprintf("Falco %s at %s", version, address)
 }
 
-func (r *remote) judge() *judge.Judge { return r.j }
+func (r *remote) judge() *verdict.Decider { return r.j }
 
 // watch keeps the events of an action that are not traced, where they pass through
 // here.

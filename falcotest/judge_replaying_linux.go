@@ -19,11 +19,11 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/falco"
 	"github.com/falcotest/go-falcotest/internal/journal"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // replaying is a Falco that judges what was traced here: each action is recorded,
@@ -273,7 +273,7 @@ func (r *replaying) advice() string {
 		strings.Join(r.differ, "\n    ")
 }
 
-func (r *replaying) judge() *judge.Judge { return r.j }
+func (r *replaying) judge() *verdict.Decider { return r.j }
 
 func (r *replaying) close() error {
 	err := errors.Join(r.builtin.close(), r.falco.Close())

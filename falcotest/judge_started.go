@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/falco"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // started is a Falco that this session started with the rules under test.
@@ -65,7 +65,7 @@ func openExec(ctx context.Context, t testing.TB, s *Session) (backend, error) {
 			sentinels[name] = sentinel
 		}
 	}
-	j := judge.New(sub, judge.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: sentinels, NoPIDs: !hostPIDs()})
+	j := verdict.New(sub, verdict.Options{Min: minimum, Timeout: s.cfg.timeout, Sentinels: sentinels, NoPIDs: !hostPIDs()})
 	return &started{remote: remote{sub: sub, j: j, s: s}, falco: f}, nil
 }
 

@@ -13,10 +13,10 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/engine"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/source"
 	_ "github.com/falcotest/go-falcotest/internal/source/all" // the list of sources
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // openLive prepares the sources whose events are not traced, by their names.
@@ -76,13 +76,13 @@ func (s *Session) judgeLive(e *engine.Engine, emit func(*alert.Alert)) {
 // sentinels are those of a real Falco. One that takes a request to another machine is
 // not the first thing to do, since each event may keep a Falco busy for long: see
 // Exec.Plugins.
-func (s *Session) sentinels(delay time.Duration) map[string]judge.Sentinel {
-	list := map[string]judge.Sentinel{}
+func (s *Session) sentinels(delay time.Duration) map[string]verdict.Sentinel {
+	list := map[string]verdict.Sentinel{}
 	for _, src := range source.All() {
 		if live := s.live[src.Name]; live != nil {
-			list[src.Name] = judge.Sentinel{Trigger: live.Trigger, Delay: delay, Lossless: true}
+			list[src.Name] = verdict.Sentinel{Trigger: live.Trigger, Delay: delay, Lossless: true}
 		} else if src.Sentinel.Trigger != nil {
-			list[src.Name] = judge.Sentinel{Trigger: src.Sentinel.Trigger}
+			list[src.Name] = verdict.Sentinel{Trigger: src.Sentinel.Trigger}
 		}
 	}
 	return list

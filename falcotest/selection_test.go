@@ -12,9 +12,9 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 var (
@@ -81,19 +81,19 @@ func TestShadow(t *testing.T) {
 		{Name: "off"}, {Name: "general", Enabled: true, Pos: filter.Pos{File: "r.yaml", Line: 7}}, {Name: "mine", Enabled: true}, {Name: "later", Enabled: true},
 	}}
 	first, second := time.Unix(1, 1), time.Unix(1, 2)
-	alerts := func(names ...string) (list []judge.Attributed) {
+	alerts := func(names ...string) (list []verdict.Attributed) {
 		for _, name := range names {
 			name, isSecond := strings.CutPrefix(name, "2 ")
 			a := &alert.Alert{Rule: name, Source: "syscall", Time: first}
 			if isSecond {
 				a.Time = second
 			}
-			list = append(list, judge.Attributed{Alert: a})
+			list = append(list, verdict.Attributed{Alert: a})
 		}
 		return list
 	}
 	for _, tt := range []struct {
-		alerts []judge.Attributed
+		alerts []verdict.Attributed
 		want   string
 	}{
 		{alerts("mine"), ""},

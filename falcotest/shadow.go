@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // Shadow is a rule that keeps another from alerting under rule_matching: first,
@@ -34,7 +34,7 @@ const firstOnly = "first"
 // rules are judged, as with rule_matching: all, and alerts of one event have its
 // time. Only rules that their files enable count: others are enabled for the
 // tests, and not where the rules are used. It is nil when an alert would be left.
-func (s *Session) shadowOf(sel *plan.Action, alerts []judge.Attributed) *Shadow {
+func (s *Session) shadowOf(sel *plan.Action, alerts []verdict.Attributed) *Shadow {
 	if sel.Rule == nil {
 		return nil
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/journal"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/spelling"
 	"github.com/falcotest/go-falcotest/internal/testfile"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // RunFiles runs the tests of files, in the language of event-generator's suite
@@ -296,8 +296,8 @@ func (s *Session) meet(r *Result, sel *plan.Action, final bool) {
 }
 
 // decided makes a result of a verdict where a test says what is expected.
-func (s *Session) decided(ctx context.Context, r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
-	if v.Outcome == judge.Inconclusive || r.Outcome == Skipped || r.Outcome == Inconclusive {
+func (s *Session) decided(ctx context.Context, r *Result, sel *plan.Action, v verdict.Verdict, w watcher) {
+	if v.Outcome == verdict.Inconclusive || r.Outcome == Skipped || r.Outcome == Inconclusive {
 		return // of what cannot be known, nothing can be expected
 	}
 	s.meet(r, sel, true)

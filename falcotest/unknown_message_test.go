@@ -16,10 +16,10 @@ import (
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/filter"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // watched is a watcher that has seen what it is given.
@@ -72,7 +72,7 @@ func TestUnknownMessages(t *testing.T) {
 	} {
 		s := &Session{cfg: &settings{}}
 		r := &Result{Action: "some.Rule", Rule: "Some rule", Position: Position{File: "rules.yaml", Line: 4}, Judge: "the judge", Ran: time.Second}
-		s.decide(t.Context(), r, plan.Registered("some.Rule", set.Rules[0]), judge.Verdict{Outcome: judge.Missed, Certain: true}, watched{seen: tt.seen})
+		s.decide(t.Context(), r, plan.Registered("some.Rule", set.Rules[0]), verdict.Verdict{Outcome: verdict.Missed, Certain: true}, watched{seen: tt.seen})
 		if r.Outcome != tt.outcome {
 			t.Errorf("%s: %v, want %v", tt.name, r.Outcome, tt.outcome)
 		}

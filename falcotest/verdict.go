@@ -10,24 +10,24 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // decide turns a verdict into a result.
-func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v judge.Verdict, w watcher) {
+func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v verdict.Verdict, w watcher) {
 	for _, a := range v.Alerts {
 		r.alerts = append(r.alerts, a.Alert)
 	}
 	live := s.liveOf(sel)
-	if live != nil && v.Outcome != judge.Detected {
+	if live != nil && v.Outcome != verdict.Detected {
 		if trouble := live.Trouble(r.lost); trouble != "" {
-			v.Outcome, v.Reason = judge.Inconclusive, trouble
+			v.Outcome, v.Reason = verdict.Inconclusive, trouble
 		}
 	}
 	switch v.Outcome {
-	case judge.Detected:
+	case verdict.Detected:
 		if s.contradicted(r, sel, w) {
 			break
 		}
@@ -41,7 +41,7 @@ func (s *Session) decide(ctx context.Context, r *Result, sel *plan.Action, v jud
 		if shadow := s.shadowOf(sel, v.Alerts); shadow != nil {
 			s.shadowed(r, shadow)
 		}
-	case judge.Missed:
+	case verdict.Missed:
 		if s.containerUnknown(sel, r, w) {
 			break
 		}
@@ -133,7 +133,7 @@ var unrecorded = []string{
 // explain says why a rule did not fire: as the built-in engine saw it when it
 // judged, and when a real Falco did, as it sees the same audit events or the
 // same action once more.
-func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w watcher, v judge.Verdict) {
+func (s *Session) explain(ctx context.Context, r *Result, sel *plan.Action, w watcher, v verdict.Verdict) {
 	switch {
 	case w != nil:
 		if r.why = w.why(sel.Rule.Name); r.why != nil {

@@ -3,10 +3,10 @@
 // Package falco starts a Falco for testing, and ends it.
 //
 // [Start] writes a configuration of its own, loads the rules under test and the
-// sentinel rule of internal/judge, waits until alerts arrive, and gives the
+// sentinel rule of internal/verdict, waits until alerts arrive, and gives the
 // subscription to them. The Falco ends with [Falco.Close], or with this
 // process, however that ends. The package imports internal/outputs for the way
-// back, internal/judge for the sentinel, internal/source for the fields that make
+// back, internal/verdict for the sentinel, internal/source for the fields that make
 // alerts exact and for plugins, and internal/journal for its directory.
 package falco
 
@@ -28,9 +28,9 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/journal"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // Options say which Falco to start and with what. Only the rules have no
@@ -62,8 +62,8 @@ type Options struct {
 	// EndTimeout bounds the end, before the Falco is killed. Default: 5 s.
 	EndTimeout time.Duration
 
-	sentinel judge.Sentinel // of the driver's events, in tests; else that of the source
-	http     bool           // use the HTTP output also where there is gRPC, in tests
+	sentinel verdict.Sentinel // of the driver's events, in tests; else that of the source
+	http     bool             // use the HTTP output also where there is gRPC, in tests
 }
 
 // NoDriver is the engine kind of a Falco that needs no privileges: it has the events
@@ -260,7 +260,7 @@ func (f *Falco) connect(ctx context.Context, socket string) error {
 	if !f.hasDriver() {
 		return f.log.wait(ctx, "Opening '")
 	}
-	j := judge.New(f.sub, judge.Options{Sentinels: f.Sentinels()})
+	j := verdict.New(f.sub, verdict.Options{Sentinels: f.Sentinels()})
 	defer f.sub.Handle(nil)
 	return j.Ready(ctx, source.Default)
 }
@@ -332,15 +332,15 @@ func (f *Falco) ended(err error) {
 func (f *Falco) hasDriver() bool { return f.opts.Engine != NoDriver }
 
 // Sentinels are those of the driver's events, that this Falco answers.
-func (f *Falco) Sentinels() map[string]judge.Sentinel {
+func (f *Falco) Sentinels() map[string]verdict.Sentinel {
 	if !f.hasDriver() {
-		return map[string]judge.Sentinel{}
+		return map[string]verdict.Sentinel{}
 	}
 	s := f.opts.sentinel
 	if s.Trigger == nil {
 		s.Trigger = source.ByName(source.Default).Sentinel.Trigger
 	}
-	return map[string]judge.Sentinel{source.Default: s}
+	return map[string]verdict.Sentinel{source.Default: s}
 }
 
 // Has tells whether it has the plugin of a source, and with it the rule of the

@@ -22,10 +22,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/internal/journal"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/source"
 	_ "github.com/falcotest/go-falcotest/internal/source/all"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // standInOptions prepares a stand-in of a version that fails in a way.
@@ -50,7 +50,7 @@ func standInOptions(t *testing.T, version, fail string) Options {
 	return Options{
 		Path:  exe,
 		Rules: []string{rules},
-		sentinel: judge.Sentinel{Trigger: func(_ context.Context, nonce string) error {
+		sentinel: verdict.Sentinel{Trigger: func(_ context.Context, nonce string) error {
 			return os.WriteFile(filepath.Join(opens, nonce), nil, 0o600)
 		}},
 		Outputs: outputs.Options{Logf: t.Logf},
@@ -105,11 +105,11 @@ func TestStart(t *testing.T) {
 			if diff := cmp.Diff(want, strings.Split(string(b), "\n")); diff != "" {
 				t.Errorf("arguments (-want +got):\n%s", diff)
 			}
-			j := judge.New(f.Subscription(), judge.Options{Sentinels: f.Sentinels()})
-			p := j.Expect(judge.Expectation{ID: "ftaaaaaaaaaaaaaa"})
+			j := verdict.New(f.Subscription(), verdict.Options{Sentinels: f.Sentinels()})
+			p := j.Expect(verdict.Expectation{ID: "ftaaaaaaaaaaaaaa"})
 			p.Started()
 			p.Ended()
-			if v, err := p.Wait(t.Context()); err != nil || v.Outcome != judge.Missed {
+			if v, err := p.Wait(t.Context()); err != nil || v.Outcome != verdict.Missed {
 				t.Errorf("got %v, %v; want missed", v, err)
 			}
 			pid := f.PID()
@@ -176,12 +176,12 @@ func TestDiesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	j := judge.New(f.Subscription(), judge.Options{Sentinels: f.Sentinels()})
-	p := j.Expect(judge.Expectation{ID: "ftaaaaaaaaaaaaaa"})
+	j := verdict.New(f.Subscription(), verdict.Options{Sentinels: f.Sentinels()})
+	p := j.Expect(verdict.Expectation{ID: "ftaaaaaaaaaaaaaa"})
 	p.Started()
 	p.Ended() // the second sentinel, at which it dies
 	v, err := p.Wait(t.Context())
-	if err != nil || v.Outcome != judge.Inconclusive || !strings.Contains(v.Reason, "something broke inside") {
+	if err != nil || v.Outcome != verdict.Inconclusive || !strings.Contains(v.Reason, "something broke inside") {
 		t.Errorf("got %+v, %v; want inconclusive, with the reason", v, err)
 	}
 }

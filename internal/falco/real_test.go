@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/correlate"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 const catRule = `
@@ -54,10 +54,10 @@ func testReal(t *testing.T, http bool) {
 	}
 	defer f.Close()
 	t.Logf("ready after %v, version %s over %s", time.Since(start), f.Version(), f.Subscription().Version())
-	j := judge.New(f.Subscription(), judge.Options{Sentinels: f.Sentinels()})
+	j := verdict.New(f.Subscription(), verdict.Options{Sentinels: f.Sentinels()})
 	for _, file := range []string{"/falcotest-real", "/falcotest-other"} {
 		id := "ftaaaaaaaaaaaaa" + map[string]string{"/falcotest-real": "a", "/falcotest-other": "b"}[file]
-		p := j.Expect(judge.Expectation{ID: id, Rules: func(r string) bool { return r == "Real Cat" }})
+		p := j.Expect(verdict.Expectation{ID: id, Rules: func(r string) bool { return r == "Real Cat" }})
 		cmd := exec.Command("cat", file)
 		cmd.Env = append(os.Environ(), "FALCOTEST_ID="+id)
 		p.Started()
@@ -69,9 +69,9 @@ func testReal(t *testing.T, http bool) {
 			t.Fatal(err)
 		}
 		t.Logf("%s: %v, by %v, %v after the end: %s", file, v.Outcome, v.Expected.Strength, time.Since(ended), v.Reason)
-		want, strength := judge.Detected, correlate.Environment
+		want, strength := verdict.Detected, correlate.Environment
 		if file == "/falcotest-other" {
-			want, strength = judge.Missed, correlate.None
+			want, strength = verdict.Missed, correlate.None
 		}
 		if v.Outcome != want || v.Expected.Strength != strength {
 			t.Errorf("%s: got %v by %v, want %v by %v", file, v.Outcome, v.Expected.Strength, want, strength)

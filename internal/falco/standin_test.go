@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/serve"
 	"github.com/falcotest/go-falcotest/internal/serve/servetest"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 // The environment of a stand-in: what it says its version is, and how it fails.
@@ -149,7 +149,7 @@ func standIn(version, fail string) int {
 				return 1
 			}
 			host, _ := os.Hostname()
-			send(judge.SentinelAlert(e.Name(), host))
+			send(verdict.SentinelAlert(e.Name(), host))
 		}
 	}
 }

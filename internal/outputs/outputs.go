@@ -12,7 +12,7 @@
 // Falco's subscribers take each other's alerts.
 //
 // The package imports internal/alert and internal/turns and knows neither
-// actions nor verdicts; those are internal/judge.
+// actions nor verdicts; those are internal/verdict.
 package outputs
 
 import (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package judge
+package verdict
 
 import (
 	"context"
@@ -96,12 +96,12 @@ type Verdict struct {
 
 // Pending is an action whose verdict is to come.
 type Pending struct {
-	j       *Judge
+	d       *Decider
 	e       Expectation
 	act     *correlate.Action
 	changed chan struct{} // holds a token when there is news
 
-	// guarded by j.mu
+	// guarded by d.mu
 	started  bool
 	finished bool
 	ended    chan struct{}
@@ -119,7 +119,7 @@ type Pending struct {
 // it: the action's own may be still to come. What happened on another host says
 // nothing where the times are the kernel's. The caller holds the lock.
 func (p *Pending) late(a *alert.Alert, at time.Time) {
-	if a.Source != p.e.Source || a.Time.IsZero() || local(a) && !slices.Contains(p.j.opts.Hostnames, a.Hostname) {
+	if a.Source != p.e.Source || a.Time.IsZero() || local(a) && !slices.Contains(p.d.opts.Hostnames, a.Hostname) {
 		return
 	}
 	if p.isEnded && a.Time.Before(p.act.End) {
@@ -129,23 +129,23 @@ func (p *Pending) late(a *alert.Alert, at time.Time) {
 
 // Expect announces an action before it starts. Each must be ended by
 // [Pending.Wait] or [Pending.Cancel].
-func (j *Judge) Expect(e Expectation) *Pending {
+func (d *Decider) Expect(e Expectation) *Pending {
 	if e.Source == "" {
 		e.Source = source.Default
 	}
 	p := &Pending{
-		j:       j,
+		d:       d,
 		e:       e,
 		act:     &correlate.Action{ID: e.ID, Rules: e.Rules, Alone: e.Alone},
 		changed: make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		seen:    map[string]bool{},
 	}
-	j.src.Pending(1)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.set.Add(p.act)
-	j.pending[p.act] = p
+	d.src.Pending(1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.set.Add(p.act)
+	d.pending[p.act] = p
 	return p
 }
 
@@ -160,12 +160,12 @@ func (p *Pending) signal() {
 // Started tells that the action starts now, with the processes of its tree
 // that are known already. Call it before the action can do anything.
 func (p *Pending) Started(pids ...int) {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
 	p.started = true
 	p.act.Start = time.Now()
-	if p.j.broken != nil {
-		p.losses = append(p.losses, p.j.broken)
+	if p.d.broken != nil {
+		p.losses = append(p.losses, p.d.broken)
 	}
 	p.addPIDs(pids)
 }
@@ -173,13 +173,13 @@ func (p *Pending) Started(pids ...int) {
 // AddPIDs adds processes of the action's tree. The first, whose session the
 // others are in, is mostly enough.
 func (p *Pending) AddPIDs(pids ...int) {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
 	p.addPIDs(pids)
 }
 
 func (p *Pending) addPIDs(pids []int) {
-	if !p.j.opts.NoPIDs {
+	if !p.d.opts.NoPIDs {
 		p.act.PIDs = append(p.act.PIDs, pids...)
 	}
 }
@@ -188,14 +188,14 @@ func (p *Pending) addPIDs(pids []int) {
 // to the end of its tree; and when its processes of the framework's program did
 // so. Until then, it is taken to run from Started on. Call it before Ended.
 func (p *Pending) Ran(start, end time.Time, processes []correlate.OwnProcess) {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
 	p.act.Start, p.act.End, p.act.Processes = start, end, processes
 	all := append(p.alerts, p.untimely...)
 	slices.SortStableFunc(all, func(a, b Attributed) int { return a.At.Compare(b.At) })
 	p.alerts, p.untimely = nil, nil
 	for _, a := range all {
-		if p.j.set.Timely(a.Alert, p.act) {
+		if p.d.set.Timely(a.Alert, p.act) {
 			p.alerts = append(p.alerts, a)
 		} else {
 			p.untimely = append(p.untimely, a)
@@ -205,8 +205,8 @@ func (p *Pending) Ran(start, end time.Time, processes []correlate.OwnProcess) {
 
 // Ended tells that the action has ended: all that it does has been done.
 func (p *Pending) Ended() {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
 	if !p.isEnded {
 		p.isEnded = true
 		if p.act.End.IsZero() {
@@ -219,16 +219,16 @@ func (p *Pending) Ended() {
 // Cancel gives the action up. After it, or after Wait, the action's alerts
 // belong to none.
 func (p *Pending) Cancel() {
-	p.j.mu.Lock()
+	p.d.mu.Lock()
 	done := p.finished
 	p.finished = true
 	if !done {
-		p.j.set.Remove(p.act.ID)
-		delete(p.j.pending, p.act)
+		p.d.set.Remove(p.act.ID)
+		delete(p.d.pending, p.act)
 	}
-	p.j.mu.Unlock()
+	p.d.mu.Unlock()
 	if !done {
-		p.j.src.Pending(-1)
+		p.d.src.Pending(-1)
 	}
 }
 
@@ -258,7 +258,7 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 	case <-ctx.Done():
 		return Verdict{}, fmt.Errorf("waiting for the action to end: %w", ctx.Err())
 	}
-	timeout := time.NewTimer(p.j.opts.Timeout)
+	timeout := time.NewTimer(p.d.opts.Timeout)
 	defer timeout.Stop()
 
 	if v, ok := p.detected(); ok && p.enough(v) {
@@ -267,17 +267,17 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 	var came <-chan struct{}
 	var next, grace <-chan time.Time // when to trigger the sentinel, and when to go without more alerts
 	var nonce string
-	sentinel := p.j.opts.Sentinels[p.e.Source]
+	sentinel := p.d.opts.Sentinels[p.e.Source]
 	trigger := func() error {
-		if err := p.j.trigger(ctx, sentinel.Trigger, nonce); err != nil {
+		if err := p.d.trigger(ctx, sentinel.Trigger, nonce); err != nil {
 			return fmt.Errorf("waiting for alerts: %w", err)
 		}
 		return nil
 	}
 	wait := resend
 	if sentinel.Trigger != nil {
-		nonce, came = p.j.listen()
-		defer p.j.unlisten(nonce)
+		nonce, came = p.d.listen()
+		defer p.d.unlisten(nonce)
 		if sentinel.Delay > 0 {
 			next = time.After(sentinel.Delay)
 		} else {
@@ -294,10 +294,10 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 		case <-p.changed:
 		case <-came:
 			came, next = nil, nil
-			if p.j.opts.Grace < 0 {
+			if p.d.opts.Grace < 0 {
 				return p.decide(true, ""), nil
 			}
-			t := time.NewTimer(p.j.opts.Grace)
+			t := time.NewTimer(p.d.opts.Grace)
 			defer t.Stop()
 			grace = t.C
 			continue
@@ -328,9 +328,9 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 		if v, ok := p.detected(); ok && p.enough(v) {
 			return v, nil
 		}
-		p.j.mu.Lock()
-		gone := p.j.gone
-		p.j.mu.Unlock()
+		p.d.mu.Lock()
+		gone := p.d.gone
+		p.d.mu.Unlock()
 		if gone != nil {
 			return p.decide(false, ""), nil
 		}
@@ -343,13 +343,13 @@ const patience = 6
 
 // more is how much longer to wait when Options.Timeout is over.
 func (p *Pending) more() time.Duration {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
 	if p.behind.IsZero() {
 		return 0
 	}
-	until := p.behind.Add(p.j.opts.Timeout)
-	if last := p.act.End.Add(patience * p.j.opts.Timeout); until.After(last) {
+	until := p.behind.Add(p.d.opts.Timeout)
+	if last := p.act.End.Add(patience * p.d.opts.Timeout); until.After(last) {
 		until = last
 	}
 	return time.Until(until)
@@ -358,15 +358,15 @@ func (p *Pending) more() time.Duration {
 // unanswered says what it means that the sentinel's alert has not come, "" if
 // it means nothing.
 func (p *Pending) unanswered() string {
-	if p.j.opts.Sentinels[p.e.Source].Trigger == nil {
+	if p.d.opts.Sentinels[p.e.Source].Trigger == nil {
 		return ""
 	}
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
-	if p.j.opts.Unsure && !p.j.answered[p.e.Source] {
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
+	if p.d.opts.Unsure && !p.d.answered[p.e.Source] {
 		return ""
 	}
-	return fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", ruleOf(p.e.Source), p.j.opts.Timeout)
+	return fmt.Sprintf("the alert that ends the wait, of the rule %q, did not come within %v of the action's end", ruleOf(p.e.Source), p.d.opts.Timeout)
 }
 
 // wrongTime describes an alert of an expected rule that is the action's but for
@@ -376,7 +376,7 @@ func (p *Pending) wrongTime() string {
 	if i < 0 {
 		return ""
 	}
-	at := p.untimely[i].Alert.Time.Add(-p.j.set.Skew)
+	at := p.untimely[i].Alert.Time.Add(-p.d.set.Skew)
 	switch {
 	case at.Before(p.act.Start):
 		return fmt.Sprintf("an alert of the rule is of an event %v before the action began, when its process was made ready", p.act.Start.Sub(at).Round(time.Microsecond))
@@ -400,10 +400,10 @@ func (p *Pending) enough(v Verdict) bool {
 
 // detected returns the verdict if it is that.
 func (p *Pending) detected() (Verdict, bool) {
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
 	best := p.best()
-	if best.Strength < p.j.opts.Min || best.Alert == nil {
+	if best.Strength < p.d.opts.Min || best.Alert == nil {
 		return Verdict{}, false
 	}
 	return Verdict{
@@ -431,9 +431,9 @@ func (p *Pending) best() Attributed {
 // judged, or the time is up, or doubt says why nothing can be said.
 func (p *Pending) decide(certain bool, doubt string) Verdict {
 	v, detected := p.detected()
-	p.j.mu.Lock()
-	defer p.j.mu.Unlock()
-	reached := certain || p.j.reached[p.e.Source].After(p.act.End)
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
+	reached := certain || p.d.reached[p.e.Source].After(p.act.End)
 	if detected {
 		v.Reached = reached
 		return v
@@ -456,13 +456,13 @@ func (p *Pending) decide(certain bool, doubt string) Verdict {
 		v.Reason = doubt
 	case v.Expected.Alert != nil:
 		v.Latency = v.Expected.At.Sub(p.act.Start)
-		v.Reason = fmt.Sprintf("an alert of the rule came, correlated by %s only; %s is required", v.Expected.Strength, p.j.opts.Min)
-	case len(v.Possible) > 0 && p.j.opts.Min <= correlate.Time && !p.e.Alone:
+		v.Reason = fmt.Sprintf("an alert of the rule came, correlated by %s only; %s is required", v.Expected.Strength, p.d.opts.Min)
+	case len(v.Possible) > 0 && p.d.opts.Min <= correlate.Time && !p.e.Alone:
 		v.RunAlone = true
 		v.Reason = "an alert of the rule came that cannot be told from those of other actions that ran at the same time"
-	case len(v.Possible) > 0 && p.j.opts.Min > correlate.Time:
-		v.Reason = fmt.Sprintf("an alert of the rule came whose cause cannot be told but by its time; correlation by %s is required", p.j.opts.Min)
-	case wrongTime != "" && !p.j.clockKnown:
+	case len(v.Possible) > 0 && p.d.opts.Min > correlate.Time:
+		v.Reason = fmt.Sprintf("an alert of the rule came whose cause cannot be told but by its time; correlation by %s is required", p.d.opts.Min)
+	case wrongTime != "" && !p.d.clockKnown:
 		v.Reason = wrongTime + "; it does not count, unless the Falco's clock differs from this host's, which is not known"
 	case wrongTime != "" && certain:
 		v.Outcome, v.Certain = Missed, true
@@ -470,12 +470,12 @@ func (p *Pending) decide(certain bool, doubt string) Verdict {
 	case certain:
 		v.Outcome, v.Certain = Missed, true
 		v.Reason = "everything that the action did has been judged, and no alert of the rule came"
-	case !p.behind.IsZero() && time.Since(p.behind) < p.j.opts.Timeout:
+	case !p.behind.IsZero() && time.Since(p.behind) < p.d.opts.Timeout:
 		v.Reason = fmt.Sprintf("the judge is behind: its last alert came %v after its event, and %v after the action's end",
 			p.lag.Round(100*time.Millisecond), p.behind.Sub(p.act.End).Round(100*time.Millisecond))
 	default:
 		v.Outcome = Missed
-		v.Reason = fmt.Sprintf("no alert of the rule came within %v of the action's end", p.j.opts.Timeout)
+		v.Reason = fmt.Sprintf("no alert of the rule came within %v of the action's end", p.d.opts.Timeout)
 	}
 	return v
 }

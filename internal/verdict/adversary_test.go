@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package judge_test
+package verdict_test
 
 import (
 	"bytes"
@@ -20,10 +20,10 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/correlate"
-	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/serve"
 	"github.com/falcotest/go-falcotest/internal/serve/servetest"
+	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
 var (
@@ -118,25 +118,25 @@ func schedule(t *testing.T, r *rand.Rand, c carrier, sub *outputs.Subscription, 
 	sentinel := func(_ context.Context, nonce string) error {
 		sentinelMu.Lock()
 		defer sentinelMu.Unlock()
-		c.send(rand.New(rand.NewPCG(1, 1)), []*alert.Alert{judge.SentinelAlert(nonce, host)})
+		c.send(rand.New(rand.NewPCG(1, 1)), []*alert.Alert{verdict.SentinelAlert(nonce, host)})
 		return nil
 	}
-	j := judge.New(sub, judge.Options{
+	j := verdict.New(sub, verdict.Options{
 		Hostnames: []string{host},
 		Timeout:   time.Minute,
 		Grace:     -1,
-		Sentinels: map[string]judge.Sentinel{"syscall": {Trigger: sentinel}},
+		Sentinels: map[string]verdict.Sentinel{"syscall": {Trigger: sentinel}},
 	})
 	type action struct {
 		id  string
 		pid int
-		p   *judge.Pending
+		p   *verdict.Pending
 		yes bool // it causes its alert
 	}
 	var actions []*action
 	for range n {
 		a := &action{id: newID(r), pid: 1000 + r.IntN(1e6), yes: r.IntN(2) == 0}
-		a.p = j.Expect(judge.Expectation{
+		a.p = j.Expect(verdict.Expectation{
 			ID:    a.id,
 			Rules: func(rule string) bool { return rule == theRule },
 			Alone: alone,
@@ -182,11 +182,11 @@ func schedule(t *testing.T, r *rand.Rand, c carrier, sub *outputs.Subscription, 
 		kind := map[bool]string{true: "true ", false: "none "}[a.yes]
 		tally[kind+v.Outcome.String()]++
 		switch {
-		case !a.yes && v.Outcome == judge.Detected:
+		case !a.yes && v.Outcome == verdict.Detected:
 			t.Errorf("%s: a false pass, by %v: %+v", name, v.Expected.Strength, v.Expected.Alert)
-		case a.yes && v.Outcome == judge.Missed:
+		case a.yes && v.Outcome == verdict.Missed:
 			t.Errorf("%s: a true alert was lost unnoticed: %s", name, v.Reason)
-		case a.yes && !harmful && v.Outcome != judge.Detected:
+		case a.yes && !harmful && v.Outcome != verdict.Detected:
 			t.Errorf("%s: a true alert was not detected: %v, %s", name, v.Outcome, v.Reason)
 		}
 	}
@@ -285,7 +285,7 @@ func foreign(r *rand.Rand, id string, pid int, alone bool) *alert.Alert {
 	case 9: // ids of two actions
 		a.Output = "file=/tmp/" + newID(r) + " and /tmp/" + newID(r)
 	case 10: // another run's sentinel
-		return judge.SentinelAlert("abcdefghijklmnopqrstuvwxyz", host)
+		return verdict.SentinelAlert("abcdefghijklmnopqrstuvwxyz", host)
 	case 11:
 		if alone || r.IntN(4) > 0 {
 			a.Rule = "Another rule"
@@ -462,10 +462,10 @@ func TestNoise(t *testing.T) {
 	c, sub := openGRPC(t, t.TempDir())
 	defer c.close()
 	defer sub.Close()
-	j := judge.New(sub, judge.Options{Hostnames: []string{host}, Timeout: time.Minute})
+	j := verdict.New(sub, verdict.Options{Hostnames: []string{host}, Timeout: time.Minute})
 	r := rand.New(rand.NewPCG(1, 2))
 	id := newID(r)
-	p := j.Expect(judge.Expectation{ID: id, Rules: func(rule string) bool { return rule == theRule }})
+	p := j.Expect(verdict.Expectation{ID: id, Rules: func(rule string) bool { return rule == theRule }})
 	p.Started(4711)
 	var noise []*alert.Alert
 	for range 10_000 {
@@ -478,7 +478,7 @@ func TestNoise(t *testing.T) {
 	c.send(r, noise)
 	p.Ended()
 	v, err := p.Wait(t.Context())
-	if err != nil || v.Outcome != judge.Detected || v.Expected.Strength != correlate.Environment {
+	if err != nil || v.Outcome != verdict.Detected || v.Expected.Strength != correlate.Environment {
 		t.Errorf("got %+v, %v; want detected by environment", v, err)
 	}
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package judge decides what became of an action: detected, missed, or
+// Package verdict decides what became of an action: detected, missed, or
 // inconclusive, from the alerts and the health of one subscription.
 //
-// It is told what is expected ([Judge.Expect]), when the action starts and ends
+// It is told what is expected ([Decider.Expect]), when the action starts and ends
 // ([Pending.Started], [Pending.Ended]), and answers with a [Verdict]
 // ([Pending.Wait]). Alerts enter by the subscription's handler; internal/correlate
 // attributes them. The package starts no action and no Falco, and knows no
 // tests.
-package judge
+package verdict
 
 import (
 	"context"
@@ -25,14 +25,14 @@ import (
 	"github.com/falcotest/go-falcotest/internal/source"
 )
 
-// Source is the subscription that a [Judge] listens to; see
+// Source is the subscription that a [Decider] listens to; see
 // [outputs.Subscription].
 type Source interface {
 	Handle(func(outputs.Event))
 	Pending(delta int)
 }
 
-// Options change how a [Judge] decides. All have defaults.
+// Options change how a [Decider] decides. All have defaults.
 type Options struct {
 	// Hostnames are the names that the Falco may give this machine. Default:
 	// the system's host name.
@@ -71,9 +71,9 @@ const resend = 250 * time.Millisecond
 // ClockSlack is the default of [Options.ClockSlack].
 const ClockSlack = time.Millisecond
 
-// Judge attributes the alerts of one subscription to actions. Its methods are
+// Decider attributes the alerts of one subscription to actions. Its methods are
 // safe for concurrent use.
-type Judge struct {
+type Decider struct {
 	src  Source
 	opts Options
 
@@ -96,7 +96,7 @@ type Judge struct {
 	late    *source.Source // of that alert
 }
 
-// Counts says what a [Judge] has seen.
+// Counts says what a [Decider] has seen.
 type Counts struct {
 	Alerts     int // received, without sentinels
 	Attributed int // to an action
@@ -107,7 +107,7 @@ type Counts struct {
 }
 
 // New returns a judge that listens to the subscription from now on.
-func New(src Source, opts Options) *Judge {
+func New(src Source, opts Options) *Decider {
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
 	}
@@ -125,7 +125,7 @@ func New(src Source, opts Options) *Judge {
 			opts.Hostnames = []string{name}
 		}
 	}
-	j := &Judge{
+	d := &Decider{
 		src:       src,
 		opts:      opts,
 		set:       correlate.NewSet(opts.ClockSlack, opts.Hostnames...),
@@ -134,86 +134,86 @@ func New(src Source, opts Options) *Judge {
 		answered:  map[string]bool{},
 		reached:   map[string]time.Time{},
 	}
-	src.Handle(j.handle)
-	return j
+	src.Handle(d.handle)
+	return d
 }
 
 // handle takes what the subscription delivers, in order.
-func (j *Judge) handle(ev outputs.Event) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+func (d *Decider) handle(ev outputs.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	switch ev.Kind {
 	case outputs.Received:
-		j.receive(ev.Alert, ev.At)
+		d.receive(ev.Alert, ev.At)
 	case outputs.Connected:
-		j.broken = nil
+		d.broken = nil
 	case outputs.Disconnected:
-		j.broken = ev.Err
-		j.lose(ev.Err)
+		d.broken = ev.Err
+		d.lose(ev.Err)
 	case outputs.Lost:
-		j.lose(ev.Err)
+		d.lose(ev.Err)
 	case outputs.Gone:
-		j.broken, j.gone = ev.Err, ev.Err
-		j.lose(ev.Err)
+		d.broken, d.gone = ev.Err, ev.Err
+		d.lose(ev.Err)
 	}
 }
 
-func (j *Judge) receive(a *alert.Alert, at time.Time) {
+func (d *Decider) receive(a *alert.Alert, at time.Time) {
 	if nonce := nonceOf(a); nonce != "" {
-		if s, ok := j.sentinels[nonce]; ok {
-			j.answered[a.Source] = true
+		if s, ok := d.sentinels[nonce]; ok {
+			d.answered[a.Source] = true
 			if s.done.IsZero() || at.Before(s.done) {
 				s.done = at
 			}
-			j.compareClocks(a, s)
+			d.compareClocks(a, s)
 			close(s.came)
-			delete(j.sentinels, nonce)
+			delete(d.sentinels, nonce)
 		}
 		return
 	}
 	if source.IsSentinel(a.Rule) {
 		return // another run's, or one that cannot be read
 	}
-	j.counts.Alerts++
+	d.counts.Alerts++
 	if reason := dropped(a); reason != "" {
-		j.lose(errors.New(reason))
+		d.lose(errors.New(reason))
 		return
 	}
 	// Of whatever host: a Falco in a container calls itself by that one's name.
-	if event := a.Time.Add(-j.set.Skew); event.After(j.reached[a.Source]) {
-		j.reached[a.Source] = event
+	if event := a.Time.Add(-d.set.Skew); event.After(d.reached[a.Source]) {
+		d.reached[a.Source] = event
 	}
-	for _, p := range j.pending {
+	for _, p := range d.pending {
 		p.late(a, at)
 	}
 	src := source.ByName(a.Source)
 	if src != nil && len(src.ID) > 0 {
 		if _, ok := a.Fields[src.ID[0]]; ok {
-			j.counts.Exact++
+			d.counts.Exact++
 		} else {
-			j.counts.Inexact++
-			j.inexact = src
+			d.counts.Inexact++
+			d.inexact = src
 		}
 	}
-	m := j.set.Attribute(a)
+	m := d.set.Attribute(a)
 	if m.Untimely != nil {
-		p := j.pending[m.Untimely]
+		p := d.pending[m.Untimely]
 		p.untimely = append(p.untimely, Attributed{Alert: a, Strength: m.Strength, At: at})
 	}
 	if m.Action == nil {
-		j.counts.Foreign++
+		d.counts.Foreign++
 		for _, act := range m.Possible {
-			p := j.pending[act]
+			p := d.pending[act]
 			p.possible = append(p.possible, a)
 			p.signal()
 		}
 		return
 	}
-	j.counts.Attributed++
-	if src != nil && src.Late != "" && at.Sub(a.Time) > j.lag {
-		j.lag, j.late = at.Sub(a.Time), src
+	d.counts.Attributed++
+	if src != nil && src.Late != "" && at.Sub(a.Time) > d.lag {
+		d.lag, d.late = at.Sub(a.Time), src
 	}
-	p := j.pending[m.Action]
+	p := d.pending[m.Action]
 	// Retries of the HTTP output and an adverse network repeat alerts.
 	key := a.Time.String() + "\x00" + a.Rule + "\x00" + a.Output
 	if p.seen[key] {
@@ -234,9 +234,9 @@ func dropped(a *alert.Alert) string {
 }
 
 // lose notes a loss for all actions that run.
-func (j *Judge) lose(err error) {
-	j.counts.Losses++
-	for _, p := range j.pending {
+func (d *Decider) lose(err error) {
+	d.counts.Losses++
+	for _, p := range d.pending {
 		if p.started {
 			p.losses = append(p.losses, err)
 			p.signal()
@@ -245,10 +245,10 @@ func (j *Judge) lose(err error) {
 }
 
 // Counts returns what has been seen so far.
-func (j *Judge) Counts() Counts {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.counts
+func (d *Decider) Counts() Counts {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.counts
 }
 
 // slow is how late alerts may come before something is amiss. They take some
@@ -258,15 +258,15 @@ const slow = 5 * time.Second
 // Advice says what to add to the Falco's configuration so that alerts can be
 // attributed exactly, or come sooner, or "" when that is so already or nothing
 // is known yet.
-func (j *Judge) Advice() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+func (d *Decider) Advice() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var advice []string
-	if j.counts.Inexact > 0 && j.counts.Exact == 0 {
-		advice = append(advice, "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n"+correlate.AppendOutput(j.inexact))
+	if d.counts.Inexact > 0 && d.counts.Exact == 0 {
+		advice = append(advice, "this Falco's alerts do not name the action that caused them; for exact correlation add to its configuration:\n\n"+correlate.AppendOutput(d.inexact))
 	}
-	if j.lag > slow {
-		advice = append(advice, fmt.Sprintf(j.late.Late, j.lag.Round(100*time.Millisecond)))
+	if d.lag > slow {
+		advice = append(advice, fmt.Sprintf(d.late.Late, d.lag.Round(100*time.Millisecond)))
 	}
 	return strings.Join(advice, "\n")
 }
@@ -274,29 +274,29 @@ func (j *Judge) Advice() string {
 // Ready makes sure that alerts arrive at all: it triggers the sentinel of a
 // source until its alert comes, or the context ends. Without a sentinel for
 // the source it does nothing.
-func (j *Judge) Ready(ctx context.Context, src string) error {
-	trigger := j.opts.Sentinels[src].Trigger
+func (d *Decider) Ready(ctx context.Context, src string) error {
+	trigger := d.opts.Sentinels[src].Trigger
 	if trigger == nil {
 		return nil
 	}
-	j.src.Pending(1)
-	defer j.src.Pending(-1)
-	nonce, came := j.listen()
-	defer j.unlisten(nonce)
+	d.src.Pending(1)
+	defer d.src.Pending(-1)
+	nonce, came := d.listen()
+	defer d.unlisten(nonce)
 	const again = 50 * time.Millisecond
 	tick := time.NewTicker(again)
 	defer tick.Stop()
 	for {
-		if err := j.trigger(ctx, trigger, nonce); err != nil {
+		if err := d.trigger(ctx, trigger, nonce); err != nil {
 			return fmt.Errorf("checking that alerts arrive: %w", err)
 		}
 		select {
 		case <-came:
 			return nil
 		case <-tick.C:
-			j.mu.Lock()
-			gone := j.gone
-			j.mu.Unlock()
+			d.mu.Lock()
+			gone := d.gone
+			d.mu.Unlock()
 			if gone != nil {
 				return fmt.Errorf("checking that alerts arrive: %w", gone)
 			}
@@ -315,11 +315,11 @@ type sent struct {
 }
 
 // trigger triggers a sentinel.
-func (j *Judge) trigger(ctx context.Context, trigger func(context.Context, string) error, nonce string) error {
+func (d *Decider) trigger(ctx context.Context, trigger func(context.Context, string) error, nonce string) error {
 	err := trigger(ctx, nonce)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if s := j.sentinels[nonce]; s != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.sentinels[nonce]; s != nil {
 		s.done = time.Now()
 	}
 	return err
@@ -328,34 +328,34 @@ func (j *Judge) trigger(ctx context.Context, trigger func(context.Context, strin
 // compareClocks compares the clock of the Falco with this host's by a sentinel's
 // alert: its event was while the sentinel was triggered. The caller holds the
 // lock.
-func (j *Judge) compareClocks(a *alert.Alert, s *sent) {
-	if !local(a) || a.Time.IsZero() || !j.set.Hosts[a.Hostname] {
+func (d *Decider) compareClocks(a *alert.Alert, s *sent) {
+	if !local(a) || a.Time.IsZero() || !d.set.Hosts[a.Hostname] {
 		return
 	}
-	j.clockKnown = true
-	j.set.Skew, j.set.Slack = 0, j.opts.ClockSlack
+	d.clockKnown = true
+	d.set.Skew, d.set.Slack = 0, d.opts.ClockSlack
 	switch {
 	case a.Time.Before(s.at):
-		j.set.Skew = a.Time.Sub(s.at)
+		d.set.Skew = a.Time.Sub(s.at)
 	case a.Time.After(s.done):
-		j.set.Skew = a.Time.Sub(s.done)
+		d.set.Skew = a.Time.Sub(s.done)
 	}
-	if j.set.Skew != 0 {
-		j.set.Slack = max(j.opts.ClockSlack, s.done.Sub(s.at)) // it is known no better
+	if d.set.Skew != 0 {
+		d.set.Slack = max(d.opts.ClockSlack, s.done.Sub(s.at)) // it is known no better
 	}
 }
 
-func (j *Judge) listen() (nonce string, came <-chan struct{}) {
+func (d *Decider) listen() (nonce string, came <-chan struct{}) {
 	c := make(chan struct{})
 	nonce = newNonce()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.sentinels[nonce] = &sent{at: time.Now(), came: c}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sentinels[nonce] = &sent{at: time.Now(), came: c}
 	return nonce, c
 }
 
-func (j *Judge) unlisten(nonce string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.sentinels, nonce)
+func (d *Decider) unlisten(nonce string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.sentinels, nonce)
 }
