@@ -27,6 +27,7 @@ var verbs = []verb{
 	recordVerb,
 	reportVerb,
 	apiserverVerb,
+	manifestVerb,
 }
 
 // simple makes a verb of a function that returns what went wrong.

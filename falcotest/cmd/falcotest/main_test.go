@@ -99,3 +99,31 @@ func TestInit(t *testing.T) {
 		t.Errorf("the second time: %d\n%s", code, out.String())
 	}
 }
+
+func TestManifest(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		want []string
+	}{
+		"all":      {[]string{"-falco", "http://0.0.0.0:2801/s"}, 0, []string{"kind: ClusterRole", "kind: Job", "# falco:\n#   json_output: true"}},
+		"rights":   {[]string{"-driver", "ServiceAccount:ci/gate", "-driver", "User:eve@example.org", "rights"}, 0, []string{"name: gate\n  namespace: ci", "name: eve@example.org"}},
+		"values":   {[]string{"-falco", "unix:///run/falco/falco.sock", "values"}, 0, []string{"\nfalco:\n  grpc:\n", "bind_address: unix:///run/falco/falco.sock"}},
+		"a driver": {[]string{"-driver", "gate"}, 2, []string{"want User:NAME"}},
+		"a part":   {[]string{"right"}, 1, []string{`there is no part "right": want rights, run, values`}},
+		"a judge":  {[]string{"-falco", "exec:"}, 1, []string{`the judge "exec:" of nodes: want unix:///run/falco/falco.sock`}},
+		"nobody":   {[]string{"-create-namespace"}, 1, []string{"say who drives it (-driver)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			if code := run(t.Context(), append([]string{"manifest"}, test.args...), &out, &out); code != test.code {
+				t.Errorf("it ended with %d", code)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is not in\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}

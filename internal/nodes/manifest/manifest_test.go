@@ -103,3 +103,25 @@ func TestNamesOfNodes(t *testing.T) {
 		seen[job.Name], seen[job.Labels[LabelNode]] = true, true
 	}
 }
+
+// What Pod Security says of pods comes as a sentence with what to do next.
+func TestRefused(t *testing.T) {
+	var b strings.Builder
+	for _, name := range []string{"builtin", "grpc", "privileged"} {
+		o := runs[name]
+		said := map[string]string{
+			"builtin":    `Error creating: pods "falcotest-k3v9-8aca0dd300d2-x7k2p" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod or container "falcotest" must set securityContext.runAsNonRoot=true)`,
+			"grpc":       `would violate PodSecurity "baseline:v1.37": hostPath volumes (volume "falco")`,
+			"privileged": `pods "x" is forbidden: violates PodSecurity "baseline:latest": privileged (container "falcotest" must not set securityContext.privileged=true)`,
+		}[name]
+		sentence, ok := Refused(o, said)
+		if !ok {
+			t.Errorf("%s: %q is taken for something else", name, said)
+		}
+		b.WriteString(name + ": " + sentence + "\n\n")
+	}
+	golden.Assert(t, b.String(), "refused.txt")
+	if sentence, ok := Refused(runs["http"], `exceeded quota: pods, requested: pods=1`); ok {
+		t.Errorf("a quota is taken for Pod Security: %s", sentence)
+	}
+}
