@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/falcotest/go-falcotest/internal/result"
 )
 
 // Benchmark drives one action at a rising rate and reports how the judge keeps
@@ -24,14 +26,14 @@ import (
 func Benchmark(b *testing.B, action string, opts ...Option) {
 	b.Helper()
 	s := Start(b, append(slices.Clone(opts), WithActions(action))...)
-	if len(s.chosen) != 1 {
-		b.Fatalf("a benchmark drives one action, and %q selects %d", action, len(s.chosen))
+	if len(s.run.Plan.Actions) != 1 {
+		b.Fatalf("a benchmark drives one action, and %q selects %d", action, len(s.run.Plan.Actions))
 	}
 	var stages []int
-	for n := 1; n < s.cfg.parallel; n *= 2 {
+	for n := 1; n < s.s.Parallel(); n *= 2 {
 		stages = append(stages, n)
 	}
-	stages = append(stages, s.cfg.parallel)
+	stages = append(stages, s.s.Parallel())
 	var (
 		latencies []time.Duration
 		lost      int
@@ -50,13 +52,13 @@ func Benchmark(b *testing.B, action string, opts ...Option) {
 		detected := 0
 		for _, r := range s.drive(runs, workers) {
 			switch r.Outcome {
-			case Detected:
+			case result.Detected:
 				detected++
 				latencies = append(latencies, r.Latency)
-			case Missed, Inconclusive:
+			case result.Missed, result.Inconclusive:
 				lost++
 			default:
-				b.Fatal(r.message(b.Name()))
+				b.Fatal(r.Message(b.Name()))
 			}
 		}
 		best = max(best, float64(detected)/time.Since(start).Seconds())
@@ -72,14 +74,14 @@ func Benchmark(b *testing.B, action string, opts ...Option) {
 }
 
 // drive runs the session's one action so many times, with so many workers.
-func (s *Session) drive(runs, workers int) []*Result {
-	results := make([]*Result, runs)
+func (s *Session) drive(runs, workers int) []*result.Result {
+	results := make([]*result.Result, runs)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				results[i] = s.run(s.life, s.chosen[0])
+				results[i] = s.s.Do(s.s.Context(), s.run.Plan.Actions[0])
 			}
 		})
 	}

@@ -2,6 +2,8 @@
 
 package falcotest
 
+import "github.com/falcotest/go-falcotest/internal/config"
+
 // Exec says how a Falco is started, by [WithFalco] with exec: or replay:. The zero
 // value starts it as it is installed. What the environment names is added to the lists.
 type Exec struct {
@@ -37,5 +39,5 @@ type Exec struct {
 
 // WithExec says how a Falco is started.
 func WithExec(e Exec) Option {
-	return func(c *settings) { c.exec = e }
+	return func(c *settings) { c.Exec = config.Exec(e) }
 }

@@ -3,19 +3,14 @@
 package falcotest
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/expect"
-	"github.com/falcotest/go-falcotest/internal/plan"
-	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
 // Matcher judges one text of an alert, such as the value of an output field.
@@ -155,100 +150,15 @@ func WithExpectation(action string, e Expectation) Option {
 	}
 }
 
-// expectations gives the chosen actions what is expected of them, and adds their
-// near misses, which must not cause an alert.
-func (s *Session) expectations() error {
-	for _, action := range sortedKeys(s.cfg.expectations) {
-		e := s.cfg.expectations[action]
+// expected are the expectations of registered actions.
+func (c *settings) expected() (map[string]expect.Expectation, error) {
+	all := map[string]expect.Expectation{}
+	for _, action := range slices.Sorted(maps.Keys(c.expectations)) {
+		e := c.expectations[action]
 		if e.err != nil {
-			return fmt.Errorf("reading the expectation of %s: %w", action, e.err)
+			return nil, fmt.Errorf("reading the expectation of %s: %w", action, e.err)
 		}
-		if _, ok := events.All()[action]; !ok {
-			return fmt.Errorf("reading the expectation of %s: no action of that name is registered%s", action, nearest(action, sortedKeys(events.All())))
-		}
+		all[action] = e.e
 	}
-	var all []*plan.Action
-	for _, sel := range s.chosen {
-		if e, ok := s.cfg.expectations[sel.Name]; ok && sel.Test == nil {
-			want := e.e
-			if sel.Rule != nil && want.Rule == "" {
-				want.Rule = sel.Rule.Name
-			}
-			if sel.Rule != nil && want.Rule != sel.Rule.Name {
-				return fmt.Errorf("reading the expectation of %s: it is of the rule %q, and the action is for %q", sel.Name, want.Rule, sel.Rule.Name)
-			}
-			sel.Expect = &want
-		}
-		all = append(all, sel)
-		if sel.Test != nil || sel.Rule == nil {
-			continue
-		}
-		for _, name := range events.NearMisses(sel.Name) {
-			near := plan.Registered(name, sel.Rule)
-			near.Named, near.Expect = sel.Named, &expect.Expectation{Rule: sel.Rule.Name, Silent: true}
-			if e, ok := s.cfg.expectations[name]; ok {
-				want := e.e
-				want.Rule = cmp.Or(want.Rule, sel.Rule.Name)
-				near.Expect = &want
-			}
-			all = append(all, near)
-		}
-	}
-	s.chosen = all
-	return nil
-}
-
-// Silent runs an action and fails t if the rule fires for it, or if that it did
-// not would prove nothing: the rule must be loaded, enabled and supported, and
-// evaluated for what the action did. It skips t when the action cannot run here.
-func (s *Session) Silent(t testing.TB, action, rule string) {
-	t.Helper()
-	if _, ok := events.All()[action]; !ok {
-		t.Fatalf("no action %q is registered%s", action, nearest(action, sortedKeys(events.All())))
-	}
-	sel := plan.Registered(action, nil)
-	sel.All, sel.Expect = true, &expect.Expectation{Rule: rule, Silent: true}
-	if s.set == nil {
-		t.Fatal("whether the Falco has the rule is not known here: name its rules files by WithRules or FALCOTEST_RULES")
-	}
-	i := slices.IndexFunc(s.set.Rules, func(r *rules.Rule) bool { return r.Name == rule })
-	if i < 0 {
-		var names []string
-		for _, r := range s.set.Rules {
-			names = append(names, r.Name)
-		}
-		t.Fatalf("there is no rule %q among the rules under test%s: that it stays silent proves nothing", rule, nearest(rule, names))
-	}
-	sel.Rule = s.set.Rules[i]
-	if !s.enables(sel.Rule) {
-		t.Fatalf("the rule %q is disabled (%s): that it stays silent proves nothing", rule, sel.Rule.Pos)
-	}
-	if why := s.backend.unsupported(sel.Rule); why != "" {
-		t.Fatalf("the rule %q cannot be judged: %s: that it stays silent proves nothing", rule, why)
-	}
-	switch r := s.run(t.Context(), sel); r.Outcome {
-	case Silent:
-	case Skipped:
-		if !s.cfg.strict {
-			t.Skip(r.message(""))
-		}
-		t.Fatal(r.message(""))
-	default:
-		t.Error(r.message(t.Name()))
-	}
-}
-
-// notEvaluated is why nothing can be said of a rule that must not fire: where it
-// was not evaluated, that it stayed silent means nothing.
-func (s *Session) notEvaluated(sel *plan.Action, w watcher) error {
-	if sel.Rule == nil {
-		return errors.New("whether the Falco has the rule is not known here: name its rules files by WithRules or FALCOTEST_RULES")
-	}
-	if w == nil {
-		return nil
-	}
-	if why := w.why(sel.Rule.Name); why != nil && why.Status != engine.Evaluated.String() {
-		return fmt.Errorf("the rule was not evaluated: %s", why)
-	}
-	return nil
+	return all, nil
 }

@@ -2,9 +2,7 @@
 
 package falcotest
 
-import (
-	"github.com/falcotest/go-falcotest/internal/source/k8saudit"
-)
+import "github.com/falcotest/go-falcotest/internal/config"
 
 // Kubernetes says which cluster the actions on Kubernetes work on. The zero
 // value is a real etcd and kube-apiserver, started on loopback for this test
@@ -47,10 +45,5 @@ type Kubernetes struct {
 
 // WithKubernetes says which cluster the actions on Kubernetes work on.
 func WithKubernetes(k Kubernetes) Option {
-	return func(c *settings) { c.kube = k }
-}
-
-// live are the settings of the sources whose events are not traced, by their names.
-func (c *settings) live() map[string]any {
-	return map[string]any{k8saudit.Name: k8saudit.Settings(c.kube)}
+	return func(c *settings) { c.Kubernetes = config.Kubernetes(k) }
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/plan"
+	"github.com/falcotest/go-falcotest/internal/result"
 )
 
 // mutation breaks one clause that a rule has, itself or in a macro.
@@ -52,7 +53,7 @@ func TestFilesNoticeBrokenRules(t *testing.T) {
 		if testing.Short() && i%8 != 0 {
 			continue
 		}
-		t.Run(m.rule+"/"+segment(m.broken), func(t *testing.T) {
+		t.Run(m.rule+"/"+strings.ReplaceAll(m.broken, "/", "."), func(t *testing.T) {
 			if !strings.Contains(string(rules), m.old) {
 				t.Fatalf("%q is not in the rules", m.old)
 			}
@@ -76,25 +77,25 @@ func (m mutation) noticed(t *testing.T, rules string, files string) {
 	s := Start(t, WithRules(file), WithTestFiles(files), func(c *settings) { c.onlyFiles = true })
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	var failed *Result
+	var failed *result.Result
 	verified := 0
 	queue := make(chan *plan.Action)
-	for range s.cfg.parallel {
+	for range s.s.Parallel() {
 		all.Go(func() {
 			for sel := range queue {
-				r := s.run(t.Context(), sel)
+				r := s.s.Do(t.Context(), sel)
 				mu.Lock()
-				if r.Outcome != Skipped {
+				if r.Outcome != result.Skipped {
 					verified++
 				}
-				if failed == nil && (r.Outcome == Missed || r.Outcome == Unexpected) {
+				if failed == nil && (r.Outcome == result.Missed || r.Outcome == result.Unexpected) {
 					failed = r
 				}
 				mu.Unlock()
 			}
 		})
 	}
-	for _, sel := range s.chosen {
+	for _, sel := range s.run.Plan.Actions {
 		mu.Lock()
 		enough := failed != nil
 		mu.Unlock()
@@ -113,7 +114,7 @@ func (m mutation) noticed(t *testing.T, rules string, files string) {
 	case failed == nil:
 		t.Errorf("none of %d tests noticed", verified)
 	default:
-		if text := failed.message(""); !strings.Contains(text, failed.Test) || !strings.Contains(text, failed.Case) {
+		if text := failed.Message(""); !strings.Contains(text, failed.Test) || !strings.Contains(text, failed.Case) {
 			t.Errorf("the message does not name the test and its case:\n%s", text)
 		}
 	}
@@ -158,7 +159,7 @@ func TestFalcosFilesNoticeBrokenRules(t *testing.T) {
 		if testing.Short() && i%8 != 0 {
 			continue
 		}
-		t.Run(m.rule+"/"+segment(m.broken), func(t *testing.T) {
+		t.Run(m.rule+"/"+strings.ReplaceAll(m.broken, "/", "."), func(t *testing.T) {
 			if !strings.Contains(string(rules), m.old) {
 				t.Fatalf("%q is not in the rules", m.old)
 			}

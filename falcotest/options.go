@@ -3,7 +3,6 @@
 package falcotest
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,38 +15,11 @@ import (
 // environment variable that overrides it or adds to it.
 type Option func(*settings)
 
+// settings are what options set.
 type settings struct {
-	rules    []string
-	falco    string
-	actions  []string
-	disabled bool
-	timeout  time.Duration
-	deadline time.Duration
-	retries  int
-	parallel int
-	strict   bool
-	hermetic bool
-	matching string // of rules: first or all
-	minimum  string // the weakest correlation that passes
-	report   []string
-	record   string // a folder for recordings
-
-	terminal    bool
-	baseline    string
-	base        string // a git revision
-	minCoverage float64
-	coverage    bool
-	mutations   bool
-
-	env   []string
-	kube  Kubernetes
-	exec  Exec
-	image string
-
+	config.Settings
 	expectations map[string]Expectation // by action
-	testFiles    []string
-	onlyFiles    bool   // run no actions
-	engine       string // the container engine, "" for automatic
+	onlyFiles    bool                   // run no actions
 }
 
 // WithRules names the rules files under test, by glob patterns relative to the
@@ -57,7 +29,7 @@ type settings struct {
 // comes after x.yaml. Default: rules/*.yaml, else
 // what Falco itself loads by default from /etc/falco.
 func WithRules(globs ...string) Option {
-	return func(c *settings) { c.rules = append(c.rules, globs...) }
+	return func(c *settings) { c.Rules = append(c.Rules, globs...) }
 }
 
 // WithFalco says which Falco judges, by URL. Default: builtin.
@@ -70,7 +42,7 @@ func WithRules(globs ...string) Option {
 //	http://127.0.0.1:2801                        listen there for Falco's http_output
 //	file:///var/log/falco.json                   follow Falco's file_output in JSON
 func WithFalco(url string) Option {
-	return func(c *settings) { c.falco = url }
+	return func(c *settings) { c.Falco = url }
 }
 
 // WithActions selects actions by name, or by regular expression: a pattern that
@@ -78,61 +50,61 @@ func WithFalco(url string) Option {
 // they are disabled by default. Default: all that match a rule under test and
 // are not disabled.
 func WithActions(patterns ...string) Option {
-	return func(c *settings) { c.actions = append(c.actions, patterns...) }
+	return func(c *settings) { c.Actions = append(c.Actions, patterns...) }
 }
 
 // WithTestFiles names files of tests that run beside the actions, by glob
 // patterns relative to the test's folder; see [RunFiles]. Default: the files
 // *_falcotest.yaml beside the rules under test.
 func WithTestFiles(globs ...string) Option {
-	return func(c *settings) { c.testFiles = append(c.testFiles, globs...) }
+	return func(c *settings) { c.TestFiles = append(c.TestFiles, globs...) }
 }
 
 // WithDisabledActions selects the actions that are disabled by default too, and
 // enables the rules that are.
 func WithDisabledActions() Option {
-	return func(c *settings) { c.disabled = true }
+	return func(c *settings) { c.Disabled = true }
 }
 
 // WithTimeout bounds the wait for an alert after an action ended, where nothing
 // else tells that it is not coming. Default: 10 s. The built-in engine and a
 // Falco started by exec: tell, and do not wait.
 func WithTimeout(d time.Duration) Option {
-	return func(c *settings) { c.timeout = d }
+	return func(c *settings) { c.Timeout = d }
 }
 
 // WithActionDeadline bounds the run of one action. Default: 30 s.
 func WithActionDeadline(d time.Duration) Option {
-	return func(c *settings) { c.deadline = d }
+	return func(c *settings) { c.Deadline = d }
 }
 
 // WithRetries says how often an inconclusive action is run again. Default: 2.
 func WithRetries(n int) Option {
-	return func(c *settings) { c.retries = n }
+	return func(c *settings) { c.Retries = n }
 }
 
 // WithEnv adds "NAME=value" pairs to the environment of the actions.
 func WithEnv(env ...string) Option {
-	return func(c *settings) { c.env = append(c.env, env...) }
+	return func(c *settings) { c.Env = append(c.Env, env...) }
 }
 
 // WithImage names the image of the containers made for actions that need one.
 // It must have been pulled. Default: an image of the test binary alone.
 func WithImage(name string) Option {
-	return func(c *settings) { c.image = name }
+	return func(c *settings) { c.Image = name }
 }
 
 // WithParallel says how many actions run at the same time. Default: four for
 // each processor.
 func WithParallel(n int) Option {
-	return func(c *settings) { c.parallel = n }
+	return func(c *settings) { c.Parallel = n }
 }
 
 // WithMinCorrelation says what a pass requires to connect an alert with its
 // action: "environment", "process", "text" or "time", the strongest first.
 // Default: "time".
 func WithMinCorrelation(name string) Option {
-	return func(c *settings) { c.minimum = name }
+	return func(c *settings) { c.MinCorrelation = name }
 }
 
 // WithRuleMatching says how to judge an event that several rules match: "all" as
@@ -140,12 +112,12 @@ func WithMinCorrelation(name string) Option {
 // did, Falco's default. Default: "all", with a warning of each rule that would
 // not alert with "first", which names the one before it.
 func WithRuleMatching(name string) Option {
-	return func(c *settings) { c.matching = strings.ToLower(name) }
+	return func(c *settings) { c.RuleMatching = strings.ToLower(name) }
 }
 
 // WithStrict makes a skipped action fail its subtest.
 func WithStrict() Option {
-	return func(c *settings) { c.strict = true }
+	return func(c *settings) { c.Strict = true }
 }
 
 // WithReport writes the results to files, each in the format that the end of its
@@ -156,7 +128,7 @@ func WithStrict() Option {
 // their order; what they have in common is kept beside the first, in a folder whose
 // name ends in .parts. On GitHub, Markdown goes into the job's summary by itself.
 func WithReport(files ...string) Option {
-	return func(c *settings) { c.report = append(c.report, files...) }
+	return func(c *settings) { c.Report = append(c.Report, files...) }
 }
 
 // WithTerminal says whether the progress of a run, its totals and what it did not
@@ -164,7 +136,7 @@ func WithReport(files ...string) Option {
 // of packages that pass. In CI the progress alone is, as plain lines of the output that
 // go test -v shows. Default: true; never with -json.
 func WithTerminal(on bool) Option {
-	return func(c *settings) { c.terminal = on }
+	return func(c *settings) { c.Terminal = on }
 }
 
 // WithRecord keeps what each action did as a recording in a folder, ACTION.scap,
@@ -172,7 +144,7 @@ func WithTerminal(on bool) Option {
 // are traced: builtin: or replay:. What a recording holds that may be secret is
 // said in CAPTURES.md.
 func WithRecord(folder string) Option {
-	return func(c *settings) { c.record = folder }
+	return func(c *settings) { c.Record = folder }
 }
 
 // WithBaseline compares the outcome of each rule with what was accepted before and
@@ -185,7 +157,7 @@ func WithRecord(folder string) Option {
 // go test -update writes the file; look at the difference before you commit it. A
 // rule that is missed and may be gets its reason behind a # at the end of its line.
 func WithBaseline(file string) Option {
-	return func(c *settings) { c.baseline = file }
+	return func(c *settings) { c.Baseline = file }
 }
 
 // WithChangedSince runs the tests of those rules alone that mean something else
@@ -198,20 +170,20 @@ func WithBaseline(file string) Option {
 // The program git reads the revision. The checkout must reach back to it: in a
 // pull request's workflow, fetch the whole history.
 func WithChangedSince(revision string) Option {
-	return func(c *settings) { c.base = revision }
+	return func(c *settings) { c.Base = revision }
 }
 
 // WithMinCoverage fails the test when less than this part of the rules, from 0 to
 // 1, is detected by a test. Disabled rules do not count.
 func WithMinCoverage(part float64) Option {
-	return func(c *settings) { c.minCoverage = part }
+	return func(c *settings) { c.MinCoverage = part }
 }
 
 // WithCoverage finds out which clauses of the conditions decided anything in the
 // events of a rule's own tests, and which exceptions and list items no test needs;
 // the reports show it. It needs the built-in engine.
 func WithCoverage() Option {
-	return func(c *settings) { c.coverage = true }
+	return func(c *settings) { c.Coverage = true }
 }
 
 // WithMutations puts faults into the rules, of those alone that [WithChangedSince]
@@ -220,22 +192,19 @@ func WithCoverage() Option {
 // no action runs twice. A fault that no test notices is a hole in the tests; the
 // reports show it at its line. It needs the built-in engine.
 func WithMutations() Option {
-	return func(c *settings) { c.mutations = true }
+	return func(c *settings) { c.Mutations = true }
 }
-
-// keepsEvents tells whether the events of actions are judged again after the run.
-func (c *settings) keepsEvents() bool { return c.coverage || c.mutations }
 
 // WithHermetic says whether actions run in folders that vanish with them, where
 // the kernel allows it. Default: true.
 func WithHermetic(on bool) Option {
-	return func(c *settings) { c.hermetic = on }
+	return func(c *settings) { c.Hermetic = on }
 }
 
 // WithContainerEngine names the engine for actions that need a container:
 // "docker", "podman", or "off" for none. Default: the first that answers.
 func WithContainerEngine(name string) Option {
-	return func(c *settings) { c.engine = name }
+	return func(c *settings) { c.Container = name }
 }
 
 // newSettings applies options, then the environment.
@@ -243,64 +212,17 @@ func newSettings(opts []Option) (*settings, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
-	c := &settings{
-		timeout:  config.Timeout.Default,
-		deadline: config.Deadline.Default,
-		retries:  config.Retries.Default,
-		parallel: config.Parallel.Default,
-		hermetic: config.Hermetic.Default,
-		terminal: config.Terminal.Default,
-	}
+	c := &settings{Settings: config.New()}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
 		}
 	}
-	err := errors.Join(config.Timeout.Valid(c.timeout), config.Deadline.Valid(c.deadline), config.Retries.Valid(c.retries),
-		config.Parallel.Valid(c.parallel), config.MinCorrelation.Valid(c.minimum), config.RuleMatching.Valid(c.matching), config.Container.Valid(c.engine), config.MinCoverage.Valid(c.minCoverage))
-	if err != nil {
-		return nil, fmt.Errorf("reading the options: %w", err)
+	if err := c.Complete(); err != nil {
+		return nil, err
 	}
-	config.Falco.Override(&c.falco)
-	config.Rules.Override(&c.rules)
-	config.Actions.Override(&c.actions)
-	config.TestFiles.Override(&c.testFiles)
-	config.Disabled.Override(&c.disabled)
-	config.Timeout.Override(&c.timeout)
-	config.Deadline.Override(&c.deadline)
-	config.Retries.Override(&c.retries)
-	config.Parallel.Override(&c.parallel)
-	config.MinCorrelation.Override(&c.minimum)
-	config.RuleMatching.Override(&c.matching)
-	config.Strict.Override(&c.strict)
-	config.Report.Override(&c.report)
-	config.Terminal.Override(&c.terminal)
-	config.Record.Override(&c.record)
-	config.Baseline.Override(&c.baseline)
-	config.Base.Override(&c.base)
-	config.MinCoverage.Override(&c.minCoverage)
-	config.Coverage.Override(&c.coverage)
-	config.Mutations.Override(&c.mutations)
-	config.Hermetic.Override(&c.hermetic)
-	config.Container.Override(&c.engine)
-	config.Image.Override(&c.image)
-	config.FalcoEngine.Override(&c.exec.Engine)
-	c.env = append(c.env, config.Env.Get()...)
-	c.exec.Options = append(c.exec.Options, config.FalcoOptions.Get()...)
-	c.exec.Rules = append(c.exec.Rules, config.FalcoRules.Get()...)
-	c.exec.Plugins = append(c.exec.Plugins, config.FalcoPlugins.Get()...)
-	config.Kubeconfig.Override(&c.kube.Kubeconfig)
-	config.Context.Override(&c.kube.Context)
-	config.Namespace.Override(&c.kube.Namespace)
-	config.CreateNamespace.Override(&c.kube.CreateNamespace)
-	config.AuditListen.Override(&c.kube.AuditListen)
-	config.AuditWebhook.Override(&c.kube.AuditWebhook)
-	config.Keep.Override(&c.kube.Keep)
-	if err := report.Check(c.report); err != nil {
+	if err := report.Check(c.Report); err != nil {
 		return nil, fmt.Errorf("reading WithReport and %s: %w", config.Report.Variable, err)
-	}
-	if c.falco == "" {
-		c.falco = "builtin:"
 	}
 	return c, nil
 }

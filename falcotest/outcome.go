@@ -3,12 +3,9 @@
 package falcotest
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/result"
 )
 
 // Outcome is how an action ended. The zero value is none.
@@ -37,15 +34,8 @@ const (
 	Inconclusive
 )
 
-var outcomeNames = [...]string{"none", "detected", "missed", "silent", "unexpected", "skipped", "trigger failed", "inconclusive"}
-
 // String returns the outcome's name, e.g. "trigger failed".
-func (o Outcome) String() string {
-	if o < 0 || int(o) >= len(outcomeNames) {
-		return fmt.Sprintf("Outcome(%d)", int(o))
-	}
-	return outcomeNames[o]
-}
+func (o Outcome) String() string { return result.Outcome(o).String() }
 
 // MarshalText writes the outcome's name.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
@@ -57,11 +47,19 @@ type Position struct {
 }
 
 // String returns file:line, or "" for the zero value.
-func (p Position) String() string {
-	if p.File == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d", p.File, p.Line)
+func (p Position) String() string { return result.Position(p).String() }
+
+// Shadow is a rule that keeps another from alerting under rule_matching: first,
+// Falco's default: it is loaded before the other, and matched all events that the
+// other did.
+type Shadow struct {
+	Rule     string
+	Position Position
+}
+
+// String returns the rule and where it stands.
+func (s *Shadow) String() string {
+	return (&result.Shadow{Rule: s.Rule, Position: result.Position(s.Position)}).String()
 }
 
 // Result is what became of one action.
@@ -107,15 +105,21 @@ type Result struct {
 	Note string
 	// Log is what the action logged.
 	Log []string
+}
 
-	alerts  []*alert.Alert // as Alerts
-	why     *engine.Why    // as Why
-	pid     int
-	frames  []string    // of a panic, the innermost first
-	lost    int         // how often audit events had been lost when the action began
-	lasting bool        // it is so for want of something here: another attempt would end alike
-	kept    []any       // the events that its rule can be true for, where they are judged again
-	need    events.Need // the unmet one that made it skip
-	// required tells that the need must be met here, so that the skip fails.
-	required bool
+// publishedResult is a result as the API has it.
+func publishedResult(r *result.Result) *Result {
+	p := &Result{
+		Action: r.Action, Test: r.Test, Case: r.Case, Rule: r.Rule, Position: Position(r.Position), Priority: r.Priority,
+		Outcome: Outcome(r.Outcome), Reason: r.Reason, Hint: r.Hint, Judge: r.Judge, Correlation: r.Correlation,
+		Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Alerts: published(r.Alerts), Difference: r.Difference,
+		WhyNote: r.WhyNote, Note: r.Note, Log: r.Log,
+	}
+	if r.Shadow != nil {
+		p.Shadow = &Shadow{Rule: r.Shadow.Rule, Position: Position(r.Shadow.Position)}
+	}
+	if r.Why != nil {
+		p.Why = r.Why.String()
+	}
+	return p
 }

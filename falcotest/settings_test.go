@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/correlate"
 )
 
 func TestEnvironmentOverrides(t *testing.T) {
@@ -31,11 +32,11 @@ func TestEnvironmentOverrides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &settings{
-		falco: "exec:", actions: []string{"a", "b"}, timeout: 3 * time.Second, deadline: 30 * time.Second, retries: 7, parallel: 3,
-		strict: true, hermetic: true, terminal: true, kube: Kubernetes{Namespace: "there", CreateNamespace: true, Keep: true},
-		exec: Exec{Rules: []string{"own.yaml", "added.yaml"}},
-	}
+	want := &settings{Settings: config.Settings{
+		Falco: "exec:", Actions: []string{"a", "b"}, Timeout: 3 * time.Second, Deadline: 30 * time.Second, Retries: 7, Parallel: 3,
+		Strict: true, Hermetic: true, Terminal: true, Kubernetes: config.Kubernetes{Namespace: "there", CreateNamespace: true, Keep: true},
+		Exec: config.Exec{Rules: []string{"own.yaml", "added.yaml"}},
+	}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -60,7 +61,7 @@ func TestMinCorrelation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, err := c.minimumStrength(); err != nil || s.String() != name {
+		if s, err := correlate.ParseStrength(c.MinCorrelation); err != nil || s.String() != name {
 			t.Errorf("%s is %s, %v", name, s, err)
 		}
 	}

@@ -5,8 +5,10 @@
 // ([Baseline.Compare]), which clauses the tests of a run decided ([Coverage]), and
 // which faults in a rule no test would notice ([Mutants]).
 //
-// It imports the packages that load and compile rules. Rules come in from
-// internal/rules, files of an earlier revision from the program git, events and
-// outcomes from package falcotest; findings go back to it, with their places in
-// the rules files. It runs no action and writes no report.
+// A [Gate] judges a run as a whole by them. Rules and what was planned come in from
+// internal/plan, files of an earlier revision from the program git, and events and
+// outcomes with the results of a run; findings go into its report and to the test that
+// ran it, with their places in the rules files. It runs no action and writes no report.
+// It imports internal/plan, internal/result and internal/report, and what loads and
+// compiles rules.
 package gate

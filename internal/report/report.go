@@ -3,8 +3,9 @@
 // Package report renders the results of a run for people and machines: a table
 // in plain text, Markdown, JSON, and the annotations of GitHub's log.
 //
-// It imports nothing of this module: falcotest hands it rows, it hands back
-// text.
+// Results of actions come in as internal/result has them ([Report.Add]), what became of
+// rules as rows; text goes out, to files and to what the CI system reads ([Publish]). It
+// imports internal/result, internal/rules for problems, and internal/filelock.
 package report
 
 import (

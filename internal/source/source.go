@@ -6,8 +6,8 @@
 //
 // Each source has a folder of its own below this one, whose package hands its
 // [Source] to [Register]; package all is the list of them. Whoever judges asks
-// [All] or [ByName] and names none. The package imports internal/filter, for fields,
-// and events, for needs.
+// [All] or [ByName] and names none; [Streams] are a session's. The package imports
+// internal/filter, for fields, events, for needs, and internal/config.
 package source
 
 import (
@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
@@ -57,9 +58,9 @@ type Source struct {
 	// much they did; "" if they do not for any known cause.
 	Late string
 
-	// Open returns how the events come to a session, with settings of a type that
-	// the source says. Nil: a tracer sees them in the action's own processes.
-	Open func(settings any) Live
+	// Open returns how the events come to a session with these settings. Nil: a tracer
+	// sees them in the action's own processes.
+	Open func(*config.Settings) Live
 	// Close ends what serves several sessions; nil if nothing does.
 	Close func() error
 
@@ -188,6 +189,17 @@ func ByName(name string) *Source {
 	}
 	for _, s := range registered {
 		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// ByNeed returns the source whose events are caused by actions with that need, nil if
+// there is none.
+func ByNeed(need events.Need) *Source {
+	for _, s := range registered {
+		if s.Need == need.Name {
 			return s
 		}
 	}

@@ -6,7 +6,7 @@
 //
 // Events come over a TCP connection to the address in the variable [Address], and
 // each is answered by a line once it was handled; recordings are files of such lines.
-// The package imports internal/source and internal/filter.
+// The package imports internal/source, internal/filter and internal/config.
 package jsonlines
 
 import (
@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
@@ -41,7 +42,7 @@ func init() {
 		Fields:      func() filter.Source { return fields{} },
 		Correlation: []string{"app.id"}, ID: []string{"app.id"},
 		Sentinel:  source.Sentinel{Rule: "Falcotest App Sentinel"},
-		Open:      func(any) source.Live { return &live{kept: map[string][]any{}} },
+		Open:      func(*config.Settings) source.Live { return &live{kept: map[string][]any{}} },
 		Recording: &source.Recording{Is: func(head []byte) bool { return bytes.HasPrefix(head, []byte(`{"app.`)) }, Read: read},
 	})
 }

@@ -27,17 +27,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/source"
 )
 
-// Settings say which cluster the actions work on; see Kubernetes of package
-// falcotest.
-type Settings struct {
-	Kubeconfig, Context string
-	Namespace           string
-	CreateNamespace     bool
-	AuditListen         string
-	AuditWebhook        string
-	Keep                bool
-}
-
 // embedded is the API server of this test binary. It is started for the first
 // session that needs one, and for those that forward its events anew.
 var embedded struct {
@@ -124,7 +113,7 @@ func closeEmbedded() error {
 // A cluster is the Kubernetes cluster of a session. It is made at the first
 // action that needs it.
 type cluster struct {
-	settings Settings
+	settings config.Kubernetes
 	// evaluate is called for each audit event; nil where a real Falco judges.
 	evaluate func(event any)
 
@@ -143,7 +132,7 @@ type cluster struct {
 	refusals told                      // requests that were no webhook's
 }
 
-func newCluster(settings Settings) *cluster {
+func newCluster(settings config.Kubernetes) *cluster {
 	return &cluster{
 		settings: settings,
 		events:   make(map[string][]*audit.Event), arrived: make(map[string]chan struct{}),

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/config"
 )
 
 // A start that its caller's end cut short is no answer for others.
 func TestClusterStartIsTriedAgain(t *testing.T) {
-	c := newCluster(Settings{Kubeconfig: "/nonexistent/kubeconfig"})
+	c := newCluster(config.Kubernetes{Kubeconfig: "/nonexistent/kubeconfig"})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := c.Start(ended); err == nil || c.started {
@@ -29,7 +31,7 @@ func TestClusterStartIsTriedAgain(t *testing.T) {
 // Who asks the audit endpoint for something else makes no verdict doubtful, and
 // what is lost only those of the actions under way.
 func TestClusterTrouble(t *testing.T) {
-	c := newCluster(Settings{})
+	c := newCluster(config.Kubernetes{})
 	for range 1000 {
 		c.refused(errors.New("audit events from 10.0.0.1: refused: method GET: want POST"))
 	}

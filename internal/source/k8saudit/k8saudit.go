@@ -21,6 +21,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
 
@@ -50,7 +51,7 @@ func init() {
 			},
 		},
 		Late:  "this Falco's alerts on Kubernetes audit events came up to %v late; on a machine of few processors, give its plugins k8saudit and json the init_config {useAsync: false}, or start it with GOMAXPROCS=1",
-		Open:  func(settings any) source.Live { return newCluster(settings.(Settings)) },
+		Open:  func(s *config.Settings) source.Live { return newCluster(s.Kubernetes) },
 		Close: closeEmbedded,
 		Recording: &source.Recording{
 			Is: isJSON,

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package result is what became of one action, and what a person reads of it.
+//
+// Whoever runs actions makes a [Result] of each; subtests, gate, report and terminal
+// read it, and package falcotest publishes it. Wherever an action runs, its result is
+// a [Pending] one until then. The package imports internal/alert and internal/engine,
+// for alerts and for why a rule did not fire, internal/gotest and events.
+package result
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/engine"
+)
+
+// Outcome is how an action ended, as Outcome of package falcotest, which says what
+// each means.
+type Outcome int
+
+// The outcomes.
+const (
+	Detected Outcome = iota + 1
+	Missed
+	Silent
+	Unexpected
+	Skipped
+	TriggerFailed
+	Inconclusive
+)
+
+var outcomeNames = [...]string{"none", "detected", "missed", "silent", "unexpected", "skipped", "trigger failed", "inconclusive"}
+
+// String returns the outcome's name, e.g. "trigger failed".
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return outcomeNames[o]
+}
+
+// Position is a place in a rules file.
+type Position struct {
+	File string
+	Line int
+}
+
+// String returns file:line, or "" for the zero value.
+func (p Position) String() string {
+	if p.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// Shadow is a rule that keeps another from alerting under rule_matching: first.
+type Shadow struct {
+	Rule     string
+	Position Position
+}
+
+// String returns the rule and where it stands.
+func (s *Shadow) String() string {
+	if at := s.Position.String(); at != "" {
+		return fmt.Sprintf("%q (%s)", s.Rule, at)
+	}
+	return fmt.Sprintf("%q", s.Rule)
+}
+
+// Result is what became of one action. The fields that Result of package falcotest has
+// too are said there.
+type Result struct {
+	Action      string
+	Test, Case  string
+	Rule        string
+	Position    Position
+	Priority    string
+	Outcome     Outcome
+	Reason      string
+	Hint        string
+	Judge       string
+	Correlation string
+	Latency     time.Duration
+	Ran         time.Duration
+	Attempts    int
+	Shadow      *Shadow
+	Alerts      []*alert.Alert
+	Difference  []string
+	Why         *engine.Why
+	WhyNote     string
+	Note        string
+	Log         []string
+
+	PID      int
+	Frames   []string    // of a panic, the innermost first
+	Lost     int         // how often events had been lost when the action began
+	Lasting  bool        // it is so for want of something here: another attempt would end alike
+	Events   []any       // that its rule can be true for, where they are judged again
+	Need     events.Need // the unmet one that made it skip
+	Required bool        // the need must be met here, so that the skip fails
+}
+
+// Pending is a result that is on its way, wherever its action runs.
+type Pending struct {
+	Subtest []string       // the levels of its subtest's name
+	Wait    func() *Result // may be called more than once
+}

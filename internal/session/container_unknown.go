@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/falcotest/go-falcotest/internal/judge"
+	"github.com/falcotest/go-falcotest/internal/plan"
+	"github.com/falcotest/go-falcotest/internal/result"
+	"github.com/falcotest/go-falcotest/internal/scenario"
+)
+
+// containerUnknown tells whether a real Falco judged an action in a container of
+// which it did not know enough: more than the id, or the names of its users. It
+// asks the container's engine while the container runs already, so that fields such as
+// container.privileged come some time after the first events; and it reads the
+// users from a process of the container, if one of another user than root still
+// lives when it comes to its events. It makes the result inconclusive.
+func (s *Session) containerUnknown(a *plan.Action, r *result.Result, w judge.Watcher) bool {
+	if !a.Made() || w != nil {
+		return false
+	}
+	fields := []string{"container.name"}
+	if sc := a.Scenario; sc != nil && slices.ContainsFunc(sc.Processes, func(p scenario.Process) bool { return p.User != "" }) {
+		fields = append(fields, "user.name")
+	}
+	for _, fired := range r.Alerts {
+		for _, name := range fields {
+			_, printed := fired.Fields[name]
+			if _, known := fired.Field(name); !printed || known {
+				continue
+			}
+			r.Outcome = result.Inconclusive
+			r.Reason = "Falco did not know the action's container yet: its alerts say <NA> for " + name
+			r.Hint = "see that Falco's container plugin may reach the engine's socket"
+			if name == "user.name" {
+				r.Hint = "see that Falco may read /proc/1/root, and /proc/PID/root/etc/passwd of the container's processes"
+				if _, err := os.Stat("/proc/1/root/"); err != nil && os.Geteuid() == 0 {
+					r.Outcome, r.Lasting = result.Skipped, true
+					r.Reason = fmt.Sprintf("Falco names no users of containers here: it looks at /proc/1/root for that, which root may not do on this machine: %v", err)
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// settle keeps an action in a container at its gate for a while when an earlier
+// attempt was over before Falco knew the container. Falco gives no sign of when
+// it does.
+func (s *Session) settle(ctx context.Context, a *plan.Action, attempt int) {
+	if !a.Made() || attempt < 2 {
+		return
+	}
+	t := time.NewTimer(time.Duration(attempt-1) * time.Second)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
