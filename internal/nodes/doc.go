@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package nodes runs a test binary on the nodes of a Kubernetes cluster, by a Job for
+// each node, and hands on what the pods tell, as it comes.
+//
+// Kubernetes does the work: Jobs are created, at most so many at once, and watched,
+// all by one watch for each kind of object; each pod's log is followed through the API
+// server, and read on from where it broke. What the pods say is in the words of
+// package lines. What keeps a node from being judged is a [Failure], with what the
+// cluster itself says of it.
+//
+// Everything that a run makes bears its labels and is owned by one Job that starts no
+// pod, the anchor: it ends by its deadline and goes by its time to live, and the
+// garbage collector takes all else with it, should nobody be left to do so. [Run.Close]
+// does it at once, and the next run for those that were killed.
+//
+// It imports internal/nodes/lines and client-go; it knows neither rules nor Falcos,
+// and which objects a run needs it is told by [Options].
+package nodes
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+
+	"github.com/falcotest/go-falcotest/internal/nodes/lines"
+)
+
+// The labels of all that a run makes.
+const (
+	LabelPartOf    = "app.kubernetes.io/part-of"
+	LabelComponent = "app.kubernetes.io/component"
+	LabelRun       = "falcotest.dev/run"
+	LabelNode      = "falcotest.dev/node" // of a node's Job and pod; see [LabelValue]
+
+	PartOf    = "falcotest"
+	Component = "nodes"
+)
+
+// Labels are those of what a run makes.
+func Labels(run string) map[string]string {
+	return map[string]string{LabelPartOf: PartOf, LabelComponent: Component, LabelRun: run}
+}
+
+// LabelValue is a node's name as the value of a label, which has at most 63 characters:
+// a longer one is cut and ends in its hash.
+func LabelValue(node string) string {
+	if len(node) <= 63 {
+		return node
+	}
+	sum := sha256.Sum256([]byte(node))
+	return strings.TrimRight(node[:50], "-.") + "-" + hex.EncodeToString(sum[:6])
+}
+
+// NewID returns an id for a run, of letters and digits.
+func NewID() string { return strings.ToLower(rand.Text()[:10]) }
+
+// Options say what runs where. Config, Namespace, Run, Job and Handle are needed.
+type Options struct {
+	Config *rest.Config
+	// Run is the id of the run; see [NewID].
+	Run string
+	// Selector selects nodes by their labels; "" selects all.
+	Selector string
+	// Namespace is where everything is made. If NewNamespace is given, it is created
+	// first, and deleted at the end.
+	Namespace    string
+	NewNamespace *corev1.Namespace
+	// Shared are objects that the pods need: Services and ServiceAccounts.
+	Shared []runtime.Object
+	// Job makes the Job of a node. Its name, labels and owner are set here.
+	Job func(node *Node) *batchv1.Job
+
+	// Parallel bounds how many Jobs there are at once. Default: 50.
+	Parallel int
+	// Limit bounds a Job, from its creation on. Default: 15 min.
+	Limit time.Duration
+	// Start bounds the time from a Job's creation until its pod runs. Default: 3 min.
+	Start time.Duration
+	// Lost is how long a node that is not ready is waited for. Default: 1 min.
+	Lost time.Duration
+
+	// Handle takes what a node's pod tells, in its order. Ended is called once for each
+	// node, after the last message: without a failure if all has been told. Both are
+	// called from several goroutines, but for one node from one at a time.
+	Handle func(node string, m *lines.Message)
+	Ended  func(node string, failure *Failure)
+	// Logf is told what a person may want to know. Default: nobody is told.
+	Logf func(format string, args ...any)
+}
+
+func (o *Options) defaults() {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 50
+	}
+	set(&o.Limit, 15*time.Minute)
+	set(&o.Start, 3*time.Minute)
+	set(&o.Lost, time.Minute)
+	if o.Logf == nil {
+		o.Logf = func(string, ...any) {}
+	}
+	if o.Ended == nil {
+		o.Ended = func(string, *Failure) {}
+	}
+}
+
+// timeToLive is how long what is left of a run that was killed stays after its end.
+const timeToLive = 60 * time.Second
+
+func seconds[T int32 | int64](d time.Duration) *T {
+	n := T((d + time.Second - 1) / time.Second)
+	return &n
+}
+
+func ownedBy(job *batchv1.Job) []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID}}
+}

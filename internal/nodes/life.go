@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	watchtools "k8s.io/client-go/tools/watch"
+)
+
+const (
+	// leaseFor is how long a run counts as alive that does not say so.
+	leaseFor = 60 * time.Second
+	renew    = leaseFor / 4
+	// goneWithin bounds the wait until what was deleted is gone.
+	goneWithin = 60 * time.Second
+)
+
+func (r *Run) name() string { return "falcotest-" + r.opts.Run }
+
+// own is the metadata of what belongs to the run.
+func (r *Run) own() metav1.ObjectMeta {
+	m := metav1.ObjectMeta{Name: r.name(), Namespace: r.opts.Namespace, Labels: Labels(r.opts.Run)}
+	if r.anchor != nil {
+		m.OwnerReferences = ownedBy(r.anchor)
+	}
+	return m
+}
+
+func (r *Run) makeNamespace() error {
+	ns := r.opts.NewNamespace
+	if ns == nil {
+		return nil
+	}
+	ns = ns.DeepCopy()
+	ns.Name = r.opts.Namespace
+	if ns.Labels == nil {
+		ns.Labels = map[string]string{}
+	}
+	for k, v := range Labels(r.opts.Run) {
+		ns.Labels[k] = v
+	}
+	_, err := r.core.Namespaces().Create(r.ctx, ns, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("creating the namespace %s: there is one already: leave it to the run to use it as it is, or name another", ns.Name)
+	}
+	if err != nil {
+		return r.refused(err, "creating the namespace "+ns.Name)
+	}
+	r.madeNS = true
+	return nil
+}
+
+// anchorOf is the Job that owns all that a run makes. It asks for no pod, so that it
+// ends by its deadline alone, and then goes by its time to live.
+func (r *Run) anchorOf() *batchv1.Job {
+	turns := (len(r.nodes) + r.opts.Parallel - 1) / r.opts.Parallel
+	return &batchv1.Job{ObjectMeta: r.own(), Spec: batchv1.JobSpec{
+		Parallelism: new(int32), BackoffLimit: new(int32),
+		ActiveDeadlineSeconds:   seconds[int64](time.Duration(turns)*(r.opts.Limit+grace) + grace),
+		TTLSecondsAfterFinished: seconds[int32](timeToLive),
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: Labels(r.opts.Run)}, Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever,
+			Containers:    []corev1.Container{{Name: "none", Image: "none"}},
+		}},
+	}}
+}
+
+func (r *Run) makeAnchor() error {
+	anchor, err := r.batch.Jobs(r.opts.Namespace).Create(r.ctx, r.anchorOf(), metav1.CreateOptions{})
+	if err != nil {
+		return r.refused(err, "making a Job in the namespace "+r.opts.Namespace)
+	}
+	r.anchor = anchor
+	return nil
+}
+
+// holdLease makes the run's lease, and renews it until the run ends.
+func (r *Run) holdLease() error {
+	host, _ := os.Hostname()
+	now := metav1.NowMicro()
+	holder := fmt.Sprintf("%s/%d", host, os.Getpid())
+	leases := r.lease.Leases(r.opts.Namespace)
+	lease, err := leases.Create(r.ctx, &coordinationv1.Lease{ObjectMeta: r.own(), Spec: coordinationv1.LeaseSpec{
+		HolderIdentity: &holder, AcquireTime: &now, RenewTime: &now, LeaseDurationSeconds: seconds[int32](leaseFor),
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		return r.refused(err, "making the run's lease")
+	}
+	r.work.Go(func() {
+		tick := time.NewTicker(renew)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-r.ctx.Done():
+				return
+			}
+			now := metav1.NowMicro()
+			lease.Spec.RenewTime = &now
+			ctx, cancel := context.WithTimeout(r.ctx, askWithin)
+			renewed, err := leases.Update(ctx, lease, metav1.UpdateOptions{})
+			cancel()
+			switch {
+			case err == nil:
+				lease = renewed
+			case apierrors.IsNotFound(err):
+				r.cancel(errors.New("somebody deleted the run's lease: another run took this one for dead, or what it made was deleted by hand"))
+			case apierrors.IsConflict(err): // an update whose answer was lost
+				if current, err := leases.Get(r.ctx, lease.Name, metav1.GetOptions{}); err == nil {
+					lease = current
+				}
+			}
+		}
+	})
+	return nil
+}
+
+// share makes what the pods need.
+func (r *Run) share() error {
+	for _, o := range r.opts.Shared {
+		var err error
+		switch o := o.DeepCopyObject().(type) {
+		case *corev1.Service:
+			r.adopt(&o.ObjectMeta)
+			_, err = r.core.Services(r.opts.Namespace).Create(r.ctx, o, metav1.CreateOptions{})
+		case *corev1.ServiceAccount:
+			r.adopt(&o.ObjectMeta)
+			_, err = r.core.ServiceAccounts(r.opts.Namespace).Create(r.ctx, o, metav1.CreateOptions{})
+		default:
+			err = fmt.Errorf("pods are not made with objects of the type %T", o)
+		}
+		if err != nil {
+			return r.refused(err, "making what the pods need")
+		}
+	}
+	return nil
+}
+
+// adopt makes an object the run's.
+func (r *Run) adopt(m *metav1.ObjectMeta) {
+	m.Namespace, m.OwnerReferences = r.opts.Namespace, ownedBy(r.anchor)
+	if m.Labels == nil {
+		m.Labels = map[string]string{}
+	}
+	for k, v := range Labels(r.opts.Run) {
+		m.Labels[k] = v
+	}
+}
+
+// Close ends what runs still, deletes all that the run made, and waits until it is
+// gone. Only the first call does anything. The context bounds it.
+func (r *Run) Close(ctx context.Context) error {
+	r.closing.Do(func() {
+		r.cancel(errors.New("the run ended"))
+		r.jobs.Wait()
+		r.work.Wait()
+		if err := r.remove(ctx); err != nil {
+			r.closed = fmt.Errorf("deleting what the run %s made in the namespace %s: %w (it goes by itself %s after its deadline, or with the next run)", r.opts.Run, r.opts.Namespace, err, timeToLive)
+		}
+	})
+	return r.closed
+}
+
+func (r *Run) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, goneWithin, fmt.Errorf("it was not gone within %s", goneWithin))
+	defer cancel()
+	if r.madeNS {
+		return r.removeNamespace(ctx, r.opts.Namespace)
+	}
+	if r.anchor == nil {
+		return nil
+	}
+	for _, o := range r.opts.Shared {
+		err := r.again(ctx, func() error {
+			switch o := o.(type) {
+			case *corev1.Service:
+				return r.core.Services(r.opts.Namespace).Delete(ctx, o.Name, metav1.DeleteOptions{})
+			case *corev1.ServiceAccount:
+				return r.core.ServiceAccounts(r.opts.Namespace).Delete(ctx, o.Name, metav1.DeleteOptions{})
+			}
+			return nil
+		})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return r.removeRun(ctx, r.opts.Namespace, r.opts.Run)
+}
+
+// removeRun deletes the Jobs and the lease of a run, and waits until the Jobs are gone,
+// which go after their pods.
+func (r *Run) removeRun(ctx context.Context, namespace, run string) error {
+	jobs := r.batch.Jobs(namespace)
+	foreground := metav1.DeletePropagationForeground
+	of := metav1.ListOptions{LabelSelector: LabelRun + "=" + run}
+	err := r.again(ctx, func() error {
+		return jobs.DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &foreground}, of)
+	})
+	if err != nil {
+		return err
+	}
+	err = r.again(ctx, func() error {
+		return r.lease.Leases(namespace).Delete(ctx, "falcotest-"+run, metav1.DeleteOptions{})
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	left := func(o runtime.Object) int { return len(o.(*batchv1.JobList).Items) }
+	return r.untilGone(ctx, func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		o.LabelSelector = of.LabelSelector
+		return jobs.List(ctx, o)
+	}, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		o.LabelSelector = of.LabelSelector
+		return jobs.Watch(ctx, o)
+	}, left)
+}
+
+func (r *Run) removeNamespace(ctx context.Context, name string) error {
+	all := r.core.Namespaces()
+	err := r.again(ctx, func() error { return all.Delete(ctx, name, metav1.DeleteOptions{}) })
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	only := "metadata.name=" + name
+	left := func(o runtime.Object) int { return len(o.(*corev1.NamespaceList).Items) }
+	return r.untilGone(ctx, func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		o.FieldSelector = only
+		return all.List(ctx, o)
+	}, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		o.FieldSelector = only
+		return all.Watch(ctx, o)
+	}, left)
+}
+
+// untilGone waits until a list is empty.
+func (r *Run) untilGone(ctx context.Context, list func(context.Context, metav1.ListOptions) (runtime.Object, error), follow func(context.Context, metav1.ListOptions) (watch.Interface, error), left func(runtime.Object) int) error {
+	for {
+		var found runtime.Object
+		err := r.again(ctx, func() (err error) {
+			found, err = list(ctx, metav1.ListOptions{})
+			return err
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		n := left(found)
+		if n == 0 {
+			return nil
+		}
+		version := found.(metav1.ListInterface).GetResourceVersion()
+		w, err := follow(ctx, metav1.ListOptions{ResourceVersion: version})
+		if err != nil && !passing(err) {
+			return err
+		}
+		if err != nil {
+			continue
+		}
+		_, err = watchtools.UntilWithoutRetry(ctx, w, func(e watch.Event) (bool, error) {
+			if e.Type == watch.Deleted {
+				n--
+			}
+			return n == 0, nil
+		})
+		w.Stop()
+		if err == nil {
+			return nil
+		}
+	}
+}
+
+// sweep deletes what runs left that were killed: those whose lease is no longer
+// renewed. Times are the API server's alone, so that no clocks are compared.
+func (r *Run) sweep(ctx context.Context) error {
+	of := metav1.ListOptions{LabelSelector: LabelPartOf + "=" + PartOf + "," + LabelComponent + "=" + Component}
+	now, err := r.serverTime(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, goneWithin, fmt.Errorf("it was not gone within %s", goneWithin))
+	defer cancel()
+	leases, err := r.lease.Leases(r.opts.Namespace).List(ctx, of)
+	if err != nil {
+		return r.refused(err, "looking for what earlier runs left")
+	}
+	alive, runs := map[string]time.Time{}, map[string]time.Time{}
+	for i := range leases.Items {
+		l := &leases.Items[i]
+		alive[l.Labels[LabelRun]] = changedAt(&l.ObjectMeta)
+		runs[l.Labels[LabelRun]] = changedAt(&l.ObjectMeta)
+	}
+	jobs, err := r.batch.Jobs(r.opts.Namespace).List(ctx, of)
+	if err != nil {
+		return r.refused(err, "looking for what earlier runs left")
+	}
+	for i := range jobs.Items {
+		if j := &jobs.Items[i]; alive[j.Labels[LabelRun]].IsZero() {
+			runs[j.Labels[LabelRun]] = later(runs[j.Labels[LabelRun]], j.CreationTimestamp.Time)
+		}
+	}
+	for run, seen := range runs {
+		if run == r.opts.Run || run == "" || now.Sub(seen) < leaseFor {
+			continue
+		}
+		r.opts.Logf("deleting what the run %s left in the namespace %s, which was last seen at %s", run, r.opts.Namespace, seen.UTC().Format(time.RFC3339))
+		if err := r.removeRun(ctx, r.opts.Namespace, run); err != nil {
+			r.opts.Logf("deleting what the run %s left: %v", run, err)
+		}
+	}
+	if r.opts.NewNamespace != nil {
+		return r.sweepNamespaces(ctx, of, now)
+	}
+	return nil
+}
+
+// sweepNamespaces deletes namespaces that earlier runs made and left.
+func (r *Run) sweepNamespaces(ctx context.Context, of metav1.ListOptions, now time.Time) error {
+	list, err := r.core.Namespaces().List(ctx, of)
+	if err != nil {
+		return r.refused(err, "looking for namespaces that earlier runs made")
+	}
+	for i := range list.Items {
+		ns := &list.Items[i]
+		seen := ns.CreationTimestamp.Time
+		lease, err := r.lease.Leases(ns.Name).Get(ctx, "falcotest-"+ns.Labels[LabelRun], metav1.GetOptions{})
+		if err == nil {
+			seen = later(seen, changedAt(&lease.ObjectMeta))
+		} else if !apierrors.IsNotFound(err) {
+			continue
+		}
+		if now.Sub(seen) < leaseFor {
+			continue
+		}
+		r.opts.Logf("deleting the namespace %s, which the run %s made and left", ns.Name, ns.Labels[LabelRun])
+		if err := r.removeNamespace(ctx, ns.Name); err != nil {
+			r.opts.Logf("deleting the namespace %s: %v", ns.Name, err)
+		}
+	}
+	return nil
+}
+
+// serverTime is what the API server's clock says: it is asked to make an object, but for
+// keeping it.
+func (r *Run) serverTime(ctx context.Context) (time.Time, error) {
+	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	if r.opts.NewNamespace != nil {
+		ns, err := r.core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "falcotest-"}}, dry)
+		if err != nil {
+			return time.Time{}, r.refused(err, "making a namespace (nothing was made, it was a trial)")
+		}
+		return ns.CreationTimestamp.Time, nil
+	}
+	lease, err := r.lease.Leases(r.opts.Namespace).Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{GenerateName: "falcotest-"}}, dry)
+	if apierrors.IsNotFound(err) {
+		return time.Time{}, fmt.Errorf("using the namespace %s: there is no such namespace: make it, or have the run make one (Nodes.CreateNamespace, FALCOTEST_NODES_CREATE_NAMESPACE=1): %w", r.opts.Namespace, err)
+	}
+	if err != nil {
+		return time.Time{}, r.refused(err, "making a lease in the namespace "+r.opts.Namespace+" (nothing was made, it was a trial)")
+	}
+	return lease.CreationTimestamp.Time, nil
+}
+
+// changedAt is when an object was changed last, as the API server notes it.
+func changedAt(m *metav1.ObjectMeta) time.Time {
+	at := m.CreationTimestamp.Time
+	for _, f := range m.ManagedFields {
+		if f.Time != nil {
+			at = later(at, f.Time.Time)
+		}
+	}
+	return at
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
