@@ -44,8 +44,11 @@ func Start(t testing.TB, opts ...Option) *Session {
 		t.Fatal(startMessage(err))
 	}
 	run := &subtests.Run{Settings: &cfg.Settings, Started: time.Now()}
-	if err := start(cfg, s, run); err != nil {
+	if err := start(cfg, s, run, t.Name()); err != nil {
 		err = errors.Join(err, s.End(err))
+		if errors.Is(err, errTold) {
+			t.Skip(errTold)
+		}
 		if load := (*rules.Error)(nil); errors.As(err, &load) {
 			reportProblems(t, run, load)
 		}
@@ -60,7 +63,7 @@ func Start(t testing.TB, opts ...Option) *Session {
 }
 
 // start plans what is to run, and then starts the judge.
-func start(cfg *settings, s *session.Session, run *subtests.Run) (err error) {
+func start(cfg *settings, s *session.Session, run *subtests.Run, test string) (err error) {
 	if run.Plan, err = plan.Load(s.Context(), &cfg.Settings); err != nil {
 		return err
 	}
@@ -72,6 +75,9 @@ func start(cfg *settings, s *session.Session, run *subtests.Run) (err error) {
 		return err
 	}
 	if err := run.Plan.Select(asked); err != nil {
+		return err
+	}
+	if err := tell(test, run.Plan); err != nil {
 		return err
 	}
 	return s.Start(run.Plan)

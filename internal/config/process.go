@@ -12,10 +12,11 @@ const prefix = "FALCOTEST_"
 // Variables that are no settings: falcotest sets them for the processes that it
 // starts.
 const (
-	EnvID      = prefix + "ID"      // the id of the run of an action, for all its processes
-	EnvControl = prefix + "CONTROL" // what a process is for; removed before the action runs
-	EnvStage   = prefix + "STAGE"   // the descriptor by which a process of a test's chain is told what to do
-	EnvMounts  = prefix + "MOUNTS"  // starts those about a process's own mounts; removed likewise
+	EnvID      = prefix + "ID"         // the id of the run of an action, for all its processes
+	EnvControl = prefix + "CONTROL"    // what a process is for; removed before the action runs
+	EnvStage   = prefix + "STAGE"      // the descriptor by which a process of a test's chain is told what to do
+	EnvTell    = prefix + "TELL_FILES" // a file that sessions write into which files they read, in place of running
+	EnvMounts  = prefix + "MOUNTS"     // starts those about a process's own mounts; removed likewise
 )
 
 // ID returns the id of the run of an action that this process belongs to, ""
@@ -25,5 +26,5 @@ func ID() string { return os.Getenv(EnvID) }
 // OfProcess tells whether a variable is one that falcotest sets for a process
 // that it starts, and that the next process must not inherit.
 func OfProcess(name string) bool {
-	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
+	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvTell || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
 }

@@ -3,7 +3,6 @@
 package container
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -15,17 +14,16 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/moby/moby/client"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/rootfs"
 )
 
 // defaultRepository is what images are called where the action does not care.
@@ -163,108 +161,25 @@ func (e *Engine) build(ctx context.Context, ref string, files map[string]string)
 	return image{ref: ref, executable: inside}, nil
 }
 
-// writeImage writes the image's files as a tar archive.
-func writeImage(w io.Writer, inside string, files map[string]string) error {
-	t := &tree{w: tar.NewWriter(w), made: make(map[string]bool)}
-	t.dir("/tmp", 0o1777)
-	for _, dir := range []string{"/etc", "/root", "/var", "/home", "/usr", "/dev", "/proc", "/sys"} {
-		t.dir(dir, 0o755)
-	}
+// writeImage writes the image's files as a tar archive. An action's /etc/passwd
+// stands for the one that images have.
+func writeImage(out io.Writer, inside string, files map[string]string) error {
 	const self = "/proc/self/exe"
-	t.copy(self, inside)
 	libraries, err := linkedWith(self)
 	if err != nil {
 		return err
 	}
+	w := rootfs.New(out)
+	w.Folders()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		w.Text(name, files[name])
+	}
+	w.Accounts()
+	w.Copy(self, inside, 0o755)
 	for _, library := range libraries {
-		t.copy(library, library)
+		w.Copy(library, library, 0o755)
 	}
-	passwd, group := accounts()
-	names := map[string]string{"/etc/passwd": passwd, "/etc/group": group}
-	maps.Copy(names, files)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		t.file(name, strings.NewReader(names[name]), int64(len(names[name])), 0o644)
-	}
-	if t.err == nil {
-		t.err = t.w.Close()
-	}
-	return t.err
-}
-
-// systemUsers are those that images of distributions have, with their numbers in
-// Debian's base-passwd.
-const systemUsers = `root=0 daemon=1 bin=2 sys=3 games=5 man=6 lp=7 mail=8 news=9 uucp=10 proxy=13
-	www-data=33 backup=34 list=38 irc=39 sshd=100 nobody=65534`
-
-// accounts are the image's users and groups.
-func accounts() (passwd, group string) {
-	for user := range strings.FieldsSeq(systemUsers) {
-		name, id, _ := strings.Cut(user, "=")
-		home, shell, own := "/nonexistent", "/usr/sbin/nologin", name
-		switch name {
-		case "root":
-			home, shell = "/root", "/bin/sh"
-		case "nobody":
-			own = "nogroup"
-		}
-		passwd += fmt.Sprintf("%s:x:%s:%s:%s:%s:%s\n", name, id, id, name, home, shell)
-		group += fmt.Sprintf("%s:x:%s:\n", own, id)
-	}
-	return passwd, group
-}
-
-// tree writes files and the folders above them, until the first error.
-type tree struct {
-	w    *tar.Writer
-	made map[string]bool
-	err  error
-}
-
-func (t *tree) dir(name string, mode int64) {
-	if t.err != nil || t.made[name] || name == "/" {
-		return
-	}
-	t.dir(path.Dir(name), 0o755)
-	t.made[name] = true
-	if t.err == nil {
-		t.err = t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[1:] + "/", Mode: mode, ModTime: epoch})
-	}
-}
-
-// epoch is the time of all files, so that equal images are equal.
-var epoch = time.Unix(1, 0)
-
-func (t *tree) file(name string, content io.Reader, size, mode int64) {
-	if t.err == nil && !path.IsAbs(name) {
-		t.err = fmt.Errorf("a file of the image has no absolute path: %q", name)
-	}
-	name = path.Clean(name)
-	t.dir(path.Dir(name), 0o755)
-	if t.err != nil || t.made[name] {
-		return
-	}
-	t.made[name] = true
-	if t.err = t.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name[1:], Mode: mode, Size: size, ModTime: epoch}); t.err == nil {
-		_, t.err = io.Copy(t.w, content)
-	}
-}
-
-func (t *tree) copy(from, to string) {
-	if t.err != nil {
-		return
-	}
-	f, err := os.Open(from)
-	if err != nil {
-		t.err = err
-		return
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.err = err
-		return
-	}
-	t.file(to, f, info.Size(), 0o755)
+	return w.Close()
 }
 
 // linkedWith returns the files that a dynamically linked program needs: its

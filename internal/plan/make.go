@@ -35,6 +35,7 @@ type Plan struct {
 	Actions   []*Action
 	Uncovered []*rules.Rule // without an action or a test
 
+	tests    []string // files of tests, and those that they name
 	disabled bool     // those rules are evaluated too
 	notes    []string // on what was found of the rules files
 }
@@ -86,6 +87,14 @@ func (p *Plan) Select(asked Asked) error {
 		return slices.ContainsFunc(tests, func(a *Action) bool { return a.Rule == r })
 	})
 	return nil
+}
+
+// Reads are the files that the run reads: rules, tests, and the events and objects
+// that those name.
+func (p *Plan) Reads() []string {
+	names := slices.Concat(p.Files, p.tests)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // expect gives the actions what is expected of them, and adds their near misses,

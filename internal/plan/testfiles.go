@@ -63,6 +63,7 @@ func (p *Plan) loadTests(asked Asked) ([]*Action, error) {
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
+	p.tests = names
 	// What is wrong with the files is told together with what does not fit the
 	// rules under test.
 	var problems testfile.Problems
@@ -82,6 +83,7 @@ func (p *Plan) loadTests(asked Asked) ([]*Action, error) {
 			check(err)
 		}
 		for _, t := range f.Tests {
+			p.tests = append(p.tests, t.Named...)
 			sel := Case(t)
 			for _, q := range f.Quiet {
 				if q.Rule != t.Rule {

@@ -59,6 +59,8 @@ type Test struct {
 	// Events are recorded ones: JSON, one event or a list; or EventsFile has them.
 	Events     json.RawMessage
 	EventsFile string
+	// Named are the files that the test names: of its events, of its objects.
+	Named []string
 	// Cluster is what is done on a cluster; its audit events are judged.
 	Cluster *scenario.Cluster
 
@@ -399,6 +401,7 @@ func (c *checker) events(t *Test, n *node) {
 			if !filepath.IsAbs(t.EventsFile) {
 				t.EventsFile = filepath.Join(filepath.Dir(c.file), t.EventsFile)
 			}
+			t.Named = append(t.Named, t.EventsFile)
 			if _, err := os.Stat(t.EventsFile); err != nil {
 				c.wrong(events, "the path is relative to this file", "the file of events cannot be read: %v", err)
 			}
@@ -456,6 +459,7 @@ func (c *checker) objects(t *Test, n *node) string {
 			path = filepath.Join(filepath.Dir(c.file), path)
 		}
 		t.Cluster.Origin = path
+		t.Named = append(t.Named, path)
 		data, err := os.ReadFile(path)
 		if err == nil && len(data) > maxSize {
 			err = fmt.Errorf("it has more than %d bytes", maxSize)

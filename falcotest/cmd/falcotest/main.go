@@ -27,6 +27,7 @@ var verbs = []verb{
 	recordVerb,
 	reportVerb,
 	apiserverVerb,
+	imageVerb,
 	manifestVerb,
 }
 
