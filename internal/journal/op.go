@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -199,8 +200,18 @@ func unlessGone(err error) error {
 }
 
 // removeCgroup removes the directories of a control group from below: their
-// files go with them.
+// files go with them. A group has a process until somebody has waited for its end.
 func removeCgroup(path string) error {
+	const again = 10 * time.Millisecond
+	for deadline := time.Now().Add(patience); ; time.Sleep(again) {
+		err := removeEmptyCgroup(path)
+		if !errors.Is(err, syscall.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func removeEmptyCgroup(path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return unlessGone(err)
@@ -208,7 +219,7 @@ func removeCgroup(path string) error {
 	var errs []error
 	for _, entry := range entries {
 		if entry.IsDir() {
-			errs = append(errs, removeCgroup(filepath.Join(path, entry.Name())))
+			errs = append(errs, removeEmptyCgroup(filepath.Join(path, entry.Name())))
 		}
 	}
 	return errors.Join(append(errs, unlessGone(os.Remove(path)))...)

@@ -62,24 +62,31 @@ func (a *authority) sign(t *x509.Certificate, public any, valid time.Duration) (
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// pair makes a key and a certificate for it, both in PEM: for a server on
-// loopback if user is empty, else for that user, of those groups.
+// pair makes a key and a certificate for it, both in PEM, for a user of those
+// groups.
 func (a *authority) pair(user string, groups ...string) (cert, key []byte, err error) {
+	return a.issue(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: user, Organization: groups},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+}
+
+// serving makes the same for a server at those addresses.
+func (a *authority) serving(addresses ...net.IP) (cert, key []byte, err error) {
+	return a.issue(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: "localhost"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default.svc"},
+		IPAddresses: addresses,
+	})
+}
+
+func (a *authority) issue(t *x509.Certificate) (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: user, Organization: groups},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	if user == "" {
-		t.Subject.CommonName = "localhost"
-		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		t.DNSNames = []string{"localhost", "kubernetes", "kubernetes.default.svc"}
-		t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	}
+	t.KeyUsage = x509.KeyUsageDigitalSignature
 	if cert, err = a.sign(t, &private.PublicKey, validity); err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,9 @@ import (
 // has the name that kubeadm gives its administrator.
 const AdminUser = "kubernetes-admin"
 
+// administrators is the group of users who may do everything.
+const administrators = "system:masters"
+
 // controllerUser is who does what controllers would do. It is not audited.
 const controllerUser = "system:falcotest:controllers"
 
@@ -39,7 +42,8 @@ func auditPolicy() object {
 		"kind":       "Policy",
 		"omitStages": []string{"RequestReceived"},
 		"rules": []object{
-			none(object{"users": []string{"system:apiserver", controllerUser}}),
+			none(object{"users": []string{"system:apiserver", controllerUser, managerUser, schedulerUser}}),
+			none(object{"userGroups": []string{"system:nodes"}}),
 			none(object{"nonResourceURLs": []string{"/healthz*", "/livez*", "/readyz*"}}),
 			none(object{
 				"userGroups":      []string{"system:authenticated"},

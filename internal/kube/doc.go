@@ -5,7 +5,7 @@
 // a function of the caller's, or to a given Falco's k8saudit plugin.
 //
 // It may import internal/audit, which receives the events, internal/journal for
-// its directory and internal/kube/apiserver, which builds the program. Events leave through
+// its directory and internal/kube/programs, which builds the program. Events leave through
 // [Options].Handle; clients reach the cluster through [Cluster.Kubeconfig].
 //
 // There are no other parts of Kubernetes: nothing is scheduled, no container

@@ -3,4 +3,4 @@
 package kube
 
 // KillServer kills the API server.
-func KillServer(c *Cluster) { c.processes[len(c.processes)-1].cmd.Process.Kill() }
+func KillServer(c *Cluster) { c.processes[len(c.processes)-1].Kill() }

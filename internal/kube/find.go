@@ -13,12 +13,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/falcotest/go-falcotest/internal/kube/apiserver"
+	"github.com/falcotest/go-falcotest/internal/kube/programs"
 )
 
 // ErrNoBinaries is wrapped by the error of [Find] when there is nothing to
 // start. Its text says what to do about it.
-var ErrNoBinaries = errors.New("no kube-apiserver to start: build one by `" + apiserver.Command +
+var ErrNoBinaries = errors.New("no kube-apiserver to start: build one by `" + programs.Command +
 	"` (some minutes, once), or set KUBEBUILDER_ASSETS to the folder of a kube-apiserver and an etcd")
 
 // Binaries are the programs of an API server.
@@ -49,7 +49,7 @@ func Find() (Binaries, error) {
 	if b, ok := fromEnvtest(); ok {
 		return b, nil
 	}
-	path, err := apiserver.Path()
+	path, err := programs.APIServer.Path()
 	if err != nil {
 		return Binaries{}, fmt.Errorf("%w (%v)", ErrNoBinaries, err)
 	}

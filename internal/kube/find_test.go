@@ -11,11 +11,11 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/kube"
-	"github.com/falcotest/go-falcotest/internal/kube/apiserver"
+	"github.com/falcotest/go-falcotest/internal/kube/programs"
 )
 
-// programs makes files named as programs are.
-func programs(t *testing.T, dir string, names ...string) {
+// fakes makes files named as programs are.
+func fakes(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -38,15 +38,15 @@ func TestFind(t *testing.T) {
 	t.Setenv("KUBEBUILDER_ASSETS", "")
 
 	_, err := kube.Find()
-	if !errors.Is(err, kube.ErrNoBinaries) || !strings.Contains(err.Error(), apiserver.Command) {
+	if !errors.Is(err, kube.ErrNoBinaries) || !strings.Contains(err.Error(), programs.Command) {
 		t.Errorf("with nothing there: %v", err)
 	}
 
-	path, err := apiserver.Path()
+	path, err := programs.APIServer.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs(t, filepath.Dir(path), "kube-apiserver")
+	fakes(t, filepath.Dir(path), "kube-apiserver")
 	if b, err := kube.Find(); err != nil || b.Combined != path {
 		t.Errorf("with one in the cache: %v, %v", b, err)
 	}
@@ -56,10 +56,10 @@ func TestFind(t *testing.T) {
 		data = filepath.Join(home, "Library", "Application Support", "io.kubebuilder.envtest")
 	}
 	suffix := "-" + runtime.GOOS + "-" + runtime.GOARCH
-	programs(t, filepath.Join(data, "k8s", "1.9.0"+suffix), "kube-apiserver", "etcd")
-	programs(t, filepath.Join(data, "k8s", "1.36.1"+suffix), "kube-apiserver", "etcd")
-	programs(t, filepath.Join(data, "k8s", "1.37.0"+suffix), "kubectl") // not whole
-	programs(t, filepath.Join(data, "k8s", "1.99.0-other-arch"), "kube-apiserver", "etcd")
+	fakes(t, filepath.Join(data, "k8s", "1.9.0"+suffix), "kube-apiserver", "etcd")
+	fakes(t, filepath.Join(data, "k8s", "1.36.1"+suffix), "kube-apiserver", "etcd")
+	fakes(t, filepath.Join(data, "k8s", "1.37.0"+suffix), "kubectl") // not whole
+	fakes(t, filepath.Join(data, "k8s", "1.99.0-other-arch"), "kube-apiserver", "etcd")
 	if b, err := kube.Find(); err != nil || filepath.Base(filepath.Dir(b.APIServer)) != "1.36.1"+suffix {
 		t.Errorf("with some of setup-envtest: %v, %v", b, err)
 	}
@@ -69,7 +69,7 @@ func TestFind(t *testing.T) {
 	if _, err := kube.Find(); err == nil || errors.Is(err, kube.ErrNoBinaries) || !strings.Contains(err.Error(), assets) {
 		t.Errorf("with an empty KUBEBUILDER_ASSETS: %v", err)
 	}
-	programs(t, assets, "kube-apiserver", "etcd")
+	fakes(t, assets, "kube-apiserver", "etcd")
 	if b, err := kube.Find(); err != nil || filepath.Dir(b.Etcd) != assets {
 		t.Errorf("with KUBEBUILDER_ASSETS: %v, %v", b, err)
 	}

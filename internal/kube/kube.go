@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/kube/process"
 )
 
 // Options say how a cluster is started. One of Handle and WebhookURL is needed
@@ -46,6 +48,11 @@ type Options struct {
 	// Falco's k8saudit plugin.
 	WebhookURL string
 
+	// Nodes says that the cluster is to have nodes, which package nodes gives
+	// it: there are then kube-scheduler and kube-controller-manager too, and
+	// pods need a service account as they do elsewhere.
+	Nodes bool
+
 	// Log, if set, receives what the programs say.
 	Log io.Writer
 }
@@ -54,17 +61,23 @@ type Options struct {
 type Cluster struct {
 	version    string
 	binaries   Binaries
+	log        io.Writer
 	kubeconfig string
 	config     *rest.Config
+	ca         *authority
 	endpoint   *audit.Server
 	journal    *journal.Dir // its directory, which a later run removes if this one is killed
 	dir        string
-	processes  []*process // in the order of starting
+	processes  []*process.Process // in the order of starting
+	managers   []*process.Process // kube-controller-manager and kube-scheduler
 	stopping   chan struct{}
 	stopOnce   sync.Once
 	stopErr    error
 	control    *controllers
 	done       chan struct{}
+
+	mu      sync.Mutex
+	atClose []func() error
 }
 
 // readyWithin is how long a cluster may take to start. It takes about three
@@ -82,7 +95,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	c := &Cluster{binaries: b, stopping: make(chan struct{}), done: make(chan struct{})}
+	c := &Cluster{binaries: b, log: opts.Log, stopping: make(chan struct{}), done: make(chan struct{})}
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("not ready within %v", readyWithin))
 	defer cancel()
 	if err := c.start(ctx, opts); err != nil {
@@ -101,10 +114,17 @@ func (c *Cluster) start(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("making certificates: %w", err)
 	}
+	c.ca = ca
 	if err := c.startEndpoint(opts, ca); err != nil {
 		return err
 	}
 	flags, err := c.configure(ca)
+	if err == nil && opts.Nodes {
+		flags, err = c.configureNodes(flags)
+	} else {
+		// There is no controller that makes service accounts, which it waits for.
+		flags = append(flags, "--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount")
+	}
 	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
@@ -123,7 +143,10 @@ func (c *Cluster) start(ctx context.Context, opts Options) (err error) {
 	if err := c.waitReady(ctx); err != nil {
 		return err
 	}
-	controllerConfig, err := clientConfig(server, ca, controllerUser)
+	if opts.Nodes {
+		return c.startControlPlane(ctx, opts.Log)
+	}
+	controllerConfig, err := clientConfig(server, ca, controllerUser, administrators)
 	if err != nil {
 		return fmt.Errorf("making certificates: %w", err)
 	}
@@ -140,7 +163,7 @@ func (c *Cluster) startEndpoint(opts Options, ca *authority) error {
 	if opts.WebhookURL != "" {
 		return writeJSON(c.file("webhook.json"), kubeconfig(opts.WebhookURL, nil, "webhook", object{}))
 	}
-	cert, key, err := ca.pair("")
+	cert, key, err := ca.serving(net.IPv4(127, 0, 0, 1), net.IPv6loopback)
 	if err != nil {
 		return fmt.Errorf("making certificates: %w", err)
 	}
@@ -167,7 +190,7 @@ func (c *Cluster) startEndpoint(opts Options, ca *authority) error {
 
 // configure writes the files that the API server needs, and returns its flags.
 func (c *Cluster) configure(ca *authority) ([]string, error) {
-	serving, servingKey, err := ca.pair("")
+	serving, servingKey, err := ca.serving(net.IPv4(127, 0, 0, 1), net.IPv6loopback)
 	if err != nil {
 		return nil, err
 	}
@@ -198,10 +221,7 @@ func (c *Cluster) configure(ca *authority) ([]string, error) {
 		"--service-account-key-file=" + c.file("accounts.key"),
 		"--service-account-signing-key-file=" + c.file("accounts.key"),
 		"--service-cluster-ip-range=10.0.0.0/24",
-		"--authorization-mode=RBAC",
 		"--allow-privileged=true",
-		// There is no controller that makes service accounts, which it waits for.
-		"--disable-admission-plugins=ServiceAccount",
 		"--endpoint-reconciler-type=none",
 		"--advertise-address=127.0.0.1",
 		"--external-hostname=127.0.0.1",
@@ -224,7 +244,7 @@ func (c *Cluster) startCombined(ctx context.Context, flags []string, log io.Writ
 	defer r.Close()
 	cmd := exec.Command(c.binaries.Combined, append([]string{c.dir}, flags...)...)
 	cmd.Stdout = w
-	p, err := start("kube-apiserver", cmd, log)
+	p, err := process.Start("kube-apiserver", cmd, log)
 	w.Close()
 	if err != nil {
 		return "", err
@@ -241,24 +261,23 @@ func (c *Cluster) startCombined(ctx context.Context, flags []string, log io.Writ
 	select {
 	case url := <-line:
 		if url == "" {
-			<-p.done
-			return "", p.failure()
+			<-p.Done
+			return "", p.Failure()
 		}
 		return url, nil
 	case <-ctx.Done():
-		return "", fmt.Errorf("%w; it said:\n%s", context.Cause(ctx), p.said)
+		return "", fmt.Errorf("%w; it said:\n%s", context.Cause(ctx), p.Said)
 	}
 }
 
 // killLater has a later run kill a process that outlives this one, though it is
 // told to end.
-func (c *Cluster) killLater(p *process) error {
-	pid := p.cmd.Process.Pid
-	start, err := journal.StartOf(pid)
+func (c *Cluster) killLater(p *process.Process) error {
+	start, err := journal.StartOf(p.PID)
 	if err != nil {
 		return nil // it has ended, or processes cannot be named here
 	}
-	return c.journal.Add(journal.Op{ID: "process", Kind: journal.Kill, PID: pid, Start: start})
+	return c.journal.Add(journal.Op{ID: "process", Kind: journal.Kill, PID: p.PID, Start: start})
 }
 
 // startSeparate starts etcd and the API server, and returns its URL. They
@@ -290,11 +309,11 @@ func (c *Cluster) startSeparate(ctx context.Context, flags []string, log io.Writ
 			"--etcd-servers=" + clientURL, "--bind-address=127.0.0.1", "--secure-port=" + secure,
 		}, flags...)},
 	} {
-		cmd, err := watcher(s.dir, s.program, s.args)
+		cmd, err := process.Watch(s.dir, s.program, s.args)
 		if err != nil {
 			return "", err
 		}
-		p, err := start(s.name, cmd, log)
+		p, err := process.Start(s.name, cmd, log)
 		if err != nil {
 			return "", err
 		}
@@ -315,19 +334,24 @@ func freePort() (string, error) {
 // access writes the kubeconfig.
 func (c *Cluster) access(server string, ca *authority) error {
 	var err error
-	if c.config, err = clientConfig(server, ca, AdminUser); err != nil {
+	if c.config, err = clientConfig(server, ca, AdminUser, administrators); err != nil {
 		return err
 	}
 	c.kubeconfig = c.file("kubeconfig")
-	return writeJSON(c.kubeconfig, kubeconfig(server, ca.pem, AdminUser, object{
-		"client-certificate-data": c.config.CertData,
-		"client-key-data":         c.config.KeyData,
+	return WriteKubeconfig(c.kubeconfig, AdminUser, c.config)
+}
+
+// WriteKubeconfig writes the configuration of a client to a file.
+func WriteKubeconfig(file, user string, config *rest.Config) error {
+	return writeJSON(file, kubeconfig(config.Host, config.CAData, user, object{
+		"client-certificate-data": config.CertData,
+		"client-key-data":         config.KeyData,
 	}))
 }
 
-// clientConfig returns the configuration of a client that may do everything.
-func clientConfig(server string, ca *authority, user string) (*rest.Config, error) {
-	cert, key, err := ca.pair(user, "system:masters")
+// clientConfig returns the configuration of a client.
+func clientConfig(server string, ca *authority, user string, groups ...string) (*rest.Config, error) {
+	cert, key, err := ca.pair(user, groups...)
 	if err != nil {
 		return nil, err
 	}
@@ -365,10 +389,10 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-retry.C:
-		case <-ended.done:
-			return ended.failure()
+		case <-ended.Done:
+			return ended.Failure()
 		case <-ctx.Done():
-			return fmt.Errorf("%w: last, %s said: %v; %s said:\n%s", context.Cause(ctx), paths[0], err, ended.name, ended.said)
+			return fmt.Errorf("%w: last, %s said: %v; %s said:\n%s", context.Cause(ctx), paths[0], err, ended.Name, ended.Said)
 		}
 	}
 	var v *apiversion.Info
@@ -381,7 +405,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 
 // watch closes done when the API server ends.
 func (c *Cluster) watch() {
-	<-c.processes[len(c.processes)-1].done
+	<-c.processes[len(c.processes)-1].Done
 	close(c.done)
 }
 
@@ -411,20 +435,30 @@ func (c *Cluster) Counts() audit.Counts {
 // of Close or by itself; see [Cluster.Err].
 func (c *Cluster) Done() <-chan struct{} { return c.done }
 
-// Err returns how the API server ended if it did so by itself: then nothing
-// that was asked of it since has a verdict.
+// Err returns how the API server, or what runs the cluster beside it, ended if it
+// did so by itself: then nothing that was asked of it since has a verdict.
 func (c *Cluster) Err() error {
 	select {
 	case <-c.stopping:
 		return nil
 	default:
 	}
-	select {
-	case <-c.done:
-		return c.processes[len(c.processes)-1].failure()
-	default:
-		return nil
+	for _, p := range append(c.managers, c.processes[len(c.processes)-1]) {
+		select {
+		case <-p.Done:
+			return p.Failure()
+		default:
+		}
 	}
+	return nil
+}
+
+// AtClose has Close call a function first, while the API server still answers;
+// the last that was given is the first to be called.
+func (c *Cluster) AtClose(f func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.atClose = append(c.atClose, f)
 }
 
 // Close stops the cluster and removes all that it had. It can be called more
@@ -436,11 +470,20 @@ func (c *Cluster) Close() error {
 		if c.control != nil {
 			c.control.stop()
 		}
+		c.mu.Lock()
+		first := c.atClose
+		c.mu.Unlock()
+		for _, f := range slices.Backward(first) {
+			errs = append(errs, f())
+		}
+		for _, p := range c.managers {
+			errs = append(errs, p.Stop())
+		}
 		for i := len(c.processes) - 1; i >= 0; i-- { // the API server before etcd
-			errs = append(errs, c.processes[i].stop())
+			errs = append(errs, c.processes[i].Stop())
 		}
 		if c.endpoint != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+			ctx, cancel := context.WithTimeout(context.Background(), process.Grace)
 			defer cancel()
 			errs = append(errs, c.endpoint.Close(ctx))
 		}

@@ -23,7 +23,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/kube"
-	"github.com/falcotest/go-falcotest/internal/kube/apiserver"
+	"github.com/falcotest/go-falcotest/internal/kube/programs"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
 
@@ -480,7 +480,7 @@ func (c *cluster) Close() error {
 // needServer is the need of the programs of an API server to start.
 var needServer = events.Need{
 	Name: "kube-apiserver",
-	Hint: "build one by `" + apiserver.Command + "` (some minutes, once), or set KUBEBUILDER_ASSETS to the folder of a kube-apiserver and an etcd",
+	Hint: "build one by `" + programs.Command + "` (some minutes, once), or set KUBEBUILDER_ASSETS to the folder of a kube-apiserver and an etcd",
 }
 
 // missing tells of programs that there are not. Where CI is set, a job that was to

@@ -2,19 +2,19 @@
 
 //go:build !unix
 
-package kube
+package process
 
 import (
 	"fmt"
 	"os/exec"
 	"runtime"
 
-	"github.com/falcotest/go-falcotest/internal/kube/apiserver"
+	"github.com/falcotest/go-falcotest/internal/kube/programs"
 )
 
 func ownGroup(*exec.Cmd) {}
 
-func watcher(dir, program string, args []string) (*exec.Cmd, error) {
+func Watch(dir, program string, args []string) (*exec.Cmd, error) {
 	return nil, fmt.Errorf("starting %s is not supported on %s, where it would outlive a test that is killed: build one that does not by `%s`",
-		program, runtime.GOOS, apiserver.Command)
+		program, runtime.GOOS, programs.Command)
 }

@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package kube
+package process
 
 import (
 	"os/exec"
@@ -10,14 +10,17 @@ import (
 )
 
 func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
 }
 
-// watcher is a command that runs another until standard input ends, for
+// Watch is a command that runs another until standard input ends, for
 // programs that do not look at it, and then removes a folder. The shell gives
 // programs in the background no standard input of its own, hence the detour by
 // descriptor 3.
-func watcher(dir, program string, args []string) (*exec.Cmd, error) {
+func Watch(dir, program string, args []string) (*exec.Cmd, error) {
 	const script = `dir=$1; shift
 exec 3<&0
 "$@" 3<&- & p=$!

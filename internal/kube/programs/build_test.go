@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package apiserver_test
+package programs_test
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/falcotest/go-falcotest/internal/kube/apiserver"
+	"github.com/falcotest/go-falcotest/internal/kube/programs"
 )
 
 func TestVersion(t *testing.T) {
-	if v := apiserver.Version(); !regexp.MustCompile(`^v1\.\d+\.\d+$`).MatchString(v) {
+	if v := programs.Version(); !regexp.MustCompile(`^v1\.\d+\.\d+$`).MatchString(v) {
 		t.Errorf("version %q", v)
 	}
 }
@@ -30,11 +30,11 @@ func ownCache(t *testing.T) {
 
 func TestPathIsStable(t *testing.T) {
 	ownCache(t)
-	a, err := apiserver.Path()
+	a, err := programs.APIServer.Path()
 	if err != nil {
 		t.Skip(err)
 	}
-	b, err := apiserver.Path()
+	b, err := programs.APIServer.Path()
 	if err != nil || a != b {
 		t.Errorf("path %q, then %q, %v", a, b, err)
 	}
@@ -43,7 +43,7 @@ func TestPathIsStable(t *testing.T) {
 // What is in the cache is not built again.
 func TestBuildTakesWhatIsThere(t *testing.T) {
 	ownCache(t)
-	want, err := apiserver.Path()
+	want, err := programs.APIServer.Path()
 	if err != nil {
 		t.Skip(err)
 	}
@@ -54,7 +54,7 @@ func TestBuildTakesWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", "")
-	got, err := apiserver.Build(context.Background(), &bytes.Buffer{})
+	got, err := programs.APIServer.Build(context.Background(), &bytes.Buffer{})
 	if err != nil || got != want {
 		t.Errorf("Build gives %q, %v; want %q", got, err, want)
 	}
@@ -63,7 +63,7 @@ func TestBuildTakesWhatIsThere(t *testing.T) {
 func TestBuildWithoutGo(t *testing.T) {
 	ownCache(t)
 	t.Setenv("PATH", "")
-	_, err := apiserver.Build(context.Background(), &bytes.Buffer{})
+	_, err := programs.APIServer.Build(context.Background(), &bytes.Buffer{})
 	if err == nil || !strings.Contains(err.Error(), "building the API server") {
 		t.Errorf("error %v", err)
 	}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/transport/spdy"
+
+	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/kube/nodes"
+)
+
+// needNodes skips the test where no node can run. In CI they must, if it is root.
+func needNodes(t testing.TB) {
+	t.Helper()
+	err := nodes.Available()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "" || os.Geteuid() != 0:
+		t.Skip(err)
+	default:
+		t.Fatal(err)
+	}
+}
+
+// grow starts a cluster with n nodes that have the tests' image.
+func grow(t testing.TB, n int) (*kube.Cluster, kubernetes.Interface, []*nodes.Node) {
+	t.Helper()
+	needNodes(t)
+	image := buildImage(t)
+	c, err := kube.Start(context.Background(), kube.Options{Nodes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	client, err := kubernetes.NewForConfig(c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := nodes.Grow(t.Context(), c, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range list {
+		if err := node.Import(t.Context(), image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c, client, list
+}
+
+const image = "falcotest.test/pod:1"
+
+// buildImage makes the image of what the tests' pods run, and returns its file.
+func buildImage(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	program, file := filepath.Join(dir, "pod"), filepath.Join(dir, "image.tar")
+	cmd := exec.Command("go", "build", "-o", program, "./testdata/pod")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := nodes.WriteImage(file, image, program); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// pod is the specification of a pod on a node that runs the tests' program.
+func pod(node string, args ...string) corev1.PodSpec {
+	return corev1.PodSpec{
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{
+				Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+			}}}},
+		}}},
+		RestartPolicy: corev1.RestartPolicyNever,
+		Containers:    []corev1.Container{{Name: "c", Image: image, ImagePullPolicy: corev1.PullNever, Args: args}},
+	}
+}
+
+// runJob runs a Job to its end and returns how it ended, and what its pod said.
+func runJob(t testing.TB, client kubernetes.Interface, name string, spec corev1.PodSpec) (batchv1.JobConditionType, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	jobs := client.BatchV1().Jobs("default")
+	_, err := jobs.Create(ctx, &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       batchv1.JobSpec{BackoffLimit: new(int32), Template: corev1.PodTemplateSpec{Spec: spec}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := jobs.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		job, ok := e.Object.(*batchv1.Job)
+		if !ok {
+			continue
+		}
+		for _, c := range job.Status.Conditions {
+			if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
+				return c.Type, logs(t, client, name)
+			}
+		}
+	}
+	t.Fatalf("job %s did not end: %v\n%s", name, ctx.Err(), whatHappened(client))
+	return "", ""
+}
+
+// whatHappened returns the cluster's events.
+func whatHappened(client kubernetes.Interface) string {
+	var b strings.Builder
+	list, err := client.CoreV1().Events("").List(context.Background(), metav1.ListOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	for _, e := range list.Items {
+		fmt.Fprintln(&b, e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason, e.Message)
+	}
+	return b.String()
+}
+
+// logs returns what the only pod of a Job said.
+func logs(t testing.TB, client kubernetes.Interface, job string) string {
+	t.Helper()
+	pods := client.CoreV1().Pods("default")
+	list, err := pods.List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=" + job})
+	if err != nil || len(list.Items) != 1 {
+		t.Fatalf("pods of job %s: %v, %v", job, list, err)
+	}
+	log, err := pods.GetLogs(list.Items[0].Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(log)
+}
+
+// await watches a pod until f is content.
+func awaitPod(t testing.TB, client kubernetes.Interface, name string, f func(*corev1.Pod) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w, err := client.CoreV1().Pods("default").Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if p, ok := e.Object.(*corev1.Pod); ok && (e.Type == watch.Deleted || f(p)) {
+			return
+		}
+	}
+	t.Fatalf("pod %s: %v\n%s", name, ctx.Err(), whatHappened(client))
+}
+
+// dial returns what a server says.
+func dial(t testing.TB, address string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
+}
+
+func TestNodes(t *testing.T) {
+	c, client, list := grow(t, 3)
+
+	t.Run("jobs", func(t *testing.T) {
+		for i, node := range list {
+			for _, status := range []int{0, 7} {
+				for _, hostNetwork := range []bool{true, false} {
+					t.Run(fmt.Sprint(i, status, hostNetwork), func(t *testing.T) {
+						t.Parallel()
+						name := fmt.Sprintf("job-%d-%d-%t", i, status, hostNetwork)
+						spec := pod(node.Name(), "exit", fmt.Sprint(status))
+						spec.HostNetwork = hostNetwork
+						end, log := runJob(t, client, name, spec)
+						if want := map[int]batchv1.JobConditionType{0: batchv1.JobComplete, 7: batchv1.JobFailed}[status]; end != want {
+							t.Errorf("the job is %s, want %s", end, want)
+						}
+						want := "on " + name + "-"
+						if hostNetwork {
+							want = "on " + node.Name() + "\n"
+						}
+						if !strings.HasPrefix(log, want) {
+							t.Errorf("the pod says %q, want %q", log, want)
+						}
+					})
+				}
+			}
+		}
+	})
+
+	t.Run("a privileged pod with a folder of the node's", func(t *testing.T) {
+		at := list[1].Path("/run/falco")
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		privileged := true
+		spec := pod(list[1].Name(), "exit", "0")
+		spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
+		spec.HostPID = true
+		spec.Volumes = []corev1.Volume{{Name: "run", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/falco"}}}}
+		spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "run", MountPath: "/run/falco"}}
+		if end, log := runJob(t, client, "privileged", spec); end != batchv1.JobComplete {
+			t.Errorf("the job is %s; its pod says %q", end, log)
+		}
+	})
+
+	t.Run("exec and port-forward", func(t *testing.T) {
+		spec := pod(list[2].Name(), "serve", "127.0.0.1:4000")
+		pods := client.CoreV1().Pods("default")
+		_, err := pods.Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "server"}, Spec: spec}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitPod(t, client, "server", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })
+		request := client.CoreV1().RESTClient().Post().Namespace("default").Resource("pods").Name("server").SubResource("exec").
+			VersionedParams(&corev1.PodExecOptions{Command: []string{"/program", "say", "hello"}, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+		executor, err := remotecommand.NewWebSocketExecutor(c.Config(), "GET", request.URL().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		if err := executor.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr}); err != nil {
+			t.Fatal(err)
+		}
+		if stdout.String() != "hello\n" || stderr.String() != "hello\n" {
+			t.Errorf("the pod says %q and %q", stdout.String(), stderr.String())
+		}
+
+		transport, upgrader, err := spdy.RoundTripperFor(c.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		forward := client.CoreV1().RESTClient().Post().Namespace("default").Resource("pods").Name("server").SubResource("portforward")
+		stop, ready := make(chan struct{}), make(chan struct{})
+		f, err := portforward.New(spdy.NewDialer(upgrader, &http.Client{Transport: transport}, "POST", forward.URL()), []string{"0:4000"}, stop, ready, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- f.ForwardPorts() }()
+		select {
+		case <-ready:
+		case err := <-done:
+			t.Fatal(err)
+		}
+		ports, err := f.GetPorts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dial(t, fmt.Sprint("127.0.0.1:", ports[0].Local)); got != "server\n" {
+			t.Errorf("the pod answers %q", got)
+		}
+		close(stop)
+		if err := <-done; err != nil && !errors.Is(err, portforward.ErrLostConnectionToPod) {
+			t.Error(err)
+		}
+	})
+
+	t.Run("a node that is lost", func(t *testing.T) {
+		if err := list[0].Kill(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		w, err := client.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + list[0].Name()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Stop()
+		for e := range w.ResultChan() {
+			if node, ok := e.Object.(*corev1.Node); ok {
+				for _, condition := range node.Status.Conditions {
+					if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionUnknown {
+						return
+					}
+				}
+			}
+		}
+		t.Errorf("the cluster has not noticed that the node is lost: %v", ctx.Err())
+	})
+}
