@@ -6,12 +6,11 @@
 // Actions come from the registry ([Registered]) or from a test file ([Case]), and need
 // not be registered: whatever package run can run will do. A plan is passed on whole,
 // to package run and to whoever judges. It imports internal/run, internal/testfile,
-// internal/rules, internal/expect, internal/source, and internal/perform and
-// internal/kube/objects for what the cases of test files do.
+// internal/rules, internal/expect, internal/source, and internal/perform for what the
+// cases of test files do.
 package plan
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,7 +21,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/expect"
-	"github.com/falcotest/go-falcotest/internal/kube/objects"
 	"github.com/falcotest/go-falcotest/internal/perform"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/run"
@@ -56,9 +54,9 @@ func Registered(name string, rule *rules.Rule) *Action {
 // Case plans a case of a test file, whose rule is set where the rules are known.
 func Case(t *testfile.Test) *Action {
 	a := &Action{Test: t, Named: true}
-	if t.Cluster != nil {
-		a.Needs = []events.Need{events.Cluster}
-		a.Program = a.prepareRequests
+	if t.Work != nil {
+		a.Needs = t.Work.Needs()
+		a.Program = a.prepareWork
 	} else if s := t.Scenario; s != nil && len(s.Steps) == 1 && s.Steps[0].Action != "" {
 		a.Action = run.Registered(s.Steps[0].Action)
 	} else if s != nil {
@@ -98,11 +96,10 @@ func (a *Action) prepare(spec *child.Spec, made bool) error {
 	return perform.Prepare(spec, a.Scenario, made)
 }
 
-// prepareRequests completes a process's specification so that it does what a case says
-// on a cluster.
-func (a *Action) prepareRequests(spec *child.Spec, _ bool) (err error) {
-	spec.Program = objects.Program
-	spec.Data, err = json.Marshal(objects.Request{Test: a.Test.Template, Work: a.Test.Cluster})
+// prepareWork completes a process's specification so that it does what a case of a
+// source says.
+func (a *Action) prepareWork(spec *child.Spec, _ bool) (err error) {
+	spec.Program, spec.Data, err = a.Test.Work.Program(a.Test.Template)
 	return err
 }
 

@@ -115,26 +115,6 @@ type Write struct {
 	Mode    int64  `json:"mode,omitempty"`
 }
 
-// Cluster is what a test does on a Kubernetes cluster. In its texts, ${NAME}
-// stands for a name that the run has to itself.
-type Cluster struct {
-	Objects  string    `json:"objects,omitempty"` // what is created first, and deleted at the end: YAML or JSON
-	Origin   string    `json:"origin,omitempty"`  // where they stand, for errors
-	Requests []Request `json:"requests,omitempty"`
-}
-
-// Request is one request to the API server.
-type Request struct {
-	Place       string   `json:"place,omitempty"` // file:line:column, for errors
-	Method      string   `json:"method"`
-	Path        string   `json:"path"`
-	Body        string   `json:"body,omitempty"`
-	ContentType string   `json:"contentType,omitempty"`
-	User        string   `json:"user,omitempty"` // made for the test; "" for that of the kubeconfig
-	Groups      []string `json:"groups,omitempty"`
-	Status      int      `json:"status,omitempty"` // that it must be answered with, 0 for any
-}
-
 // Exposed are the fields that a resource or a step exposes for bindings.
 func (r *Resource) Exposed() []string {
 	switch {

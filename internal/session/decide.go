@@ -14,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/result"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/verdict"
 )
 
@@ -111,8 +112,9 @@ func (s *Session) contradicted(r *result.Result, a *plan.Action, w judge.Watcher
 	if falcos {
 		r.Reason = "this Falco alerts on the recorded events, and the built-in engine does not"
 	}
+	lacks := source.ByName(a.Source()).Recording.Lacks
 	for _, field := range a.Rule.Fields {
-		if slices.Contains(unrecorded, field) {
+		if slices.Contains(lacks, field) {
 			r.Outcome = result.Skipped
 			r.Reason = fmt.Sprintf("the rule asks for %s, which a recording does not tell: %s", field, r.Reason)
 			r.Hint = "judge this rule by a Falco that watches, or by the built-in engine"
@@ -121,14 +123,6 @@ func (s *Session) contradicted(r *result.Result, a *plan.Action, w judge.Watcher
 	}
 	r.Hint = "one of the two is wrong, or the recording lacks what the rule asks for: judge this rule by a Falco that watches too, and report what the built-in engine takes for another thing"
 	return true
-}
-
-// unrecorded are the fields that a Falco cannot work out from a recording of an action:
-// since when processes run that were there before it began, and the names of hosts,
-// which it looks up where it runs and not in the action's hosts file.
-var unrecorded = []string{
-	"proc.duration", "proc.ppid.duration", "proc.pid.ts", "proc.ppid.ts",
-	"fd.sip.name", "fd.cip.name", "fd.lip.name", "fd.rip.name",
 }
 
 // explain says why a rule did not fire: as the built-in engine saw it when it

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package source says what there is to know of a source of events: its fields, how
-// its recordings are read, which alert tells that all of its events have been
+// its recordings are read, what tests may say of it, which alert tells that all of its events have been
 // judged, how alerts are given to actions, and by which plugin a Falco has it.
 //
 // Each source has a folder of its own below this one, whose package hands its
 // [Source] to [Register]; package all is the list of them. Whoever judges asks
 // [All] or [ByName] and names none; [Streams] are a session's. The package imports
-// internal/filter, for fields, events, for needs, and internal/config.
+// internal/filter, for fields, events, for needs, internal/config, and internal/testfile.
 package source
 
 import (
@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 // Default is the source of rules and alerts that name none: that of Falco's driver.
@@ -66,6 +67,9 @@ type Source struct {
 
 	// Recording is how recorded events are read, nil if they are not.
 	Recording *Recording
+
+	// Tests is what a test of a file may say of the source, nil for nothing.
+	Tests *testfile.Source
 }
 
 // Live is how the events of a source come to a session. The first three methods are
@@ -156,6 +160,8 @@ type Recording struct {
 	// Read hands on the events of a recording, in their order, and counts them;
 	// only those of the named types where types is not nil.
 	Read func(ctx context.Context, r io.Reader, types []string, handle func(event any)) (n uint64, err error)
+	// Lacks are fields that a Falco cannot work out from a recording.
+	Lacks []string
 }
 
 var registered []*Source
@@ -167,6 +173,9 @@ func Register(s Source) {
 		panic("source: " + s.Name + " is registered twice")
 	}
 	registered = append(registered, &s)
+	if s.Tests != nil {
+		testfile.Register(s.Name, s.Events, s.Tests)
+	}
 	slices.SortFunc(registered, func(a, b *Source) int {
 		if (a.Name == Default) != (b.Name == Default) {
 			if a.Name == Default {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package testfile
+package testfile_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"github.com/falcotest/go-falcotest/internal/gotest"
+	_ "github.com/falcotest/go-falcotest/internal/source/all" // tests may name them
+	"github.com/falcotest/go-falcotest/internal/testfile"
+)
 
 // A wrong file of each kind gives its errors, all at once and each at its place.
 func TestErrors(t *testing.T) {
@@ -26,7 +27,7 @@ func TestErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Parse(filepath.Base(file), data)
+			_, err = testfile.Parse(filepath.Base(file), data)
 			if err == nil {
 				t.Fatal("there is no error")
 			}
@@ -37,7 +38,7 @@ func TestErrors(t *testing.T) {
 
 // What a test will do is told step by step.
 func TestExplain(t *testing.T) {
-	files, err := Load("testdata/explained.yaml")
+	files, err := testfile.Load("testdata/explained.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestExplain(t *testing.T) {
 
 func golden(t *testing.T, file, got string) {
 	t.Helper()
-	if *update {
+	if gotest.Updating() {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +77,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("f.yaml", data)
+		file, err := testfile.Parse("f.yaml", data)
 		if err == nil {
 			file.Explain(&strings.Builder{})
 			return

@@ -45,16 +45,13 @@ func (t *Test) explain(b *strings.Builder) {
 	}
 	switch {
 	case t.EventsFile != "":
-		step("judges the audit events in %s", t.EventsFile)
-	case t.Cluster != nil:
-		if t.Cluster.Objects != "" {
-			step("creates the objects of %s on the cluster", t.Cluster.Origin)
-		}
-		for _, q := range t.Cluster.Requests {
-			step("requests %s %s%s%s", q.Method, q.Path, with(" as ", strings.Join(append([]string{q.User}, q.Groups...), ", ")), status(q.Status))
+		step("judges the %s in %s", sourceOf(t.Source).events, t.EventsFile)
+	case t.Work != nil:
+		for _, line := range t.Work.Explain() {
+			step("%s", line)
 		}
 	case t.Scenario == nil:
-		step("judges the audit events in the file")
+		step("judges the %s in the file", sourceOf(t.Source).events)
 	default:
 		explainScenario(t.Scenario, step)
 	}
@@ -171,13 +168,6 @@ func (t *Test) explainOutcome(b *strings.Builder) {
 		fmt.Fprintf(b, " with\n      %s", strings.Join(lines, "\n      "))
 	}
 	b.WriteString("\n")
-}
-
-func status(code int) string {
-	if code == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", which must be answered with %d", code)
 }
 
 func with(before, s string) string {

@@ -18,123 +18,100 @@ import (
 	"github.com/falcotest/go-falcotest/internal/scenario"
 )
 
-func words(doc string) *shape { return &shape{kinds: []nodeKind{text, number, boolean}, doc: doc} }
+// Words is a text, or what YAML takes for something else.
+func Words(doc string) *Shape { return &Shape{kinds: []Kind{text, number, boolean}, doc: doc} }
 
-func optionalText(doc string) *shape {
-	s := words(doc)
+func optionalText(doc string) *Shape {
+	s := Words(doc)
 	s.empty = true
 	return s
 }
 
-func choice(doc string, choices ...string) *shape {
-	return &shape{kinds: []nodeKind{text}, doc: doc, choices: choices}
+// Choice is one of a few texts.
+func Choice(doc string, choices ...string) *Shape {
+	return &Shape{kinds: []Kind{text}, doc: doc, choices: choices}
 }
 
-func integer(doc string) *shape { return &shape{kinds: []nodeKind{number}, doc: doc} }
+// Integer is a whole number.
+func Integer(doc string) *Shape { return &Shape{kinds: []Kind{number}, doc: doc} }
 
-func yesNo(doc string) *shape { return &shape{kinds: []nodeKind{boolean}, doc: doc} }
+func yesNo(doc string) *Shape { return &Shape{kinds: []Kind{boolean}, doc: doc} }
 
-func listOf(items *shape, least int, doc string) *shape {
-	return &shape{kinds: []nodeKind{list}, items: items, least: least, doc: doc}
+// ListOf is a list of at least so many.
+func ListOf(items *Shape, least int, doc string) *Shape {
+	return &Shape{kinds: []Kind{list}, items: items, least: least, doc: doc}
 }
 
-func atMost(most int, s *shape) *shape {
+func atMost(most int, s *Shape) *Shape {
 	s.most = most
 	return s
 }
 
-func fieldsOf(doc string, fields ...*field) *shape {
-	return &shape{kinds: []nodeKind{object}, doc: doc, fields: fields}
+// FieldsOf is an object with these keys.
+func FieldsOf(doc string, fields ...*Field) *Shape {
+	return &Shape{kinds: []Kind{object}, doc: doc, fields: fields}
 }
 
-func mapOf(items *shape, keys, doc string) *shape {
-	return &shape{kinds: []nodeKind{object}, items: items, keys: keys, doc: doc, least: 1}
+func mapOf(items *Shape, keys, doc string) *Shape {
+	return &Shape{kinds: []Kind{object}, items: items, keys: keys, doc: doc, least: 1}
 }
 
-func need(name string, s *shape) *field {
-	return &field{name: name, doc: s.doc, required: true, shape: s}
+func need(name string, s *Shape) *Field {
+	return &Field{name: name, doc: s.doc, required: true, shape: s}
 }
 
-func may(name string, s *shape) *field { return &field{name: name, doc: s.doc, shape: s} }
+func may(name string, s *Shape) *Field { return &Field{name: name, doc: s.doc, shape: s} }
 
-// plus is a key that event-generator's language does not have.
-func plus(name string, s *shape) *field {
-	return &field{name: name, doc: s.doc, shape: s, addition: true}
+// Plus is a key that event-generator's language does not have.
+func Plus(name string, s *Shape) *Field {
+	return &Field{name: name, doc: s.doc, shape: s, addition: true}
 }
 
 // language is the shape of a file.
-var language = sync.OnceValue(func() *shape {
-	return fieldsOf("A file of tests for Falco rules.",
-		need("tests", listOf(testShape(), 1, "The tests, in the order in which they are reported.")),
-		plus("quiet", listOf(words("A rule's name."), 1, "Rules that no test of the file may cause to fire, unless it is for that rule.")),
+var language = sync.OnceValue(func() *Shape {
+	return FieldsOf("A file of tests for Falco rules.",
+		need("tests", ListOf(testShape(), 1, "The tests, in the order in which they are reported.")),
+		Plus("quiet", ListOf(Words("A rule's name."), 1, "Rules that no test of the file may cause to fire, unless it is for that rule.")),
 	)
 })
 
-func testShape() *shape {
-	return fieldsOf("What is done, and which alert that should cause.",
-		need("name", words("The test's name, unique among the files of a run. Tests made from cases get _testCase#N added to it.")),
-		may("rule", &shape{kinds: []nodeKind{text, list}, items: words("A rule's name."), least: 1, doc: "The rule that is expected to fire; or a list of rules, each of which is."}),
-		may("description", words("What the test shows, for people.")),
-		may("runner", choice("Where it runs. HostRunner is the only one.", "HostRunner")),
-		may("runIf", fieldsOf("Where the test applies; elsewhere it is skipped.",
-			need("arch", fieldsOf("The processor.", need("op", choice("How to compare.", "eq", "ne")), need("val", words("As Go names it: amd64, arm64."))))),
+func testShape() *Shape {
+	fields := []*Field{
+		need("name", Words("The test's name, unique among the files of a run. Tests made from cases get _testCase#N added to it.")),
+		may("rule", &Shape{kinds: []Kind{text, list}, items: Words("A rule's name."), least: 1, doc: "The rule that is expected to fire; or a list of rules, each of which is."}),
+		may("description", Words("What the test shows, for people.")),
+		may("runner", Choice("Where it runs. HostRunner is the only one.", "HostRunner")),
+		may("runIf", FieldsOf("Where the test applies; elsewhere it is skipped.",
+			need("arch", FieldsOf("The processor.", need("op", Choice("How to compare.", "eq", "ne")), need("val", Words("As Go names it: amd64, arm64."))))),
 		),
 		may("context", contextShape()),
-		may("before", words("A bash script that runs in the last process of the chain before the resources are made.")),
-		may("after", words("A bash script that runs after the steps, in the same bash as before.")),
-		may("resources", listOf(resourceShape(), 1, "What is made before the steps, in this order; steps use its fields by ${name.field}.")),
-		may("steps", listOf(stepShape(), 1, "What the last process of the chain does, in this order.")),
+		may("before", Words("A bash script that runs in the last process of the chain before the resources are made.")),
+		may("after", Words("A bash script that runs after the steps, in the same bash as before.")),
+		may("resources", ListOf(resourceShape(), 1, "What is made before the steps, in this order; steps use its fields by ${name.field}.")),
+		may("steps", ListOf(stepShape(), 1, "What the last process of the chain does, in this order.")),
 		may("expectedOutcome", outcomeShape()),
-		may("cases", listOf(caseShape(), 1, "Makes the test a template: %{ item.key } stands for a case's value, and there is a test for each case.")),
-		plus("extends", words("The name of another test of the file, to be like: objects are merged, resources and steps by their name, and other lists replaced; null takes a key away.")),
-		plus("draft", words("What is still to be done: the test fails, and says so.")),
-		plus("source", choice("Where the events come from.", "syscall", "k8s_audit")),
-		plus("objects", &shape{kinds: []nodeKind{list, object, text}, items: anything(), doc: "Objects that are created on the cluster, and deleted at the end: one, a list, or the path of a file of them, relative to this one. ${NAME} in them is a name that the test has to itself."}),
-		plus("requests", listOf(requestShape(), 1, "Requests to the cluster's API server, in this order, after the objects.")),
-		plus("events", &shape{kinds: []nodeKind{list, object, text}, items: anything(), doc: "Recorded Kubernetes audit events that are judged in place of a run: one, a list, or the path of a file, relative to this one."}),
-	)
+		may("cases", ListOf(caseShape(), 1, "Makes the test a template: %{ item.key } stands for a case's value, and there is a test for each case.")),
+		Plus("extends", Words("The name of another test of the file, to be like: objects are merged, resources and steps by their name, and other lists replaced; null takes a key away.")),
+		Plus("draft", Words("What is still to be done: the test fails, and says so.")),
+		Plus("source", Choice("Where the events come from.", sourceNames()...)),
+	}
+	for _, name := range sourceNames() {
+		fields = append(fields, sourceOf(name).Keys...)
+	}
+	if names := recorded(); len(names) > 0 {
+		fields = append(fields, Plus("events", AnyOf("Recorded events, of source "+enumerate(names, "or")+", that are judged in place of a run: one, a list, or the path of a file, relative to this one.", list, object, text)))
+	}
+	return FieldsOf("What is done, and which alert that should cause.", fields...)
 }
 
-func requestShape() *shape {
-	path := words("The path, such as /api/v1/namespaces/default/secrets/${NAME}?limit=5.")
-	path.check = func(c *checker, n *node) {
-		if !strings.HasPrefix(n.text, "/") || strings.ContainsAny(n.text, " \t\r\n") {
-			c.wrong(n, "such as /api/v1/namespaces/default/secrets/${NAME}", "%q is no path of a request", n.text)
-		}
-	}
-	status := integer("The status that the server must answer with. Default: any, for rules look at requests.")
-	status.least, status.most = 100, 599
-	s := fieldsOf("A request to the API server.",
-		plus("method", choice("The method. Default: GET.", "GET", "POST", "PUT", "PATCH", "DELETE")),
-		&field{name: "path", doc: path.doc, required: true, shape: path, addition: true},
-		plus("body", &shape{kinds: []nodeKind{object, list, text}, items: anything(), doc: "What is sent: an object, or a text."}),
-		plus("contentType", words("What the body is. Default: application/json, of PATCH application/merge-patch+json.")),
-		plus("user", words("Who makes the request: a user that is made for the test and has no rights but those that all have. Default: the one of the kubeconfig.")),
-		plus("groups", listOf(words("A group."), 1, "The user's groups.")),
-		plus("status", status),
-	)
-	s.check = func(c *checker, n *node) {
-		user, path := n.get("user"), n.get("path")
-		if groups := n.get("groups"); groups.given() && !user.given() {
-			c.wrong(groups, "add user", "there are groups, and no user")
-		}
-		method := n.get("method").str()
-		if changes := method == "PUT" || method == "PATCH" || method == "DELETE"; changes && !user.given() && path != nil &&
-			!strings.Contains(path.str(), "${NAME}") && !(c.skip && isTemplate(path)) {
-			c.wrong(path, "make it by objects, with the name ${NAME}", "the request %s %s would change what the test has not made", method, path.str())
-		}
-	}
-	return s
-}
-
-// anything is a value that is handed on as it is.
-func anything() *shape {
-	s := &shape{kinds: []nodeKind{null, text, number, boolean, list, object}, empty: true, doc: "Any value."}
+// Anything is a value that is handed on as it is.
+func Anything() *Shape {
+	s := &Shape{kinds: []Kind{null, text, number, boolean, list, object}, empty: true, doc: "Any value."}
 	s.items = s
 	return s
 }
 
-func envShape(whose string) *shape {
+func envShape(whose string) *Shape {
 	s := mapOf(optionalText("The variable's value."), "The variable's name.", "Environment variables "+whose+".")
 	s.forbid = func(key string) string {
 		if strings.HasPrefix(key, "FALCOTEST_") {
@@ -148,78 +125,78 @@ func envShape(whose string) *shape {
 	return s
 }
 
-func contextShape() *shape {
-	return fieldsOf("In which processes, and in which container, the test runs.",
-		may("processes", atMost(64, listOf(processShape("name", true), 1, "A chain of processes, each started by the one before it. The last one makes the resources and does the steps, and it alone is judged."))),
-		may("container", fieldsOf("Runs the chain in a privileged container.",
-			may("image", words("The name of the container's image, for the rules: the image is made from the test binary, or is the one of WithImage.")),
-			may("name", words("The container's name. The id of the run is added to it.")),
+func contextShape() *Shape {
+	return FieldsOf("In which processes, and in which container, the test runs.",
+		may("processes", atMost(64, ListOf(processShape("name", true), 1, "A chain of processes, each started by the one before it. The last one makes the resources and does the steps, and it alone is judged."))),
+		may("container", FieldsOf("Runs the chain in a privileged container.",
+			may("image", Words("The name of the container's image, for the rules: the image is made from the test binary, or is the one of WithImage.")),
+			may("name", Words("The container's name. The id of the run is added to it.")),
 			may("env", envShape("of the container")),
 		)),
 	)
 }
 
 // fileName is a name without a slash.
-func fileName(doc string) *shape {
-	s := words(doc)
-	s.check = func(c *checker, n *node) {
+func fileName(doc string) *Shape {
+	s := Words(doc)
+	s.check = func(c *Checker, n *Node) {
 		if strings.ContainsAny(n.text, "/\x00") || n.text == "." || n.text == ".." {
-			c.wrong(n, "a path goes into exePath", "%q is not the name of a process", n.text)
+			c.Wrong(n, "a path goes into exePath", "%q is not the name of a process", n.text)
 		}
 	}
 	return s
 }
 
-func absolute(doc string) *shape {
-	s := words(doc)
-	s.check = func(c *checker, n *node) {
+func absolute(doc string) *Shape {
+	s := Words(doc)
+	s.check = func(c *Checker, n *Node) {
 		if !strings.HasPrefix(n.text, "/") || strings.Contains(n.text, "\x00") {
-			c.wrong(n, "", "%q is no absolute path", n.text)
+			c.Wrong(n, "", "%q is no absolute path", n.text)
 		}
 	}
 	return s
 }
 
-func processShape(nameKey string, chain bool) *shape {
-	fields := []*field{
+func processShape(nameKey string, chain bool) *Shape {
+	fields := []*Field{
 		may(nameKey, fileName("The process's name, as the kernel has it. Default: the last element of exePath.")),
-		may("exe", words("argv[0]. Default: the name if there is one, else the last element of exePath.")),
+		may("exe", Words("argv[0]. Default: the name if there is one, else the last element of exePath.")),
 		may("exePath", absolute("The path of the executable. Folders that are missing are made. Default: a path of the run's own.")),
 		may("args", optionalText("The arguments, separated by spaces; quoted by ' or \", one may hold spaces.")),
 		may("env", envShape("of the process, added to those that it inherits")),
 	}
 	if chain {
-		capabilities := words("The process's capabilities, as cap_from_text(3) reads them; of the last process only. Default: all=iep, all that the machine grants.")
-		capabilities.check = func(c *checker, n *node) {
+		capabilities := Words("The process's capabilities, as cap_from_text(3) reads them; of the last process only. Default: all=iep, all that the machine grants.")
+		capabilities.check = func(c *Checker, n *Node) {
 			if _, err := scenario.ParseCapabilities(n.text); err != nil {
-				c.wrong(n, `such as "cap_net_admin,cap_chown=ep"`, "the capabilities %q cannot be read: %v", n.text, err)
+				c.Wrong(n, `such as "cap_net_admin,cap_chown=ep"`, "the capabilities %q cannot be read: %v", n.text, err)
 			}
 		}
 		fields = append(fields,
-			may("user", words("The user who runs the process. One that does not exist is made, and removed afterwards.")),
+			may("user", Words("The user who runs the process. One that does not exist is made, and removed afterwards.")),
 			may("capabilities", capabilities),
 		)
 	}
-	return fieldsOf("A process.", fields...)
+	return FieldsOf("A process.", fields...)
 }
 
-func resourceShape() *shape {
-	s := fieldsOf("Something that steps use.",
-		need("type", choice("What it is.", "clientServer", "fd", "process")),
-		need("name", words("Its name, unique among the test's resources and steps.")),
+func resourceShape() *Shape {
+	s := FieldsOf("Something that steps use.",
+		need("type", Choice("What it is.", "clientServer", "fd", "process")),
+		need("name", Words("Its name, unique among the test's resources and steps.")),
 	)
 	s.selects = "type"
-	subtype := choice("What the descriptor is of.", "file", "directory", "pipe", "event", "signalfd", "eventpoll", "inotify", "memfd")
+	subtype := Choice("What the descriptor is of.", "file", "directory", "pipe", "event", "signalfd", "eventpoll", "inotify", "memfd")
 	s.variants = []variant{
-		{"clientServer", "A server and a client, connected where the protocol is. Exposes client.fd and server.fd.", []*field{
-			need("l4Proto", choice("The protocol.", "udp4", "udp6", "tcp4", "tcp6", "unix")),
+		{"clientServer", "A server and a client, connected where the protocol is. Exposes client.fd and server.fd.", []*Field{
+			need("l4Proto", Choice("The protocol.", "udp4", "udp6", "tcp4", "tcp6", "unix")),
 			need("address", optionalText("host:port, an IP address; empty for unix. It exists in a network namespace of the test's own.")),
 		}},
-		{"fd", "A descriptor. Exposes fd; of a pipe, readFd and writeFd.", []*field{
+		{"fd", "A descriptor. Exposes fd; of a pipe, readFd and writeFd.", []*Field{
 			need("subtype", subtype),
 			may("filePath", absolute("The path of the file. One that is missing is made, and removed afterwards.")),
 			may("dirPath", absolute("The path of the directory. One that is missing is made, and removed afterwards.")),
-			may("fileName", words("The name of the memfd.")),
+			may("fileName", Words("The name of the memfd.")),
 		}},
 		{"process", "A process that waits. Exposes pid.", append(processShape("procName", false).fields,
 			may("fileLess", yesNo("Executes it from a memfd.")))},
@@ -228,31 +205,31 @@ func resourceShape() *shape {
 	return s
 }
 
-func checkResource(c *checker, n *node) {
-	path := map[string]string{"file": "filePath", "directory": "dirPath", "memfd": "fileName"}[n.get("subtype").str()]
-	if n.get("type").str() == "fd" && path != "" && !n.get(path).given() {
-		c.wrong(n, "", "a resource of the subtype %s lacks the key %s", n.get("subtype").str(), path)
+func checkResource(c *Checker, n *Node) {
+	path := map[string]string{"file": "filePath", "directory": "dirPath", "memfd": "fileName"}[n.Get("subtype").Str()]
+	if n.Get("type").Str() == "fd" && path != "" && !n.Get(path).Given() {
+		c.Wrong(n, "", "a resource of the subtype %s lacks the key %s", n.Get("subtype").Str(), path)
 	}
-	proto, address := n.get("l4Proto"), n.get("address")
-	if n.get("type").str() != "clientServer" || proto == nil || address == nil || c.skip && (isTemplate(proto) || isTemplate(address)) {
+	proto, address := n.Get("l4Proto"), n.Get("address")
+	if n.Get("type").Str() != "clientServer" || proto == nil || address == nil || c.skip && (isTemplate(proto) || isTemplate(address)) {
 		return
 	}
 	if proto.text == "unix" {
 		if address.text != "" {
-			c.wrong(address, `write ""`, "the address of unix must be empty")
+			c.Wrong(address, `write ""`, "the address of unix must be empty")
 		}
 		return
 	}
 	ip, _, err := splitAddress(address.text)
 	switch {
 	case err != nil:
-		c.wrong(address, "such as 203.0.113.10:80 or [2001:db8::1]:80", "the address %q cannot be read: %v", address.text, err)
+		c.Wrong(address, "such as 203.0.113.10:80 or [2001:db8::1]:80", "the address %q cannot be read: %v", address.text, err)
 	case strings.HasSuffix(proto.text, "4") != (ip.To4() != nil):
-		c.wrong(address, "", "the address %s is none of the protocol %s", address.text, proto.text)
+		c.Wrong(address, "", "the address %s is none of the protocol %s", address.text, proto.text)
 	}
 }
 
-func isTemplate(n *node) bool { return n.kind == text && placeholder.MatchString(n.text) }
+func isTemplate(n *Node) bool { return n.kind == text && placeholder.MatchString(n.text) }
 
 func splitAddress(address string) (net.IP, int, error) {
 	host, port, err := net.SplitHostPort(address)
@@ -270,54 +247,54 @@ func splitAddress(address string) (net.IP, int, error) {
 	return ip, n, nil
 }
 
-func stepShape() *shape {
-	s := fieldsOf("One thing that is done.",
-		need("type", choice("What is done.", "syscall", "command", "write", "sleep", "action")),
-		need("name", words("Its name, unique among the test's resources and steps.")),
+func stepShape() *Shape {
+	s := FieldsOf("One thing that is done.",
+		need("type", Choice("What is done.", "syscall", "command", "write", "sleep", "action")),
+		need("name", Words("Its name, unique among the test's resources and steps.")),
 	)
 	s.selects = "type"
-	exit := integer("The exit code that it must have. Default: 0.")
+	exit := Integer("The exit code that it must have. Default: 0.")
 	exit.most = 255
-	mode := integer("The mode of a new file. Default: 0644.")
+	mode := Integer("The mode of a new file. Default: 0644.")
 	mode.most = 0o7777
-	duration := words("How long, such as 500ms or 6s.")
-	duration.check = func(c *checker, n *node) {
+	duration := Words("How long, such as 500ms or 6s.")
+	duration.check = func(c *Checker, n *Node) {
 		switch d, err := time.ParseDuration(n.text); {
 		case err != nil:
-			c.wrong(n, "such as 500ms or 6s", "%q is no duration", n.text)
+			c.Wrong(n, "such as 500ms or 6s", "%q is no duration", n.text)
 		case d <= 0 || d > maxSleep:
-			c.wrong(n, "such as 500ms or 6s", "a duration must be more than 0 and %s at most, and is %s", maxSleep, n.text)
+			c.Wrong(n, "such as 500ms or 6s", "a duration must be more than 0 and %s at most, and is %s", maxSleep, n.text)
 		}
 	}
-	expectError := words("The error that the call must fail with, such as EPERM.")
-	expectError.check = func(c *checker, n *node) {
+	expectError := Words("The error that the call must fail with, such as EPERM.")
+	expectError.check = func(c *Checker, n *Node) {
 		if !errnoName.MatchString(n.text) {
-			c.wrong(n, "such as EPERM", "%q is no name of an error", n.text)
+			c.Wrong(n, "such as EPERM", "%q is no name of an error", n.text)
 		}
 	}
 	s.variants = []variant{
-		{"syscall", "Makes a system call. It fails the test if the call fails, or with expectError if it does not.", []*field{
-			need("syscall", choice("The system call.", scenario.SyscallNames()...)),
-			may("args", &shape{kinds: []nodeKind{object}, doc: "The arguments, by the names of the manual or of evt.arg; case and underscores do not count.",
-				items: &shape{kinds: []nodeKind{text, number, boolean, list, object}, empty: true, items: anyArgument(), doc: "A number, names of flags joined by |, a text, or ${name.field}."}, keys: "The argument's name."}),
-			plus("expectError", expectError),
+		{"syscall", "Makes a system call. It fails the test if the call fails, or with expectError if it does not.", []*Field{
+			need("syscall", Choice("The system call.", scenario.SyscallNames()...)),
+			may("args", &Shape{kinds: []Kind{object}, doc: "The arguments, by the names of the manual or of evt.arg; case and underscores do not count.",
+				items: &Shape{kinds: []Kind{text, number, boolean, list, object}, empty: true, items: anyArgument(), doc: "A number, names of flags joined by |, a text, or ${name.field}."}, keys: "The argument's name."}),
+			Plus("expectError", expectError),
 		}},
-		{"command", "Runs a program to its end.", []*field{
-			need("program", words("Its path, or its name in PATH.")),
-			may("args", listOf(optionalText("An argument."), 0, "Its arguments.")),
+		{"command", "Runs a program to its end.", []*Field{
+			need("program", Words("Its path, or its name in PATH.")),
+			may("args", ListOf(optionalText("An argument."), 0, "Its arguments.")),
 			may("stdin", optionalText("What it reads from standard input.")),
 			may("env", envShape("of the program, added to those that it inherits")),
 			may("dir", absolute("Its working directory.")),
 			may("exitCode", exit),
 		}},
-		{"write", "Writes a file, which is made if it is missing, and put back afterwards.", []*field{
+		{"write", "Writes a file, which is made if it is missing, and put back afterwards.", []*Field{
 			need("path", absolute("The file's path.")),
 			may("content", optionalText("What to write.")),
 			may("append", yesNo("Adds it at the end. Default: it replaces what is there.")),
 			may("mode", mode),
 		}},
-		{"sleep", "Waits.", []*field{need("duration", duration)}},
-		{"action", "Runs a registered action. It is the only step of its test.", []*field{need("action", words("The action's name, such as syscall.ClearLogActivities."))}},
+		{"sleep", "Waits.", []*Field{need("duration", duration)}},
+		{"action", "Runs a registered action. It is the only step of its test.", []*Field{need("action", Words("The action's name, such as syscall.ClearLogActivities."))}},
 	}
 	for i := range s.variants[1:] {
 		for _, f := range s.variants[1+i].fields {
@@ -333,8 +310,8 @@ const maxSleep = 10 * time.Minute
 
 var errnoName = regexp.MustCompile(`^E[A-Z0-9]+$`)
 
-func anyArgument() *shape {
-	return &shape{kinds: []nodeKind{text, number, boolean}, empty: true, doc: "A part of the argument."}
+func anyArgument() *Shape {
+	return &Shape{kinds: []Kind{text, number, boolean}, empty: true, doc: "A part of the argument."}
 }
 
 // binding is ${name.field}, alone in a text.
@@ -342,11 +319,11 @@ var binding = regexp.MustCompile(`^\s*\$\{\s*(\S+?)\.(\S+?)\s*\}\s*$`)
 
 func isBinding(s string) bool { return binding.MatchString(s) }
 
-func checkStep(c *checker, n *node) {
-	if n.get("type").str() != "syscall" {
+func checkStep(c *Checker, n *Node) {
+	if n.Get("type").Str() != "syscall" {
 		return
 	}
-	name := n.get("syscall")
+	name := n.Get("syscall")
 	if name == nil || isTemplate(name) {
 		return
 	}
@@ -354,9 +331,9 @@ func checkStep(c *checker, n *node) {
 	if call == nil {
 		return // the shape has said so
 	}
-	args := n.get("args")
+	args := n.Get("args")
 	given := map[string]Pos{}
-	if args.given() {
+	if args.Given() {
 		for _, e := range args.entries {
 			c.checkArgument(call, e, given)
 		}
@@ -364,15 +341,15 @@ func checkStep(c *checker, n *node) {
 	for i := range call.Args {
 		a := &call.Args[i]
 		if _, ok := given[a.Name]; !ok && !a.Optional && a.Settable() {
-			c.wrong(n, "", "the call %s lacks the argument %s", call.Name, a.Name)
+			c.Wrong(n, "", "the call %s lacks the argument %s", call.Name, a.Name)
 		}
 	}
 	if (call.Name == "read" || call.Name == "pread64") && given["buffer"].Line == 0 && given["len"].Line == 0 {
-		c.wrong(n, "", "the call %s lacks one of the arguments buffer and len", call.Name)
+		c.Wrong(n, "", "the call %s lacks one of the arguments buffer and len", call.Name)
 	}
 }
 
-func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[string]Pos) {
+func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[string]Pos) {
 	a := call.Arg(e.key)
 	if a == nil || !a.Settable() {
 		var names []string
@@ -398,7 +375,7 @@ func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 		return
 	}
 	bad := func(hint, want string) {
-		c.wrong(v, hint, "the argument %s of %s must be %s, and is %s", a.Name, call.Name, want, v.flow())
+		c.Wrong(v, hint, "the argument %s of %s must be %s, and is %s", a.Name, call.Name, want, v.flow())
 	}
 	switch a.Kind {
 	case scenario.How, scenario.Limit:
@@ -414,16 +391,16 @@ func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 		}
 		for _, item := range v.items {
 			if item.kind != number || item.float || item.big || item.number < 0 || item.number > math.MaxUint32 {
-				c.wrong(item, "such as 27", "a group of %s must be a number from 0 to %d, and is %s", call.Name, uint32(math.MaxUint32), item.flow())
+				c.Wrong(item, "such as 27", "a group of %s must be a number from 0 to %d, and is %s", call.Name, uint32(math.MaxUint32), item.flow())
 			}
 		}
 	case scenario.Address:
-		if err := checkSocketAddress(v.str()); err != nil || v.kind != text {
+		if err := checkSocketAddress(v.Str()); err != nil || v.kind != text {
 			bad("such as 203.0.113.10:80, [2001:db8::1]:80 or unix:///run/x.sock", "a socket address")
 		}
 	case scenario.Number, scenario.FD, scenario.Length:
-		if a.Set == "pid" && (v.str() != "0" || call.Name == "kill") {
-			c.wrong(v, "such as ${target.pid}, of a resource of the type process", "the argument %s of %s must be of a process of the test's own", a.Name, call.Name)
+		if a.Set == "pid" && (v.Str() != "0" || call.Name == "kill") {
+			c.Wrong(v, "such as ${target.pid}, of a resource of the type process", "the argument %s of %s must be of a process of the test's own", a.Name, call.Name)
 			return
 		}
 		length := func(n int64) {
@@ -456,7 +433,7 @@ func (c *checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 					break
 				}
 			}
-			c.wrong(v, nearestOf(last, names), "the argument %s of %s must be %s, and %q is not", a.Name, call.Name, what, last)
+			c.Wrong(v, nearestOf(last, names), "the argument %s of %s must be %s, and %q is not", a.Name, call.Name, what, last)
 		}
 	default:
 		if v.kind == list || v.kind == object {
@@ -473,7 +450,7 @@ func partsOf(kind scenario.Kind) map[string]string {
 	return map[string]string{"cur": "", "max": ""}
 }
 
-func (c *checker) checkParts(call *scenario.Syscall, a *scenario.Arg, v *node) {
+func (c *Checker) checkParts(call *scenario.Syscall, a *scenario.Arg, v *Node) {
 	parts := partsOf(a.Kind)
 	var names []string
 	for name := range parts {
@@ -481,7 +458,7 @@ func (c *checker) checkParts(call *scenario.Syscall, a *scenario.Arg, v *node) {
 	}
 	slices.Sort(names)
 	if v.kind != object {
-		c.wrong(v, "with the keys "+strings.Join(names, ", "), "the argument %s of %s must be an object, and is %s", a.Name, call.Name, v.kind)
+		c.Wrong(v, "with the keys "+strings.Join(names, ", "), "the argument %s of %s must be an object, and is %s", a.Name, call.Name, v.kind)
 		return
 	}
 	for _, e := range v.entries {
@@ -495,8 +472,8 @@ func (c *checker) checkParts(call *scenario.Syscall, a *scenario.Arg, v *node) {
 			continue
 		}
 		part := scenario.Arg{Set: set}
-		if _, err := part.ParseNumber(p.str()); err != nil {
-			c.wrong(p, nearestOf(p.str(), scenario.Constants(set)), "%s.%s of %s must be a number or names joined by |, and %q is not", a.Name, e.key, call.Name, p.flow())
+		if _, err := part.ParseNumber(p.Str()); err != nil {
+			c.Wrong(p, nearestOf(p.Str(), scenario.Constants(set)), "%s.%s of %s must be a number or names joined by |, and %q is not", a.Name, e.key, call.Name, p.flow())
 		}
 	}
 }
@@ -512,8 +489,8 @@ func checkSocketAddress(s string) error {
 	return err
 }
 
-func matcherShape(doc string) *shape {
-	fields := make([]*field, len(expect.Ops))
+func matcherShape(doc string) *Shape {
+	fields := make([]*Field, len(expect.Ops))
 	for i, op := range expect.Ops {
 		s := optionalText(map[expect.Op]string{
 			expect.Equals: "It is just this text.", expect.Contains: "This is part of it.", expect.StartsWith: "It starts so.", expect.EndsWith: "It ends so.",
@@ -521,24 +498,24 @@ func matcherShape(doc string) *shape {
 		}[op])
 		switch op {
 		case expect.OneOf:
-			s = listOf(optionalText("A text."), 1, "It is one of these texts.")
+			s = ListOf(optionalText("A text."), 1, "It is one of these texts.")
 		case expect.Exists:
 			s = yesNo("It has a value; false: it has none.")
 		case expect.Matches:
-			s.check = func(c *checker, n *node) {
+			s.check = func(c *Checker, n *Node) {
 				if _, err := expect.Regexp(n.text); err != nil {
-					c.wrong(n, "", "%v", err)
+					c.Wrong(n, "", "%v", err)
 				}
 			}
 		}
-		fields[i] = plus(string(op), s)
+		fields[i] = Plus(string(op), s)
 	}
-	s := fieldsOf(doc, fields...)
-	s.kinds = []nodeKind{text, number, boolean, object}
+	s := FieldsOf(doc, fields...)
+	s.kinds = []Kind{text, number, boolean, object}
 	s.empty = true
-	s.check = func(c *checker, n *node) {
+	s.check = func(c *Checker, n *Node) {
 		if n.kind == object && len(n.entries) == 0 {
-			c.wrong(n, nearestOf("", opNames()), "nothing is expected here")
+			c.Wrong(n, nearestOf("", opNames()), "nothing is expected here")
 		}
 	}
 	return s
@@ -552,53 +529,53 @@ func opNames() []string {
 	return names
 }
 
-func priorityShape(doc string) *shape {
-	s := words(doc)
-	s.check = func(c *checker, n *node) {
+func priorityShape(doc string) *Shape {
+	s := Words(doc)
+	s.check = func(c *Checker, n *Node) {
 		if n.kind == object {
 			if len(n.entries) != 1 {
-				c.wrong(n, "one of atLeast, atMost", "a priority needs one bound")
+				c.Wrong(n, "one of atLeast, atMost", "a priority needs one bound")
 			}
 			return
 		}
 		if _, err := alert.ParsePriority(n.text); err != nil {
-			c.wrong(n, nearestOf(n.text, []string{"emergency", "alert", "critical", "error", "warning", "notice", "informational", "debug"}), "%q is no priority", n.text)
+			c.Wrong(n, nearestOf(n.text, []string{"emergency", "alert", "critical", "error", "warning", "notice", "informational", "debug"}), "%q is no priority", n.text)
 		}
 	}
 	return s
 }
 
-func outcomeShape() *shape {
+func outcomeShape() *Shape {
 	priority := priorityShape("The alert's priority, in any case; or a bound on it.")
-	priority.kinds = []nodeKind{text, object}
-	priority.fields = []*field{
-		plus("atLeast", priorityShape("It is this one or more severe.")),
-		plus("atMost", priorityShape("It is this one or less severe.")),
+	priority.kinds = []Kind{text, object}
+	priority.fields = []*Field{
+		Plus("atLeast", priorityShape("It is this one or more severe.")),
+		Plus("atMost", priorityShape("It is this one or less severe.")),
 	}
-	count := fieldsOf("How many alerts there are: a number, or bounds.", plus("atLeast", integer("So many or more.")), plus("atMost", integer("So many or fewer.")))
-	count.kinds = []nodeKind{number, object}
-	count.check = func(c *checker, n *node) {
+	count := FieldsOf("How many alerts there are: a number, or bounds.", Plus("atLeast", Integer("So many or more.")), Plus("atMost", Integer("So many or fewer.")))
+	count.kinds = []Kind{number, object}
+	count.check = func(c *Checker, n *Node) {
 		if n.kind == object && len(n.entries) == 0 {
-			c.wrong(n, "atLeast, atMost", "a count needs a bound")
+			c.Wrong(n, "atLeast, atMost", "a count needs a bound")
 		}
 	}
-	s := fieldsOf("The alert that is expected. Whatever is not named here is not compared; {} is any alert of the rule.",
-		plus("fires", yesNo("false: no such alert may come, and count does not count. Default: true.")),
-		may("source", words("The alert's source.")),
-		may("hostname", words("The alert's host name.")),
+	s := FieldsOf("The alert that is expected. Whatever is not named here is not compared; {} is any alert of the rule.",
+		Plus("fires", yesNo("false: no such alert may come, and count does not count. Default: true.")),
+		may("source", Words("The alert's source.")),
+		may("hostname", Words("The alert's host name.")),
 		may("priority", priority),
 		may("outputFields", mapOf(matcherShape("What the field's value is: a text, or what it is like."), "The field's name.", "The alert's output fields.")),
-		plus("output", matcherShape("What the alert's output is: a text, or what it is like.")),
-		plus("tags", listOf(words("A tag."), 1, "Tags that the alert has, among others.")),
-		plus("count", count),
+		Plus("output", matcherShape("What the alert's output is: a text, or what it is like.")),
+		Plus("tags", ListOf(Words("A tag."), 1, "Tags that the alert has, among others.")),
+		Plus("count", count),
 	)
 	return s
 }
 
-func caseShape() *shape {
-	values := anything()
-	return fieldsOf("The values of one case or of many.",
-		need("strategy", choice("vector: one case. matrix: a case for each combination of the listed values.", "vector", "matrix")),
+func caseShape() *Shape {
+	values := Anything()
+	return FieldsOf("The values of one case or of many.",
+		need("strategy", Choice("vector: one case. matrix: a case for each combination of the listed values.", "vector", "matrix")),
 		need("values", mapOf(values, "The key, as in %{ item.key }.", "The values by their keys, the same keys in all cases of a test.")),
 	)
 }

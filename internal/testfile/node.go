@@ -31,30 +31,34 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-type nodeKind int
+// Kind is a kind of values.
+type Kind int
 
+// The kinds.
 const (
-	null nodeKind = iota
+	null Kind = iota
 	text
 	number
 	boolean
 	list
 	object
+
+	Text, List, Object = text, list, object
 )
 
 var kindNames = [...]string{"nothing", "a text", "a number", "true or false", "a list", "an object"}
 
-func (k nodeKind) String() string { return kindNames[k] }
+func (k Kind) String() string { return kindNames[k] }
 
-// node is a value of a file.
-type node struct {
-	kind    nodeKind
+// Node is a value of a file.
+type Node struct {
+	kind    Kind
 	pos     Pos
 	text    string // of a scalar, as it was written; of a text, what it says
 	number  int64
 	float   bool // a number that is no integer
 	big     bool // an integer of which number is only the bits: it is greater than an int64
-	items   []*node
+	items   []*Node
 	entries []entry
 
 	// filledAt is the place of the placeholder that this value came in for.
@@ -64,11 +68,11 @@ type node struct {
 type entry struct {
 	key   string
 	pos   Pos
-	value *node
+	value *Node
 }
 
-// get returns the value of a key, nil when there is none.
-func (n *node) get(key string) *node {
+// Get returns the value of a key, nil when there is none.
+func (n *Node) Get(key string) *Node {
 	if n == nil {
 		return nil
 	}
@@ -80,11 +84,11 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
-// given tells whether a value is there and is not null.
-func (n *node) given() bool { return n != nil && n.kind != null }
+// Given tells whether a value is there and is not null.
+func (n *Node) Given() bool { return n != nil && n.kind != null }
 
-// str returns the text of a scalar, "" for a value that is not there.
-func (n *node) str() string {
+// Str returns the text of a scalar, "" for a value that is not there.
+func (n *Node) Str() string {
 	if n == nil || n.kind == null {
 		return ""
 	}
@@ -92,7 +96,7 @@ func (n *node) str() string {
 }
 
 // flow writes the value on one line.
-func (n *node) flow() string {
+func (n *Node) flow() string {
 	switch n.kind {
 	case null:
 		return "null"
@@ -133,7 +137,7 @@ type reader struct {
 var errTooMuch = errors.New("the file has too many values, or they are too deep in one another")
 
 // parse reads a file's only document, and tells the keys that are there twice.
-func parse(file string, data []byte) (n *node, repeated Problems, err error) {
+func parse(file string, data []byte) (n *Node, repeated Problems, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a fault of the YAML package must not end the tests
 			err = &Problem{Pos: Pos{File: file}, Text: fmt.Sprintf("the YAML cannot be read: %v", r)}
@@ -185,14 +189,14 @@ func (r *reader) fail(n ast.Node, format string, args ...any) error {
 	return &Problem{Pos: r.pos(n), Text: fmt.Sprintf(format, args...)}
 }
 
-func (r *reader) read(n ast.Node) (*node, error) {
+func (r *reader) read(n ast.Node) (*Node, error) {
 	r.nodes++
 	r.depth++
 	defer func() { r.depth-- }()
 	if r.nodes > maxNodes || r.depth > maxDepth {
 		return nil, r.fail(n, "%v", errTooMuch)
 	}
-	out := &node{pos: r.pos(n)}
+	out := &Node{pos: r.pos(n)}
 	switch n := n.(type) {
 	case *ast.NullNode:
 		return out, nil
@@ -245,7 +249,7 @@ func (r *reader) read(n ast.Node) (*node, error) {
 	return out, nil
 }
 
-func (r *reader) alias(n *ast.AliasNode) (*node, error) {
+func (r *reader) alias(n *ast.AliasNode) (*Node, error) {
 	name := n.Value.String()
 	to := r.anchors[name]
 	if to == nil {
@@ -259,7 +263,7 @@ func (r *reader) alias(n *ast.AliasNode) (*node, error) {
 	return r.read(to)
 }
 
-func (r *reader) entries(out *node, values []*ast.MappingValueNode) error {
+func (r *reader) entries(out *Node, values []*ast.MappingValueNode) error {
 	for _, v := range values {
 		value, err := r.read(v.Value)
 		if err != nil {
@@ -284,7 +288,7 @@ func (r *reader) entries(out *node, values []*ast.MappingValueNode) error {
 }
 
 // merge takes in what << stands for; the keys that are there already win.
-func (r *reader) merge(out, from *node, at ast.Node) error {
+func (r *reader) merge(out, from *Node, at ast.Node) error {
 	if from.kind == list {
 		for _, item := range from.items {
 			if err := r.merge(out, item, at); err != nil {
@@ -297,7 +301,7 @@ func (r *reader) merge(out, from *node, at ast.Node) error {
 		return r.fail(at, "<< needs an object, not %s", from.kind)
 	}
 	for _, e := range from.entries {
-		if out.get(e.key) == nil {
+		if out.Get(e.key) == nil {
 			out.entries = append(out.entries, e)
 		}
 	}

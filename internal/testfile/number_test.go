@@ -3,6 +3,7 @@
 package testfile
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/scenario"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestSyscallNumbers finds the number of every call of the language.
 func TestSyscallNumbers(t *testing.T) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package testfile
+package testfile_test
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 // peerFiles are files of Falco's own suite, where they are.
@@ -23,7 +25,7 @@ func peerFiles(t *testing.T) []string {
 }
 
 func TestFalcosOwnSuite(t *testing.T) {
-	files, err := Load(peerFiles(t)...)
+	files, err := testfile.Load(peerFiles(t)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,15 @@ type Recording struct {
 	Quiet []QuietRule
 }
 
-var recordingLanguage = sync.OnceValue(func() *shape {
-	return fieldsOf("What the rules are expected to make of the recording beside this file.",
-		may("tests", listOf(fieldsOf("A rule, and which alert of it is expected.",
-			may("name", words("What the test is called. Default: the rule's name.")),
-			need("rule", &shape{kinds: []nodeKind{text, list}, items: words("A rule's name."), least: 1, doc: "The rule that is expected to fire; or a list of rules, each of which is."}),
-			may("description", words("What the test shows, for people.")),
+var recordingLanguage = sync.OnceValue(func() *Shape {
+	return FieldsOf("What the rules are expected to make of the recording beside this file.",
+		may("tests", ListOf(FieldsOf("A rule, and which alert of it is expected.",
+			may("name", Words("What the test is called. Default: the rule's name.")),
+			need("rule", &Shape{kinds: []Kind{text, list}, items: Words("A rule's name."), least: 1, doc: "The rule that is expected to fire; or a list of rules, each of which is."}),
+			may("description", Words("What the test shows, for people.")),
 			may("expectedOutcome", outcomeShape()),
 		), 1, "The tests, in the order in which they are reported.")),
-		may("quiet", listOf(words("A rule's name."), 1, "Rules that the recording must not cause to fire.")),
+		may("quiet", ListOf(Words("A rule's name."), 1, "Rules that the recording must not cause to fire.")),
 	)
 })
 
@@ -43,7 +43,7 @@ func LoadRecording(name string) (*Recording, error) {
 
 // ParseRecording reads what LoadRecording does.
 func ParseRecording(name string, data []byte) (*Recording, error) {
-	c := &checker{file: name, seen: map[Problem]bool{}}
+	c := &Checker{file: name, seen: map[Problem]bool{}}
 	root, repeated, err := parse(name, data)
 	c.problems = repeated
 	if err != nil {
@@ -63,31 +63,31 @@ func ParseRecording(name string, data []byte) (*Recording, error) {
 	return r, nil
 }
 
-func (c *checker) recording(r *Recording, root *node) {
-	tests, quiet := root.get("tests"), root.get("quiet")
-	if !tests.given() && !quiet.given() {
-		c.wrong(root, "add tests, or quiet", "nothing is expected of the recording")
+func (c *Checker) recording(r *Recording, root *Node) {
+	tests, quiet := root.Get("tests"), root.Get("quiet")
+	if !tests.Given() && !quiet.Given() {
+		c.Wrong(root, "add tests, or quiet", "nothing is expected of the recording")
 		return
 	}
-	if tests.given() {
+	if tests.Given() {
 		for _, n := range tests.items {
-			rule := n.get("rule")
-			names := []*node{rule}
+			rule := n.Get("rule")
+			names := []*Node{rule}
 			if rule.kind == list {
 				names = rule.items
 			}
 			for _, name := range names {
-				t := &Test{Pos: n.pos, Description: n.get("description").str(), Rule: name.text, RulePos: name.pos, Name: name.text}
-				if given := n.get("name"); given.given() {
+				t := &Test{Pos: n.pos, Description: n.Get("description").Str(), Rule: name.text, RulePos: name.pos, Name: name.text}
+				if given := n.Get("name"); given.Given() {
 					t.Name = given.text
 				}
-				c.outcome(t, n.get("expectedOutcome"))
+				c.outcome(t, n.Get("expectedOutcome"))
 				t.Expect.Rule = name.text
 				r.Tests = append(r.Tests, t)
 			}
 		}
 	}
-	if quiet.given() {
+	if quiet.Given() {
 		for _, n := range quiet.items {
 			r.Quiet = append(r.Quiet, QuietRule{n.text, n.pos})
 		}

@@ -48,10 +48,10 @@ type schema = map[string]any
 // are, a binding.
 var standIn = schema{"type": "string", "pattern": `%\{\s*item\.\S+?\s*\}`}
 
-var typeNames = map[nodeKind]string{null: "null", text: "string", number: "integer", boolean: "boolean", list: "array", object: "object"}
+var typeNames = map[Kind]string{null: "null", text: "string", number: "integer", boolean: "boolean", list: "array", object: "object"}
 
 // schemaOf is the schema of a value, or of what stands for it.
-func schemaOf(s *shape) schema {
+func schemaOf(s *Shape) schema {
 	out := plainSchema(s)
 	// Whatever may come from a case may be a placeholder, but for the lists that
 	// a file is made of, whose keys editors are to offer.
@@ -61,7 +61,7 @@ func schemaOf(s *shape) schema {
 	return schema{"anyOf": []any{out, standIn}, "description": s.doc}
 }
 
-func plainSchema(s *shape) schema {
+func plainSchema(s *Shape) schema {
 	if s.items == s {
 		return schema{"description": s.doc} // any value
 	}
@@ -100,7 +100,7 @@ func plainSchema(s *shape) schema {
 	return out
 }
 
-func objectSchema(s *shape, out schema) {
+func objectSchema(s *Shape, out schema) {
 	if s.items != nil {
 		out["additionalProperties"] = schemaOf(s.items)
 		if s.least > 0 {
@@ -110,7 +110,7 @@ func objectSchema(s *shape, out schema) {
 	}
 	properties := schema{}
 	var required []string
-	add := func(f *field, to schema) {
+	add := func(f *Field, to schema) {
 		one := schemaOf(f.shape)
 		if !f.required {
 			one = schema{"description": f.doc, "anyOf": []any{one, schema{"type": "null"}}}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package testfile
+package testfile_test
 
 import (
 	"bytes"
@@ -11,11 +11,13 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(testfile.Schema()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func TestSchemaTakesTheExamples(t *testing.T) {
 		if err := validate(s, file); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
-		if _, err := Load(file); err != nil {
+		if _, err := testfile.Load(file); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// shape says what a value may be. The language is written down in shapes:
+// Shape says what a value may be. The language is written down in shapes:
 // files are checked against them, and the JSON Schema is made from them.
-type shape struct {
-	kinds   []nodeKind
+type Shape struct {
+	kinds   []Kind
 	doc     string
 	empty   bool // a text may be empty
 	choices []string
 	least   int // how many items of a list, or entries; of a number where no text may stand, the least one
 	most    int // likewise, the most or the greatest, if not 0
 
-	items  *shape   // of a list; of an object whose keys are the author's
+	items  *Shape   // of a list; of an object whose keys are the author's
 	keys   string   // what such a key is
-	fields []*field // of an object
+	fields []*Field // of an object
 	forbid func(key string) string
 
 	// select names the field whose value chooses further fields.
@@ -28,24 +28,25 @@ type shape struct {
 	variants []variant
 
 	binding bool // ${name.field} may stand for it
-	check   func(c *checker, n *node)
+	check   func(c *Checker, n *Node)
 }
 
-type field struct {
+// Field is a key of an object.
+type Field struct {
 	name     string
 	doc      string
 	required bool
-	shape    *shape
+	shape    *Shape
 	addition bool // not in event-generator's language
 }
 
 type variant struct {
 	value  string
 	doc    string
-	fields []*field
+	fields []*Field
 }
 
-func (s *shape) field(name string) *field {
+func (s *Shape) field(name string) *Field {
 	for _, f := range s.fields {
 		if f.name == name {
 			return f
@@ -54,15 +55,16 @@ func (s *shape) field(name string) *field {
 	return nil
 }
 
-// checker collects what is wrong with a file.
-type checker struct {
+// Checker collects what is wrong with a file.
+type Checker struct {
 	file     string
 	problems Problems
 	seen     map[Problem]bool
-	skip     bool // placeholders stand for values
+	skip     bool     // placeholders stand for values
+	named    []string // files that the test names
 }
 
-func (c *checker) add(pos Pos, hint, format string, args ...any) {
+func (c *Checker) add(pos Pos, hint, format string, args ...any) {
 	p := Problem{pos, fmt.Sprintf(format, args...), hint}
 	if !c.seen[p] {
 		c.seen[p] = true
@@ -70,8 +72,9 @@ func (c *checker) add(pos Pos, hint, format string, args ...any) {
 	}
 }
 
-// at names the place of a value: where it came in for a placeholder, both.
-func (c *checker) wrong(n *node, hint, format string, args ...any) {
+// Wrong tells what is wrong with a value, and what to write instead. Of one that came in
+// for a placeholder it names the place of that, too.
+func (c *Checker) Wrong(n *Node, hint, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	if n.filledAt.Line != 0 {
 		what += fmt.Sprintf(", for the placeholder in line %d", n.filledAt.Line)
@@ -83,7 +86,7 @@ func (c *checker) wrong(n *node, hint, format string, args ...any) {
 const maxProblems = 100
 
 // check checks a value that is at path.
-func (c *checker) check(s *shape, n *node, path string) {
+func (c *Checker) check(s *Shape, n *Node, path string) {
 	if len(c.problems) >= maxProblems {
 		return
 	}
@@ -95,14 +98,14 @@ func (c *checker) check(s *shape, n *node, path string) {
 	}
 	if !slices.Contains(s.kinds, n.kind) || n.float && !slices.Contains(s.kinds, text) {
 		if n.kind == null && !slices.Contains(s.kinds, null) {
-			c.wrong(n, "leave the key out, or give it a value", "%s has no value", path)
+			c.Wrong(n, "leave the key out, or give it a value", "%s has no value", path)
 			return
 		}
 		is := n.kind.String()
 		if n.float {
 			is = "a number that is no integer"
 		}
-		c.wrong(n, wholeNumber(s), "%s must be %s, and is %s", path, s.kindsText(), is)
+		c.Wrong(n, wholeNumber(s), "%s must be %s, and is %s", path, s.kindsText(), is)
 		return
 	}
 	switch n.kind {
@@ -110,10 +113,10 @@ func (c *checker) check(s *shape, n *node, path string) {
 		c.checkScalar(s, n, path)
 	case list:
 		if len(n.items) < s.least {
-			c.wrong(n, "leave the key out, or add an item", "%s is empty", path)
+			c.Wrong(n, "leave the key out, or add an item", "%s is empty", path)
 		}
 		if s.most > 0 && len(n.items) > s.most {
-			c.wrong(n, "", "%s has %d items, and must have %d at most", path, len(n.items), s.most)
+			c.Wrong(n, "", "%s has %d items, and must have %d at most", path, len(n.items), s.most)
 		}
 		for i, item := range n.items {
 			c.check(s.items, item, fmt.Sprintf("%s[%d]", path, i))
@@ -126,7 +129,7 @@ func (c *checker) check(s *shape, n *node, path string) {
 	}
 }
 
-func (s *shape) kindsText() string {
+func (s *Shape) kindsText() string {
 	var names []string
 	for _, k := range s.kinds {
 		// Where a text may stand, what YAML takes for a number is one, too.
@@ -140,22 +143,22 @@ func (s *shape) kindsText() string {
 	return strings.Join(names, " or ")
 }
 
-func (c *checker) checkScalar(s *shape, n *node, path string) {
+func (c *Checker) checkScalar(s *Shape, n *Node, path string) {
 	switch {
 	case n.kind == number && slices.Contains(s.kinds, number) && !n.float:
 		c.checkNumber(s, n, path)
 		return
 	case n.kind == text && n.text == "" && !s.empty:
-		c.wrong(n, "", "%s is empty", path)
+		c.Wrong(n, "", "%s is empty", path)
 		return
 	}
 	if len(s.choices) > 0 && !slices.Contains(s.choices, n.text) {
-		c.wrong(n, nearestOf(n.text, s.choices), "%q is no value of %s", n.text, path)
+		c.Wrong(n, nearestOf(n.text, s.choices), "%q is no value of %s", n.text, path)
 	}
 }
 
 // checkNumber checks a number where no text may stand.
-func (c *checker) checkNumber(s *shape, n *node, path string) {
+func (c *Checker) checkNumber(s *Shape, n *Node, path string) {
 	if slices.Contains(s.kinds, text) {
 		return
 	}
@@ -164,12 +167,12 @@ func (c *checker) checkNumber(s *shape, n *node, path string) {
 		most = maxNumber
 	}
 	if n.big || n.number < int64(s.least) || n.number > int64(most) {
-		c.wrong(n, wholeNumber(s), "%s must be from %d to %d, and is %s", path, s.least, most, n.text)
+		c.Wrong(n, wholeNumber(s), "%s must be from %d to %d, and is %s", path, s.least, most, n.text)
 	}
 }
 
 // wholeNumber is a hint where a number may stand, and no text.
-func wholeNumber(s *shape) string {
+func wholeNumber(s *Shape) string {
 	if !slices.Contains(s.kinds, number) || slices.Contains(s.kinds, text) {
 		return ""
 	}
@@ -179,10 +182,10 @@ func wholeNumber(s *shape) string {
 // maxNumber is the greatest number where nothing smaller is.
 const maxNumber = 1_000_000
 
-func (c *checker) checkObject(s *shape, n *node, path string) {
+func (c *Checker) checkObject(s *Shape, n *Node, path string) {
 	if s.items != nil { // the keys are the author's
 		if len(n.entries) < s.least {
-			c.wrong(n, "leave the key out, or add an entry", "%s is empty", path)
+			c.Wrong(n, "leave the key out, or add an entry", "%s is empty", path)
 		}
 		for _, e := range n.entries {
 			if s.forbid != nil {
@@ -196,7 +199,7 @@ func (c *checker) checkObject(s *shape, n *node, path string) {
 	}
 	fields := s.fields
 	if s.selects != "" {
-		chosen := n.get(s.selects)
+		chosen := n.Get(s.selects)
 		if chosen != nil && chosen.kind == text {
 			i := slices.IndexFunc(s.variants, func(v variant) bool { return v.value == chosen.text })
 			switch {
@@ -219,15 +222,15 @@ func (c *checker) checkObject(s *shape, n *node, path string) {
 	var names []string
 	for _, f := range fields {
 		names = append(names, f.name)
-		if f.required && n.get(f.name) == nil {
-			c.wrong(n, fieldHint(f), "%s lacks the key %s", path, f.name)
+		if f.required && n.Get(f.name) == nil {
+			c.Wrong(n, fieldHint(f), "%s lacks the key %s", path, f.name)
 		}
 	}
 	for _, e := range n.entries {
 		if strings.HasPrefix(e.key, "x-") {
 			continue // for the author and other tools
 		}
-		i := slices.IndexFunc(fields, func(f *field) bool { return f.name == e.key })
+		i := slices.IndexFunc(fields, func(f *Field) bool { return f.name == e.key })
 		if i < 0 {
 			c.add(e.pos, nearestOf(e.key, names), "there is no key %q in %s", e.key, path)
 			continue
@@ -239,12 +242,12 @@ func (c *checker) checkObject(s *shape, n *node, path string) {
 	}
 }
 
-func (c *checker) checkChoice(s *shape, n *node, path string) {
+func (c *Checker) checkChoice(s *Shape, n *Node, path string) {
 	f := s.field(s.selects)
-	c.check(f.shape, n.get(s.selects), join(path, s.selects))
+	c.check(f.shape, n.Get(s.selects), join(path, s.selects))
 }
 
-func fieldHint(f *field) string {
+func fieldHint(f *Field) string {
 	if len(f.shape.choices) > 0 && len(f.shape.choices) <= 12 {
 		return "one of " + strings.Join(f.shape.choices, ", ")
 	}

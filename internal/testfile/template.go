@@ -23,7 +23,7 @@ type testCase struct {
 	entries []entry
 }
 
-func (c *testCase) get(key string) *node {
+func (c *testCase) get(key string) *Node {
 	for _, e := range c.entries {
 		if e.key == key {
 			return e.value
@@ -34,11 +34,11 @@ func (c *testCase) get(key string) *node {
 
 // cases returns the cases of a test in the order of the file: of a matrix, the
 // last key changes fastest.
-func (c *checker) cases(spec *node) []*testCase {
+func (c *Checker) cases(spec *Node) []*testCase {
 	var all []*testCase
 	var keys []string
 	for i, n := range spec.items {
-		values := n.get("values")
+		values := n.Get("values")
 		if n.kind != object || values == nil || values.kind != object {
 			continue // the shape has said so
 		}
@@ -59,7 +59,7 @@ func (c *checker) cases(spec *node) []*testCase {
 			c.add(values.pos, hint, "the cases of a test need the same keys")
 			continue
 		}
-		if n.get("strategy").str() != "matrix" {
+		if n.Get("strategy").Str() != "matrix" {
 			all = append(all, &testCase{values.entries})
 			continue
 		}
@@ -111,7 +111,7 @@ var placeholder = regexp.MustCompile(`%\{\s*item\.(\S+?)\s*\}`)
 // fill returns a copy of the test with the values of a case in the places of
 // the placeholders. A placeholder that is all of a text becomes the value, of
 // whatever kind; inside a longer text it becomes the value's text.
-func (c *checker) fill(n *node, values *testCase) *node {
+func (c *Checker) fill(n *Node, values *testCase) *Node {
 	out := *n
 	switch n.kind {
 	case text:
@@ -137,10 +137,10 @@ func (c *checker) fill(n *node, values *testCase) *node {
 				c.add(n.pos, "", "%s is part of a text, and its value is %s (%s)", s, v.kind, v.pos)
 				return s
 			}
-			return v.str()
+			return v.Str()
 		})
 	case list:
-		out.items = make([]*node, len(n.items))
+		out.items = make([]*Node, len(n.items))
 		for i, item := range n.items {
 			out.items[i] = c.fill(item, values)
 		}
@@ -154,7 +154,7 @@ func (c *checker) fill(n *node, values *testCase) *node {
 }
 
 // value is a case's value for a placeholder.
-func (c *checker) value(at *node, key string, values *testCase) *node {
+func (c *Checker) value(at *Node, key string, values *testCase) *Node {
 	if values == nil {
 		c.add(at.pos, "add cases, or write the value", "%%{ item.%s } stands in a test without cases", key)
 		return nil

@@ -8,18 +8,18 @@
 // language is written down as data, from which the [Schema] for editors is made
 // too. What a test does leaves as a scenario, what it expects as an expectation.
 //
-// The package imports internal/scenario, internal/expect, internal/alert and, for
-// the numbers of system calls, internal/event. It starts nothing, and knows no rules: whoever runs the tests compares the names
-// of rules and fields with those there are.
+// What tests of other sources of events than processes may say, each source registers
+// itself ([Source]). The package imports internal/scenario, internal/expect,
+// internal/alert, package events for needs and, for the numbers of system calls,
+// internal/event. It starts nothing, and knows no rules: whoever runs the tests compares
+// the names of rules and fields with those there are.
 package testfile
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -30,12 +30,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/expect"
 	"github.com/falcotest/go-falcotest/internal/scenario"
-)
-
-// Sources of events.
-const (
-	SyscallSource = "syscall"
-	AuditSource   = "k8s_audit"
 )
 
 // Test is one test, or one case of a template.
@@ -59,10 +53,11 @@ type Test struct {
 	// Events are recorded ones: JSON, one event or a list; or EventsFile has them.
 	Events     json.RawMessage
 	EventsFile string
-	// Named are the files that the test names: of its events, of its objects.
+	// Named are the files that the test names: of its events, or by its source's keys.
 	Named []string
-	// Cluster is what is done on a cluster; its audit events are judged.
-	Cluster *scenario.Cluster
+	// Work is what is done so that there are events of another source than that of
+	// processes; nil for nothing.
+	Work Work
 
 	// Expect is what Rule is to do. It is the zero value without Rule.
 	Expect expect.Expectation
@@ -136,7 +131,7 @@ func Load(names ...string) ([]*File, error) {
 // Parse reads one file. With an error, [Problems], come the tests with which
 // nothing is wrong, nil if there are none. Paths in it are relative to its folder.
 func Parse(name string, data []byte) (*File, error) {
-	c := &checker{file: name, seen: map[Problem]bool{}}
+	c := &Checker{file: name, seen: map[Problem]bool{}}
 	root, repeated, err := parse(name, data)
 	c.problems = repeated
 	if err != nil {
@@ -153,9 +148,9 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-func (c *checker) load(root *node) *File {
+func (c *Checker) load(root *Node) *File {
 	f := &File{Name: c.file}
-	tests := root.get("tests")
+	tests := root.Get("tests")
 	if root.kind != object || tests == nil || tests.kind != list {
 		c.check(language(), root, "the file")
 		return nil
@@ -166,13 +161,13 @@ func (c *checker) load(root *node) *File {
 	whole.entries = slices.Clone(root.entries)
 	for i, e := range whole.entries {
 		if e.key == "tests" {
-			whole.entries[i].value = &node{kind: list, pos: tests.pos, items: nil}
+			whole.entries[i].value = &Node{kind: list, pos: tests.pos, items: nil}
 		}
 	}
 	shape := *language()
 	shape.fields = slices.Clone(shape.fields)
 	loose := *shape.fields[0]
-	loose.shape = listOf(anything(), 0, "")
+	loose.shape = ListOf(Anything(), 0, "")
 	shape.fields[0] = &loose
 	c.check(&shape, &whole, "the file")
 	if len(tests.items) == 0 {
@@ -185,7 +180,7 @@ func (c *checker) load(root *node) *File {
 		c.skip = true
 		c.check(one, n, testPath(n, i))
 		c.skip = false
-		if name := n.get("name"); n.kind == object && name.given() {
+		if name := n.Get("name"); n.kind == object && name.Given() {
 			if first, ok := names[name.text]; ok {
 				c.add(name.pos, "", "there is a test %q already, in line %d", name.text, first.Line)
 			}
@@ -196,7 +191,7 @@ func (c *checker) load(root *node) *File {
 		}
 		f.Tests = append(f.Tests, c.expand(one, n, i)...)
 	}
-	if quiet := root.get("quiet"); quiet != nil && quiet.kind == list {
+	if quiet := root.Get("quiet"); quiet != nil && quiet.kind == list {
 		for _, n := range quiet.items {
 			f.Quiet = append(f.Quiet, QuietRule{n.text, n.pos})
 		}
@@ -204,27 +199,27 @@ func (c *checker) load(root *node) *File {
 	return f
 }
 
-func testPath(n *node, i int) string {
-	if name := n.get("name"); n.kind == object && name.given() {
+func testPath(n *Node, i int) string {
+	if name := n.Get("name"); n.kind == object && name.Given() {
 		return fmt.Sprintf("the test %s", name.text)
 	}
 	return fmt.Sprintf("tests[%d]", i)
 }
 
 // extend returns the tests with what they take over from others.
-func (c *checker) extend(tests []*node) []*node {
-	byName := map[string]*node{}
+func (c *Checker) extend(tests []*Node) []*Node {
+	byName := map[string]*Node{}
 	var names []string
 	for _, n := range tests {
-		if name := n.get("name"); name != nil && byName[name.text] == nil {
+		if name := n.Get("name"); name != nil && byName[name.text] == nil {
 			byName[name.text] = n
 			names = append(names, name.text)
 		}
 	}
-	var resolve func(n *node, depth int) *node
-	resolve = func(n *node, depth int) *node {
-		from := n.get("extends")
-		if !from.given() || from.kind != text {
+	var resolve func(n *Node, depth int) *Node
+	resolve = func(n *Node, depth int) *Node {
+		from := n.Get("extends")
+		if !from.Given() || from.kind != text {
 			return n
 		}
 		base := byName[from.text]
@@ -233,14 +228,14 @@ func (c *checker) extend(tests []*node) []*node {
 			c.add(from.pos, nearestOf(from.text, names), "there is no test %q in this file to extend", from.text)
 			return n
 		case depth > len(tests):
-			c.add(from.pos, "", "the test %q extends itself", n.get("name").str())
+			c.add(from.pos, "", "the test %q extends itself", n.Get("name").Str())
 			return n
 		}
 		out := mergeNodes(resolve(base, depth+1), n, "")
 		out.entries = slices.DeleteFunc(out.entries, func(e entry) bool { return e.key == "extends" })
 		return out
 	}
-	out := make([]*node, len(tests))
+	out := make([]*Node, len(tests))
 	for i, n := range tests {
 		out[i] = resolve(n, 0)
 	}
@@ -248,13 +243,13 @@ func (c *checker) extend(tests []*node) []*node {
 }
 
 // mergeNodes returns base, changed by over.
-func mergeNodes(base, over *node, key string) *node {
+func mergeNodes(base, over *Node, key string) *Node {
 	switch {
 	case base.kind == object && over.kind == object:
 		out := *over
 		out.entries = nil
 		for _, e := range base.entries {
-			v := over.get(e.key)
+			v := over.Get(e.key)
 			switch {
 			case v == nil:
 				out.entries = append(out.entries, e)
@@ -263,7 +258,7 @@ func mergeNodes(base, over *node, key string) *node {
 			}
 		}
 		for _, e := range over.entries {
-			if base.get(e.key) == nil {
+			if base.Get(e.key) == nil {
 				out.entries = append(out.entries, e)
 			}
 		}
@@ -271,21 +266,21 @@ func mergeNodes(base, over *node, key string) *node {
 	case base.kind == list && over.kind == list && (key == "resources" || key == "steps"):
 		out := *over
 		out.items = nil
-		named := func(items []*node, name string) *node {
-			i := slices.IndexFunc(items, func(n *node) bool { return n.get("name").str() == name })
+		named := func(items []*Node, name string) *Node {
+			i := slices.IndexFunc(items, func(n *Node) bool { return n.Get("name").Str() == name })
 			if i < 0 || name == "" {
 				return nil
 			}
 			return items[i]
 		}
 		for _, item := range base.items {
-			if v := named(over.items, item.get("name").str()); v != nil {
+			if v := named(over.items, item.Get("name").Str()); v != nil {
 				item = mergeNodes(item, v, "")
 			}
 			out.items = append(out.items, item)
 		}
 		for _, item := range over.items {
-			if named(base.items, item.get("name").str()) == nil {
+			if named(base.items, item.Get("name").Str()) == nil {
 				out.items = append(out.items, item)
 			}
 		}
@@ -295,9 +290,9 @@ func mergeNodes(base, over *node, key string) *node {
 }
 
 // expand makes the tests of a template's cases, or the one that it is.
-func (c *checker) expand(s *shape, n *node, index int) []*Test {
-	spec := n.get("cases")
-	if !spec.given() {
+func (c *Checker) expand(s *Shape, n *Node, index int) []*Test {
+	spec := n.Get("cases")
+	if !spec.Given() {
 		return c.test(s, c.fill(n, nil), index, nil, 0)
 	}
 	template := *n
@@ -310,7 +305,7 @@ func (c *checker) expand(s *shape, n *node, index int) []*Test {
 }
 
 // test makes a test, or one for each of its rules.
-func (c *checker) test(s *shape, n *node, index int, values *testCase, number int) []*Test {
+func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number int) []*Test {
 	before := len(c.problems)
 	if values != nil {
 		c.check(s, n, testPath(n, index))
@@ -318,29 +313,31 @@ func (c *checker) test(s *shape, n *node, index int, values *testCase, number in
 	if len(c.problems) > before {
 		return nil
 	}
-	t := &Test{Pos: n.get("name").pos, Template: n.get("name").str(), Values: values.values(), Description: n.get("description").str()}
+	t := &Test{Pos: n.Get("name").pos, Template: n.Get("name").Str(), Values: values.values(), Description: n.Get("description").Str()}
 	t.Name = t.Template
 	if values != nil {
 		t.Name = generatedName(t.Template, number)
 	}
-	t.Draft = n.get("draft").str()
-	t.Source = cmp.Or(n.get("source").str(), SyscallSource)
-	if runIf := n.get("runIf"); runIf.given() {
+	t.Draft = n.Get("draft").Str()
+	t.Source = sourceOf(n.Get("source").Str()).name
+	if runIf := n.Get("runIf"); runIf.Given() {
 		t.Skip = skipReason(runIf)
 	}
+	c.named = nil
 	c.events(t, n)
-	if t.Source == SyscallSource {
+	t.Named = c.named
+	if sourceOf(t.Source).Processes {
 		t.Scenario = c.scenario(n)
 	}
-	c.outcome(t, n.get("expectedOutcome"))
-	rule := n.get("rule")
-	if !rule.given() {
-		if out := n.get("expectedOutcome"); out.given() && len(out.entries) > 0 {
-			c.wrong(out, "add rule, the name of a rule", "the test %s expects an outcome of no rule", t.Template)
+	c.outcome(t, n.Get("expectedOutcome"))
+	rule := n.Get("rule")
+	if !rule.Given() {
+		if out := n.Get("expectedOutcome"); out.Given() && len(out.entries) > 0 {
+			c.Wrong(out, "add rule, the name of a rule", "the test %s expects an outcome of no rule", t.Template)
 		}
 		return []*Test{t}
 	}
-	names := []*node{rule}
+	names := []*Node{rule}
 	if rule.kind == list {
 		names = rule.items
 	}
@@ -354,143 +351,72 @@ func (c *checker) test(s *shape, n *node, index int, values *testCase, number in
 	return all
 }
 
-func skipReason(runIf *node) string {
-	arch := runIf.get("arch")
-	val := arch.get("val").str()
-	if (arch.get("op").str() == "eq") == (val == runtime.GOARCH) {
+func skipReason(runIf *Node) string {
+	arch := runIf.Get("arch")
+	val := arch.Get("val").Str()
+	if (arch.Get("op").Str() == "eq") == (val == runtime.GOARCH) {
 		return ""
 	}
 	not := ""
-	if arch.get("op").str() == "ne" {
+	if arch.Get("op").Str() == "ne" {
 		not = "not "
 	}
 	return fmt.Sprintf("runIf: the processor must %sbe %s, and is %s", not, val, runtime.GOARCH)
 }
 
-// events takes the recorded events of a test.
-func (c *checker) events(t *Test, n *node) {
-	events := n.get("events")
-	switch {
-	case t.Source == SyscallSource && events.given():
-		c.wrong(events, "add source: k8s_audit", "recorded events are of the source k8s_audit")
-	case t.Source == SyscallSource:
-		for _, key := range []string{"objects", "requests"} {
-			if v := n.get(key); v.given() {
-				c.wrong(v, "add source: k8s_audit", "%s are made on a cluster, and judged by its audit events", key)
-			}
+// events takes what a test has of its source: recorded events, or what is done.
+func (c *Checker) events(t *Test, n *Node) {
+	src, events := sourceOf(t.Source), n.Get("events")
+	for _, other := range sources {
+		if other.name == src.name {
+			continue
 		}
-	default:
-		for _, key := range []string{"context", "before", "after", "resources", "steps"} {
-			if v := n.get(key); v.given() {
-				c.wrong(v, "leave it out", "a test of the source k8s_audit runs no process, so it has no %s", key)
+		for _, key := range other.keys() {
+			if v := n.Get(key); v.Given() {
+				c.Wrong(v, "add source: "+other.name, "%s %s", key, other.Misplaced)
 			}
-		}
-		c.cluster(t, n)
-		if !events.given() {
-			if t.Cluster == nil {
-				c.wrong(n.get("source"), "add events, objects or requests", "a test of the source k8s_audit needs events that were recorded, or something to do on a cluster")
-			}
-			return
-		}
-		if t.Cluster != nil {
-			c.wrong(events, "leave out one of them", "a test has either events that were recorded, or objects and requests")
-			return
-		}
-		if events.kind == text {
-			t.EventsFile = events.text
-			if !filepath.IsAbs(t.EventsFile) {
-				t.EventsFile = filepath.Join(filepath.Dir(c.file), t.EventsFile)
-			}
-			t.Named = append(t.Named, t.EventsFile)
-			if _, err := os.Stat(t.EventsFile); err != nil {
-				c.wrong(events, "the path is relative to this file", "the file of events cannot be read: %v", err)
-			}
-			return
-		}
-		var err error
-		if t.Events, err = json.Marshal(events.value()); err != nil {
-			c.wrong(events, "", "the events cannot be written as JSON: %v", err)
 		}
 	}
-}
-
-// cluster takes what a test does on a cluster.
-func (c *checker) cluster(t *Test, n *node) {
-	objects, requests := n.get("objects"), n.get("requests")
-	if !objects.given() && !requests.given() {
+	if src.Processes {
+		if names := recorded(); events.Given() {
+			c.Wrong(events, "add source: "+enumerate(names, "or"), "recorded events are of the source %s", enumerate(names, "or"))
+		}
 		return
 	}
-	t.Cluster = &scenario.Cluster{}
-	if objects.given() {
-		t.Cluster.Origin = objects.pos.String()
-		t.Cluster.Objects = c.objects(t, objects)
+	for _, key := range []string{"context", "before", "after", "resources", "steps"} {
+		if v := n.Get(key); v.Given() {
+			c.Wrong(v, "leave it out", "a test of the source %s runs no process, so it has no %s", src.name, key)
+		}
 	}
-	if !requests.given() {
+	if slices.ContainsFunc(src.keys(), func(key string) bool { return n.Get(key).Given() }) {
+		t.Work = src.Read(c, n)
+	}
+	if !events.Given() {
+		if t.Work == nil {
+			can := []string{"events that were recorded"}
+			if src.Does != "" {
+				can = append(can, src.Does)
+			}
+			c.Wrong(n.Get("source"), "add "+enumerate(append([]string{"events"}, src.keys()...), "or"), "a test of the source %s needs %s", src.name, strings.Join(can, ", or "))
+		}
 		return
 	}
-	for _, item := range requests.items {
-		q := scenario.Request{
-			Place: item.pos.String(), Method: cmp.Or(item.get("method").str(), "GET"), Path: item.get("path").str(),
-			ContentType: item.get("contentType").str(), User: item.get("user").str(), Groups: texts(item.get("groups")),
-		}
-		if status := item.get("status"); status.given() {
-			q.Status = int(status.number)
-		}
-		switch body := item.get("body"); {
-		case !body.given():
-		case body.kind == text:
-			q.Body = body.text
-		default:
-			data, err := json.Marshal(body.value())
-			if err != nil {
-				c.wrong(body, "", "the body cannot be written as JSON: %v", err)
-			}
-			q.Body = string(data)
-		}
-		t.Cluster.Requests = append(t.Cluster.Requests, q)
+	if t.Work != nil {
+		c.Wrong(events, "leave out one of them", "a test has either events that were recorded, or %s", enumerate(src.keys(), "and"))
+		return
 	}
-}
-
-// objects are those of a file, or those that stand here.
-func (c *checker) objects(t *Test, n *node) string {
-	if n.kind == text {
-		path := n.text
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(c.file), path)
+	if events.kind == text {
+		t.EventsFile = c.Path(events)
+		if _, err := os.Stat(t.EventsFile); err != nil {
+			c.Wrong(events, "the path is relative to this file", "the file of events cannot be read: %v", err)
 		}
-		t.Cluster.Origin = path
-		t.Named = append(t.Named, path)
-		data, err := os.ReadFile(path)
-		if err == nil && len(data) > maxSize {
-			err = fmt.Errorf("it has more than %d bytes", maxSize)
-		}
-		if err != nil {
-			c.wrong(n, "the path is relative to this file", "the file of objects cannot be read: %v", err)
-		}
-		return string(data)
+		return
 	}
-	items := n.items
-	if n.kind == object {
-		items = []*node{n}
-	}
-	all := make([]any, len(items))
-	for i, item := range items {
-		for _, key := range []string{"apiVersion", "kind", "metadata"} {
-			if item.kind != object || !item.get(key).given() {
-				c.wrong(item, "an object as kubectl takes it", "an object lacks the key %s", key)
-			}
-		}
-		all[i] = item.value()
-	}
-	data, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": all})
-	if err != nil {
-		c.wrong(n, "", "the objects cannot be written as JSON: %v", err)
-	}
-	return string(data)
+	t.Events = c.JSON(events, "the events")
 }
 
 // value is the node as encoding/json takes it.
-func (n *node) value() any {
+func (n *Node) value() any {
 	switch n.kind {
 	case text:
 		return n.text
@@ -519,25 +445,25 @@ func (n *node) value() any {
 }
 
 // outcome takes what is expected.
-func (c *checker) outcome(t *Test, n *node) {
+func (c *Checker) outcome(t *Test, n *Node) {
 	t.FieldPos = map[string]Pos{}
-	if !n.given() {
+	if !n.Given() {
 		return
 	}
 	e := &t.Expect
-	e.Silent = n.get("fires").str() == "false"
-	e.Source, e.Hostname = n.get("source").str(), n.get("hostname").str()
-	if p := n.get("priority"); p.given() {
+	e.Silent = n.Get("fires").Str() == "false"
+	e.Source, e.Hostname = n.Get("source").Str(), n.Get("hostname").Str()
+	if p := n.Get("priority"); p.Given() {
 		bound, make := p, expect.Priority
-		if least := p.get("atLeast"); least.given() {
+		if least := p.Get("atLeast"); least.Given() {
 			bound, make = least, expect.AtLeast
-		} else if most := p.get("atMost"); most.given() {
+		} else if most := p.Get("atMost"); most.Given() {
 			bound, make = most, expect.AtMost
 		}
 		priority, _ := alert.ParsePriority(bound.text) // the shape has checked it
 		e.Priority = make(priority)
 	}
-	if fields := n.get("outputFields"); fields.given() {
+	if fields := n.Get("outputFields"); fields.Given() {
 		for _, f := range fields.entries {
 			t.FieldPos[f.key] = f.pos
 			for _, m := range matchers(f.value) {
@@ -545,40 +471,40 @@ func (c *checker) outcome(t *Test, n *node) {
 			}
 		}
 	}
-	if out := n.get("output"); out.given() {
+	if out := n.Get("output"); out.Given() {
 		e.Output = matchers(out)
 	}
-	if tags := n.get("tags"); tags.given() {
+	if tags := n.Get("tags"); tags.Given() {
 		for _, tag := range tags.items {
 			e.Tags = append(e.Tags, tag.text)
 		}
 	}
-	switch count := n.get("count"); {
-	case !count.given():
+	switch count := n.Get("count"); {
+	case !count.Given():
 	case count.kind == number:
 		e.Count = expect.Exactly(int(count.number))
 	default:
 		least, most := 0, -1
-		if v := count.get("atLeast"); v.given() {
+		if v := count.Get("atLeast"); v.Given() {
 			least = int(v.number)
 		}
-		if v := count.get("atMost"); v.given() {
+		if v := count.Get("atMost"); v.Given() {
 			most = int(v.number)
 		}
 		if most >= 0 && most < least {
-			c.wrong(count, "", "no count is at least %d and at most %d", least, most)
+			c.Wrong(count, "", "no count is at least %d and at most %d", least, most)
 		}
 		e.Count = expect.Between(least, most)
 	}
 }
 
-func matchers(n *node) []expect.Matcher {
+func matchers(n *Node) []expect.Matcher {
 	if n.kind != object {
 		return []expect.Matcher{expect.Equal(n.text)}
 	}
 	var all []expect.Matcher
 	for _, e := range n.entries {
-		if !e.value.given() {
+		if !e.value.Given() {
 			continue
 		}
 		switch op := expect.Op(e.key); op {
@@ -602,28 +528,28 @@ func matchers(n *node) []expect.Matcher {
 	return all
 }
 
-func texts(n *node) []string {
-	if !n.given() {
+func texts(n *Node) []string {
+	if !n.Given() {
 		return nil
 	}
 	out := make([]string, len(n.items))
 	for i, item := range n.items {
-		out[i] = item.str()
+		out[i] = item.Str()
 	}
 	return out
 }
 
 // scenario makes what a test does.
-func (c *checker) scenario(n *node) *scenario.Scenario {
-	s := &scenario.Scenario{Before: n.get("before").str(), After: n.get("after").str()}
-	context := n.get("context")
-	if k := context.get("container"); k.given() {
-		s.Container = &scenario.Container{Image: k.get("image").str(), Name: k.get("name").str(), Env: environ(k.get("env"))}
+func (c *Checker) scenario(n *Node) *scenario.Scenario {
+	s := &scenario.Scenario{Before: n.Get("before").Str(), After: n.Get("after").Str()}
+	context := n.Get("context")
+	if k := context.Get("container"); k.Given() {
+		s.Container = &scenario.Container{Image: k.Get("image").Str(), Name: k.Get("name").Str(), Env: environ(k.Get("env"))}
 	}
-	if list := context.get("processes"); list.given() {
+	if list := context.Get("processes"); list.Given() {
 		for i, p := range list.items {
-			if caps := p.get("capabilities"); caps.given() && i < len(list.items)-1 {
-				c.wrong(caps, "only the last process of the chain may have them", "process %d of the chain has capabilities", i+1)
+			if caps := p.Get("capabilities"); caps.Given() && i < len(list.items)-1 {
+				c.Wrong(caps, "only the last process of the chain may have them", "process %d of the chain has capabilities", i+1)
 			}
 			s.Processes = append(s.Processes, c.process(p, "name"))
 		}
@@ -632,15 +558,15 @@ func (c *checker) scenario(n *node) *scenario.Scenario {
 		s.Processes = []scenario.Process{{}}
 	}
 	names := map[string]Pos{}
-	unique := func(item *node) {
-		name := item.get("name")
-		if before, ok := names[name.str()]; ok {
-			c.wrong(name, "", "the name %q is taken already, in line %d", name.str(), before.Line)
+	unique := func(item *Node) {
+		name := item.Get("name")
+		if before, ok := names[name.Str()]; ok {
+			c.Wrong(name, "", "the name %q is taken already, in line %d", name.Str(), before.Line)
 		}
-		names[name.str()] = name.pos
+		names[name.Str()] = name.pos
 	}
 	exposed := map[string][]string{}
-	if list := n.get("resources"); list.given() {
+	if list := n.Get("resources"); list.Given() {
 		for _, item := range list.items {
 			unique(item)
 			r := c.resource(item)
@@ -648,28 +574,28 @@ func (c *checker) scenario(n *node) *scenario.Scenario {
 			s.Resources = append(s.Resources, r)
 		}
 	}
-	if list := n.get("steps"); list.given() {
+	if list := n.Get("steps"); list.Given() {
 		for _, item := range list.items {
 			unique(item)
 			step := c.step(item, exposed, list)
 			exposed[step.Name] = step.Exposed()
 			s.Steps = append(s.Steps, step)
-			if step.Action != "" && (len(list.items) > 1 || len(s.Resources) > 0 || context.given() || s.Before != "" || s.After != "") {
-				c.wrong(item.get("action"), "an action has processes, resources and cleanups of its own", "a test with the step of an action has nothing else")
+			if step.Action != "" && (len(list.items) > 1 || len(s.Resources) > 0 || context.Given() || s.Before != "" || s.After != "") {
+				c.Wrong(item.Get("action"), "an action has processes, resources and cleanups of its own", "a test with the step of an action has nothing else")
 			}
 		}
 	}
 	return s
 }
 
-func (c *checker) process(n *node, nameKey string) scenario.Process {
-	args, err := splitArgs(n.get("args").str())
+func (c *Checker) process(n *Node, nameKey string) scenario.Process {
+	args, err := splitArgs(n.Get("args").Str())
 	if err != nil {
-		c.wrong(n.get("args"), "", "%v", err)
+		c.Wrong(n.Get("args"), "", "%v", err)
 	}
 	return scenario.Process{
-		ExePath: n.get("exePath").str(), Args: args, Exe: n.get("exe").str(), Name: n.get(nameKey).str(),
-		Env: environ(n.get("env")), User: n.get("user").str(), Capabilities: n.get("capabilities").str(),
+		ExePath: n.Get("exePath").Str(), Args: args, Exe: n.Get("exe").Str(), Name: n.Get(nameKey).Str(),
+		Env: environ(n.Get("env")), User: n.Get("user").Str(), Capabilities: n.Get("capabilities").Str(),
 	}
 }
 
@@ -704,84 +630,84 @@ func splitArgs(s string) (args []string, err error) {
 	return args, nil
 }
 
-func environ(n *node) []string {
-	if !n.given() {
+func environ(n *Node) []string {
+	if !n.Given() {
 		return nil
 	}
 	var env []string
 	for _, e := range n.entries {
-		env = append(env, e.key+"="+e.value.str())
+		env = append(env, e.key+"="+e.value.Str())
 	}
 	return env
 }
 
-func (c *checker) resource(n *node) scenario.Resource {
-	r := scenario.Resource{Name: n.get("name").str(), Place: n.pos.String()}
-	switch n.get("type").str() {
+func (c *Checker) resource(n *Node) scenario.Resource {
+	r := scenario.Resource{Name: n.Get("name").Str(), Place: n.pos.String()}
+	switch n.Get("type").Str() {
 	case "clientServer":
-		r.ClientServer = &scenario.ClientServer{Proto: n.get("l4Proto").str(), Address: n.get("address").str()}
+		r.ClientServer = &scenario.ClientServer{Proto: n.Get("l4Proto").Str(), Address: n.Get("address").Str()}
 	case "process":
 		p := c.process(n, "procName")
-		r.Process, r.FileLess = &p, n.get("fileLess").str() == "true"
+		r.Process, r.FileLess = &p, n.Get("fileLess").Str() == "true"
 	default:
-		r.FD = &scenario.FDResource{Subtype: n.get("subtype").str()}
+		r.FD = &scenario.FDResource{Subtype: n.Get("subtype").Str()}
 		switch r.FD.Subtype {
 		case "file":
-			r.FD.Path = n.get("filePath").str()
+			r.FD.Path = n.Get("filePath").Str()
 		case "directory":
-			r.FD.Path = n.get("dirPath").str()
+			r.FD.Path = n.Get("dirPath").Str()
 		case "memfd":
-			r.FD.Path = n.get("fileName").str()
+			r.FD.Path = n.Get("fileName").Str()
 		}
 	}
 	return r
 }
 
-func (c *checker) step(n *node, exposed map[string][]string, all *node) scenario.Step {
-	s := scenario.Step{Name: n.get("name").str(), Place: n.pos.String(), ExpectError: n.get("expectError").str()}
-	switch n.get("type").str() {
+func (c *Checker) step(n *Node, exposed map[string][]string, all *Node) scenario.Step {
+	s := scenario.Step{Name: n.Get("name").Str(), Place: n.pos.String(), ExpectError: n.Get("expectError").Str()}
+	switch n.Get("type").Str() {
 	case "syscall":
 		s.Call = c.call(n, exposed, all)
 	case "command":
-		s.Command = &scenario.Command{Program: n.get("program").str(), Args: texts(n.get("args")), Stdin: n.get("stdin").str(), Env: environ(n.get("env")), Dir: n.get("dir").str()}
-		if exit := n.get("exitCode"); exit.given() {
+		s.Command = &scenario.Command{Program: n.Get("program").Str(), Args: texts(n.Get("args")), Stdin: n.Get("stdin").Str(), Env: environ(n.Get("env")), Dir: n.Get("dir").Str()}
+		if exit := n.Get("exitCode"); exit.Given() {
 			s.Command.Exit = int(exit.number)
 		}
 	case "write":
-		s.Write = &scenario.Write{Path: n.get("path").str(), Content: n.get("content").str(), Append: n.get("append").str() == "true", Mode: 0o644}
-		if mode := n.get("mode"); mode.given() {
+		s.Write = &scenario.Write{Path: n.Get("path").Str(), Content: n.Get("content").Str(), Append: n.Get("append").Str() == "true", Mode: 0o644}
+		if mode := n.Get("mode"); mode.Given() {
 			s.Write.Mode = mode.number
 		}
 	case "sleep":
-		s.Sleep, _ = time.ParseDuration(n.get("duration").str()) // the shape has checked it
+		s.Sleep, _ = time.ParseDuration(n.Get("duration").Str()) // the shape has checked it
 	case "action":
-		s.Action = n.get("action").str()
+		s.Action = n.Get("action").Str()
 	}
 	return s
 }
 
-func (c *checker) call(n *node, exposed map[string][]string, all *node) *scenario.Call {
-	call := &scenario.Call{Name: n.get("syscall").str(), Args: map[string]scenario.Value{}}
+func (c *Checker) call(n *Node, exposed map[string][]string, all *Node) *scenario.Call {
+	call := &scenario.Call{Name: n.Get("syscall").Str(), Args: map[string]scenario.Value{}}
 	known := scenario.SyscallByName(call.Name)
 	if known == nil {
 		return call
 	}
 	number, ok := callNumber(known, runtime.GOARCH)
 	if call.Number = number; !ok && runtime.GOOS == "linux" {
-		c.wrong(n.get("syscall"), "runIf: {arch: {op: ne, val: "+runtime.GOARCH+"}}", "there is no system call %s on %s", call.Name, runtime.GOARCH)
+		c.Wrong(n.Get("syscall"), "runIf: {arch: {op: ne, val: "+runtime.GOARCH+"}}", "there is no system call %s on %s", call.Name, runtime.GOARCH)
 	}
-	args := n.get("args")
-	if !args.given() {
+	args := n.Get("args")
+	if !args.Given() {
 		return call
 	}
 	for _, e := range args.entries {
 		a := known.Arg(e.key)
-		if a == nil || !e.value.given() {
+		if a == nil || !e.value.Given() {
 			continue
 		}
 		if a.Kind == scenario.How || a.Kind == scenario.Limit {
 			for _, part := range e.value.entries {
-				if part.value.given() {
+				if part.value.Given() {
 					set := scenario.Arg{Kind: scenario.Number, Set: partsOf(a.Kind)[strings.ToLower(part.key)]}
 					call.Args[a.Name+"."+strings.ToLower(part.key)] = c.argument(&set, part.value, exposed, all)
 				}
@@ -807,7 +733,7 @@ func callNumber(s *scenario.Syscall, goarch string) (int, bool) {
 	return numbers[0], true
 }
 
-func (c *checker) argument(a *scenario.Arg, n *node, exposed map[string][]string, all *node) (v scenario.Value) {
+func (c *Checker) argument(a *scenario.Arg, n *Node, exposed map[string][]string, all *Node) (v scenario.Value) {
 	if m := binding.FindStringSubmatch(n.text); n.kind == text && m != nil {
 		c.bound(n, m[1], m[2], exposed, all)
 		v.Binding = m[1] + "." + m[2]
@@ -830,11 +756,11 @@ func (c *checker) argument(a *scenario.Arg, n *node, exposed map[string][]string
 }
 
 // bound checks a binding: what it names must come before, and expose the field.
-func (c *checker) bound(n *node, name, field string, exposed map[string][]string, all *node) {
+func (c *Checker) bound(n *Node, name, field string, exposed map[string][]string, all *Node) {
 	fields, ok := exposed[name]
 	if !ok {
-		if slices.ContainsFunc(all.items, func(s *node) bool { return s.get("name").str() == name }) {
-			c.wrong(n, "", "%s is not before this step, so ${%s.%s} has no value yet", name, name, field)
+		if slices.ContainsFunc(all.items, func(s *Node) bool { return s.Get("name").Str() == name }) {
+			c.Wrong(n, "", "%s is not before this step, so ${%s.%s} has no value yet", name, name, field)
 			return
 		}
 		var names []string
@@ -846,10 +772,10 @@ func (c *checker) bound(n *node, name, field string, exposed map[string][]string
 		if hint == "" {
 			hint = "there is none at all"
 		}
-		c.wrong(n, hint, "there is no resource or step %q before this step", name)
+		c.Wrong(n, hint, "there is no resource or step %q before this step", name)
 		return
 	}
 	if !slices.ContainsFunc(fields, func(f string) bool { return scenario.SameField(f, field) }) {
-		c.wrong(n, nearestOf(field, fields), "%s has no field %q", name, field)
+		c.Wrong(n, nearestOf(field, fields), "%s has no field %q", name, field)
 	}
 }

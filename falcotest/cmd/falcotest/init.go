@@ -232,10 +232,8 @@ func draft(r *rules.Rule) string {
 		fmt.Fprintf(&b, "#   %s: %s\n", field, strings.Join(values, ", "))
 	}
 	fmt.Fprintf(&b, "tests:\n  - name: %s\n    rule: %q\n    draft: say in steps what the rule is to detect\n", fileName(r.Name), r.Name)
-	if r.Source == testfile.AuditSource {
-		fmt.Fprintf(&b, "    source: k8s_audit\n    events:\n      - {kind: Event, apiVersion: audit.k8s.io/v1, auditID: \"1\", stage: ResponseComplete, verb: %q, user: {username: %q}, objectRef: {resource: %q}}\n    expectedOutcome: {}\n",
-			first(asked["ka.verb"], "get"), first(asked["ka.user.name"], "someone"), first(asked["ka.target.resource"], "pods"))
-		return b.String()
+	if more := testfile.Draft(r.Source, asked); more != "" {
+		return b.String() + more
 	}
 	var chain []string
 	for _, field := range []string{"proc.aname", "proc.pname", "proc.name"} {

@@ -16,31 +16,77 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
-	"github.com/falcotest/go-falcotest/internal/scenario"
 )
 
-// Program is the name of the program of package child that does what a test of a
+// program is the name of the program of package child that does what a test of a
 // file does on a cluster.
-const Program = "cluster"
+const program = "cluster"
 
-// Request is what the program is given.
+// given is what the program is given.
+type given struct {
+	Test string `json:"test"`
+	Work *Work  `json:"work"`
+}
+
+// Work is what a test does on a Kubernetes cluster. In its texts, ${NAME}
+// stands for a name that the run has to itself.
+type Work struct {
+	Objects  string    `json:"objects,omitempty"` // what is created first, and deleted at the end: YAML or JSON
+	Origin   string    `json:"origin,omitempty"`  // where they stand, for errors
+	Requests []Request `json:"requests,omitempty"`
+}
+
+// Request is one request to the API server.
 type Request struct {
-	Test string            `json:"test"`
-	Work *scenario.Cluster `json:"work"`
+	Place       string   `json:"place,omitempty"` // file:line:column, for errors
+	Method      string   `json:"method"`
+	Path        string   `json:"path"`
+	Body        string   `json:"body,omitempty"`
+	ContentType string   `json:"contentType,omitempty"`
+	User        string   `json:"user,omitempty"` // made for the test; "" for that of the kubeconfig
+	Groups      []string `json:"groups,omitempty"`
+	Status      int      `json:"status,omitempty"` // that it must be answered with, 0 for any
+}
+
+// Needs is a cluster.
+func (w *Work) Needs() []events.Need { return []events.Need{events.Cluster} }
+
+// Program returns the program that does it, and what that is given.
+func (w *Work) Program(test string) (name string, data []byte, err error) {
+	data, err = json.Marshal(given{Test: test, Work: w})
+	return program, data, err
+}
+
+// Explain tells what it does, a line for each step.
+func (w *Work) Explain() (lines []string) {
+	if w.Objects != "" {
+		lines = append(lines, "creates the objects of "+w.Origin+" on the cluster")
+	}
+	for _, q := range w.Requests {
+		line := "requests " + q.Method + " " + q.Path
+		if who := strings.Join(append([]string{q.User}, q.Groups...), ", "); who != "" {
+			line += " as " + who
+		}
+		if q.Status != 0 {
+			line += fmt.Sprintf(", which must be answered with %d", q.Status)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 func init() {
-	child.RegisterProgram(Program, func(_ child.ProgramHelper, data []byte) (events.Action, error) {
-		var request Request
-		if err := json.Unmarshal(data, &request); err != nil || request.Work == nil {
+	child.RegisterProgram(program, func(_ child.ProgramHelper, data []byte) (events.Action, error) {
+		var g given
+		if err := json.Unmarshal(data, &g); err != nil || g.Work == nil {
 			return nil, fmt.Errorf("reading what a test does on a cluster: %w", err)
 		}
-		return func(h events.Helper) error { return New(h, request.Test).do(request.Work) }, nil
+		return func(h events.Helper) error { return New(h, g.Test).do(g.Work) }, nil
 	})
 }
 
 // do makes the objects, and then the requests.
-func (r *Run) do(work *scenario.Cluster) error {
+func (r *Run) do(work *Work) error {
 	if work.Objects != "" {
 		if _, err := r.Create(work.Objects, work.Origin); err != nil {
 			return err
@@ -71,7 +117,7 @@ func (r *Run) do(work *scenario.Cluster) error {
 
 // request makes a request. Whatever the server answers will do, unless a status
 // is asked for: rules look at requests.
-func (r *Run) request(config *rest.Config, q *scenario.Request) error {
+func (r *Run) request(config *rest.Config, q *Request) error {
 	status, answer, err := r.send(config, q.Method, r.named(q.Path), r.named(q.Body), q.ContentType)
 	if err != nil {
 		return ClusterError(err)

@@ -25,6 +25,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 // Name is the name of the source in rules.
@@ -44,6 +45,7 @@ func init() {
 		Sentinel:  source.Sentinel{Rule: "Falcotest App Sentinel"},
 		Open:      func(*config.Settings) source.Live { return &live{kept: map[string][]any{}} },
 		Recording: &source.Recording{Is: func(head []byte) bool { return bytes.HasPrefix(head, []byte(`{"app.`)) }, Read: read},
+		Tests:     &testfile.Source{Recorded: true},
 	})
 }
 

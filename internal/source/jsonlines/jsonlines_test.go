@@ -14,6 +14,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/falcotest"
 	"github.com/falcotest/go-falcotest/internal/source/jsonlines" // in the list of this test's sources
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 func TestMain(m *testing.M) { falcotest.Main(m) }
@@ -62,4 +63,17 @@ func TestLive(t *testing.T) {
 func TestRecorded(t *testing.T) {
 	t.Setenv("FALCOTEST_RULES", "testdata/rules.yaml")
 	falcotest.Replay(t, "testdata/*.jsonl")
+}
+
+// Tests of files may have events of the source, and whatever the source has them do.
+func TestFiles(t *testing.T) {
+	t.Setenv("FALCOTEST_RULES", "testdata/rules.yaml")
+	falcotest.RunFiles(t)
+	_, err := testfile.Parse("f.yaml", []byte("tests:\n  - {name: t, rule: R, source: app, steps: null}\n"))
+	if err == nil || !strings.Contains(err.Error(), "a test of the source app needs events that were recorded") || !strings.Contains(err.Error(), "(add events)") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.Contains(string(testfile.Schema()), `"app"`) {
+		t.Error("the schema does not have the source")
+	}
 }

@@ -7,8 +7,9 @@
 // A session's cluster is one that there is, or an etcd and a kube-apiserver that are
 // started for the first session that needs them. Their audit events come in by the
 // endpoint of internal/audit; they go to the engine that judges, and to the plugin of
-// a Falco that does. It imports internal/source, to which it hands itself, and
-// internal/audit, internal/kube and internal/config.
+// a Falco that does. It imports internal/source, to which it hands itself,
+// internal/testfile, for what tests may say of it, internal/audit, internal/kube and
+// internal/config.
 package k8saudit
 
 import (
@@ -63,6 +64,7 @@ func init() {
 				return uint64(len(events)), err
 			},
 		},
+		Tests: tests(),
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 func init() {
@@ -40,7 +41,8 @@ func init() {
 		ID:           []string{env, ancestorsEnv},
 		PluginFields: map[string][]string{"container": {"container.id", "container.name"}}, // whether it knows the container
 		Sentinel:     source.Sentinel{Rule: "Falcotest Sentinel", YAML: sentinel, Trigger: open},
-		Recording:    &source.Recording{Is: isCapture, Read: read},
+		Recording:    &source.Recording{Is: isCapture, Read: read, Lacks: unrecorded},
+		Tests:        &testfile.Source{Processes: true},
 	})
 }
 
@@ -49,6 +51,14 @@ const (
 	env          = "proc.env[" + config.EnvID + "]"
 	ancestorsEnv = "proc.aenv[" + config.EnvID + "]"
 )
+
+// unrecorded are the fields that a Falco cannot work out from a recording of an action:
+// since when processes run that were there before it began, and the names of hosts,
+// which it looks up where it runs and not in the action's hosts file.
+var unrecorded = []string{
+	"proc.duration", "proc.ppid.duration", "proc.pid.ts", "proc.ppid.ts",
+	"fd.sip.name", "fd.cip.name", "fd.lip.name", "fd.rip.name",
+}
 
 // sentinel looks at the event's argument, since a failed open has no fd.name.
 const sentinel = `- rule: Falcotest Sentinel
