@@ -71,6 +71,13 @@ func TestOrderOfDescriptors(t *testing.T) {
 	if want := []int64{12, 0, 1, 2, 15, 3, 4, 5, 6, 7, 8, 9, 10, 11}; !slices.Equal(numbers(th), want) {
 		t.Errorf("after growing: got %d, want %d", numbers(th), want)
 	}
+	sparse := newThread(3, &pool{}) // 1 and 30 come to share a bucket
+	for _, n := range []int64{0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12} {
+		sparse.insert(n, &event.FD{})
+	}
+	if want := []int64{12, 0, 4, 30, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11}; !slices.Equal(numbers(sparse), want) {
+		t.Errorf("after growing with numbers apart: got %d, want %d", numbers(sparse), want)
+	}
 	child := newThread(2, &pool{})
 	newState().inheritProcess(child, th)
 	if want := []int64{11, 12, 0, 1, 2, 15, 3, 4, 5, 6, 7, 8, 9, 10}; !slices.Equal(numbers(child), want) {
@@ -112,6 +119,81 @@ func TestSocketsOfOtherTypes(t *testing.T) {
 			t.Errorf("%s: the ends the other way round are a change", test.name)
 		}
 	}
+}
+
+// A socket of IPv6 that something reached without an address is one of IPv4 to Falco,
+// and has its protocol again when it is one of IPv6.
+func TestDatagramsWithoutAddress(t *testing.T) {
+	six := func(src, dst string) *event.SockAddr {
+		return &event.SockAddr{Family: familyINET6, Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddrPort(dst)}
+	}
+	f := newSocket(familyINET6, sockDgram, 0)
+	f.Client, f.NoRole = true, false
+	s := newState()
+	s.updateSocket(f, six("[::]:5", "[fd00::2]:53"))
+	s.updateSocket(f, six("[::]:0", "[::]:5"))
+	if got := socketName(f); got != "0.0.0.0:0->0.0.0.0:5" || f.Type != event.FDIPv4 {
+		t.Errorf("without an address, the name is %q", got)
+	}
+	s.setTuple(f, six("[fd00::1]:5", "[fd00::2]:53"))
+	if got := socketName(f); got != "fd00::1:5->fd00::2:53" || f.Proto != event.ProtoUDP {
+		t.Errorf("with one, the name is %q and the protocol %d", got, f.Proto)
+	}
+}
+
+// Who serves Falco tells, of sockets of IPv6, by a part of the address.
+func TestRoleByAddress(t *testing.T) {
+	th := newThread(1, &pool{})
+	th.setIDs(1, 1, 0)
+	th.insert(3, newSocket(familyINET, sockStream, 0)) // whose ports are 0, as those bytes
+	f := newSocket(familyINET6, sockRaw, 58)
+	f.Sock.Src, f.Sock.Dst = netip.MustParseAddrPort("[::1]:58"), netip.MustParseAddrPort("[::1]:9")
+	guessRole(th, f, true)
+	if !f.Server || f.Client {
+		t.Errorf("server %v, client %v", f.Server, f.Client)
+	}
+}
+
+// A thread shows what the main one has, and what it has of its own once it is known to
+// be the main one.
+func TestThreadsWithoutTheMainOne(t *testing.T) {
+	s := newState()
+	type shown struct {
+		Cwd             string
+		FDLimit         int64
+		FDs, MainFDs    int
+		Parent, Creator bool
+	}
+	see := func(th *thread) shown {
+		s.view(th)
+		p := &th.proc
+		return shown{p.Cwd, p.FDLimit, len(p.FDs), p.MainFDs, p.Parent != nil, p.Creator != nil}
+	}
+	check := func(what string, th *thread, want shown) {
+		t.Helper()
+		if diff := cmp.Diff(want, see(th)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	maker := s.get(5)
+	maker.setIDs(5, 5, 0)
+	s.relate(maker)
+	th := s.get(11)
+	th.setFDLimit(30)
+	th.insert(3, &event.FD{})
+	check("nothing is known", th, shown{Cwd: "./", FDs: 1})
+	th.setIDs(11, 10, 5)
+	s.relate(th)
+	check("the main thread is not known", th, shown{Cwd: "./", FDs: 1, Creator: true})
+	m := s.get(10)
+	m.setIDs(10, 10, 0)
+	m.setFDLimit(20)
+	m.setCwd("/home/")
+	s.relate(m)
+	check("its maker is known, its process's is not", th, shown{Cwd: "/home/", FDLimit: 20, FDs: 1, Creator: true})
+	th.setIDs(11, 11, 5)
+	s.generation++
+	check("it is the main thread", th, shown{FDLimit: 30, FDs: 1, MainFDs: 1, Parent: true, Creator: true})
 }
 
 // A server of datagrams over IPv6 stays one when something arrives.

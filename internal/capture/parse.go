@@ -485,7 +485,7 @@ func (s *state) attributes(c *call) {
 	case event.SysGetrlimit, event.SysSetrlimit:
 		if cur := c.num(1); c.u32(3) == limitNoFile && cur != -1 {
 			if m := t.main(); m != nil {
-				m.proc.FDLimit = cur
+				m.setFDLimit(cur)
 			}
 		}
 	case event.SysPrctl:
@@ -514,7 +514,7 @@ func (s *state) prlimit(c *call) {
 	}
 	if t := s.get(tid); t != nil && !t.invalid() {
 		if m := t.main(); m != nil {
-			m.proc.FDLimit = cur
+			m.setFDLimit(cur)
 		}
 	}
 }

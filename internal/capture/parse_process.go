@@ -164,7 +164,7 @@ func (s *state) describeChild(c *call, child *thread) {
 	if !c.empty(pComm) {
 		p.Comm = s.strings.bytes(c.text(pComm))
 	}
-	p.FDLimit = c.num(pFDLimit)
+	child.setFDLimit(c.num(pFDLimit))
 	s.memory(c, child)
 	p.UID, p.GID = c.u32(pCloneUID), c.u32(pCloneGID)
 	if !c.empty(pCgroups) {
@@ -204,11 +204,8 @@ func (s *state) inheritProcess(child, from *thread) {
 		child.insert(f.Num, f)
 	}
 	child.proc.FDs = child.fds
-	child.proc.Cwd = from.getCwd()
-	child.proc.Env = nil // to a child of another thread than the main one, Falco gives none
-	if from.isMain() {
-		child.proc.Env = from.proc.Env
-	}
+	child.setCwd(from.getCwd())
+	child.setEnv(from.env) // which another thread than the main one has none of
 }
 
 // texts splits a vector of strings. The same vector gives the same list, which
@@ -256,8 +253,8 @@ func (s *state) exec(c *call) {
 	wasMain := t.isMain()
 	t.pid = c.num(pPID)
 	p.PID = t.pid
-	if !wasMain && t.isMain() { // what it had of another is not its own
-		p.Cwd, p.Env, p.FDs = "", nil, t.fds
+	if !wasMain && t.isMain() {
+		t.becomeMain()
 	}
 	if t.invalid() {
 		t.ptid = c.num(pPTID)
@@ -267,10 +264,10 @@ func (s *state) exec(c *call) {
 		}
 		s.relate(t)
 	}
-	p.FDLimit = c.num(pFDLimit)
+	t.setFDLimit(c.num(pFDLimit))
 	s.memory(c, t)
 	if !c.empty(pEnv) {
-		p.Env = s.texts(c.param(pEnv))
+		t.setEnv(s.texts(c.param(pEnv)))
 	}
 	if !c.empty(pCgroups) {
 		s.cgroups(t, c.param(pCgroups))

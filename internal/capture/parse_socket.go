@@ -91,7 +91,7 @@ const (
 // newSocket is a socket that is not connected. Falco tells the protocol only of
 // the common ones.
 func newSocket(domain, typ, proto uint32) *event.FD {
-	f := &event.FD{Domain: int32(domain), Proto: event.ProtoUnknown, NoRole: true}
+	f := &event.FD{Domain: int32(domain), Proto: event.ProtoUnknown, Proto6: event.ProtoUnknown, NoRole: true}
 	switch domain {
 	case familyUnix:
 		f.Type, f.Sock.Family = event.FDUnix, familyUnix
@@ -135,6 +135,9 @@ func (s *state) bind(c *call) {
 		return
 	}
 	if (a.Family == familyINET || a.Family == familyINET6) && a.Src.Port() > 0 {
+		if f.Type == event.FDIPv6 {
+			f.Proto6 = f.Proto
+		}
 		f.Type = event.FDIPv4Server
 		if a.Family == familyINET6 {
 			if isMapped(a.Src.Addr()) && a.Src.Addr().Is4In6() {
@@ -245,7 +248,8 @@ func (s *state) setTuple(f *event.FD, a *event.SockAddr) bool {
 
 // retype makes a descriptor a socket of another type. Falco keeps what it knows of
 // sockets of all types at the same place (sinsp_sockinfo), so that a type finds there
-// what another has left: between the versions of IP, the protocol is not what it was.
+// what another has left: to IPv4, the protocol is a byte of the address, and back at
+// IPv6 it is what it was.
 func retype(f *event.FD, to event.FDType) {
 	from := f.Type
 	if from == to {
@@ -254,10 +258,15 @@ func retype(f *event.FD, to event.FDType) {
 	f.Type = to
 	f.Sock.Family = familyOf(to)
 	four := from == event.FDIPv4 || from == event.FDIPv4Server
+	if from == event.FDIPv6 || from == event.FDIPv6Server {
+		f.Proto6 = f.Proto
+	}
 	switch {
 	case to == event.FDIPv6 && (from == event.FDIPv6Server || from == event.FDIPv6), to == event.FDIPv4 && four:
 	case to == event.FDIPv4 && f.Sock.Src.IsValid():
 		f.Proto = protocol(f.Sock.Src.Addr().As16()[12]) // of the address, which is where it lies
+	case to == event.FDIPv6 && four:
+		f.Proto = f.Proto6
 	default:
 		f.Proto = event.ProtoUnknown
 	}
@@ -289,7 +298,7 @@ func (s *state) accept(c *call) {
 	if !sockTuple(c.param(1), &a) {
 		return
 	}
-	f := &event.FD{Server: true, Connected: true, Proto: event.ProtoTCP, Sock: a}
+	f := &event.FD{Server: true, Connected: true, Proto: event.ProtoTCP, Proto6: event.ProtoUnknown, Sock: a}
 	switch a.Family {
 	case familyINET:
 		f.Type = event.FDIPv4
@@ -417,16 +426,22 @@ func (s *state) inferSocket(c *call) {
 	}
 }
 
-// guessRole takes the end for the server's whose port the process is bound to.
+// guessRole takes the end for the server's whose port the process is bound to. For a
+// port of IPv6 Falco takes what lies where those of IPv4 are, a part of the address.
 func guessRole(t *thread, f *event.FD, incoming bool) {
+	src, dst := f.Sock.Src.Port(), f.Sock.Dst.Port()
+	if f.Type == event.FDIPv6 && f.Sock.Src.IsValid() {
+		b := f.Sock.Src.Addr().As16()
+		src, dst = le.Uint16(b[8:]), le.Uint16(b[10:])
+	}
 	bound, client := false, false
 	for _, other := range t.table() {
 		switch other.Type {
 		case event.FDIPv4:
-			bound = bound || other.Sock.Dst.Port() == f.Sock.Dst.Port()
-			client = client || other.Sock.Src.Port() == f.Sock.Src.Port()
+			bound = bound || other.Sock.Dst.Port() == dst
+			client = client || other.Sock.Src.Port() == src
 		case event.FDIPv4Server:
-			bound = bound || other.Sock.Src.Port() == f.Sock.Dst.Port()
+			bound = bound || other.Sock.Src.Port() == dst
 		}
 	}
 	switch {

@@ -131,12 +131,16 @@ func (s *state) view(t *thread) {
 	if g := t.group; g != nil {
 		p.Threads, p.LeaderGone = g.alive, m == nil || m.dead()
 	}
+	p.MainFDs = 0
+	if m != nil {
+		p.MainFDs = len(m.fds)
+	}
 	switch m {
 	case t:
 	case nil:
-		p.Cwd, p.FDLimit, p.FDs = "./", 0, t.table()
+		p.Env, p.Cwd, p.FDLimit, p.FDs = t.env, "./", 0, t.table()
 	default:
-		p.Env, p.Cwd, p.FDLimit, p.FDs = m.proc.Env, m.proc.Cwd, m.proc.FDLimit, t.table()
+		p.Env, p.Cwd, p.FDLimit, p.FDs = m.env, m.cwd, m.fdLimit, t.table()
 	}
 }
 

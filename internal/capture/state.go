@@ -116,11 +116,11 @@ func (s *state) process(p *processEntry) {
 	q.Comm, q.Exe, q.Args = p.comm, p.exe, p.args
 	t.setExePath(p.exePath)
 	if t.isMain() {
-		q.Env = p.env
+		t.setEnv(p.env)
 		s.updateCwd(t, p.cwd)
 	}
 	q.Root = p.root
-	q.FDLimit = p.fdLimit
+	t.setFDLimit(p.fdLimit)
 	q.UID, q.GID = p.uid, p.gid
 	q.LoginUID = loginUID(p.loginUID)
 	q.VMSize, q.VMRSS, q.VMSwap = uint64(p.vmSize), uint64(p.vmRSS), uint64(p.vmSwap)
@@ -210,7 +210,7 @@ func (s *state) fd(tid int64, e *fdEntry) {
 	if t == nil || len(t.fds) >= maxFDs {
 		return
 	}
-	f := &event.FD{Num: e.num, Ino: e.ino, Name: e.name, Flags: e.flags, Dev: e.dev, Proto: protocol(e.proto)}
+	f := &event.FD{Num: e.num, Ino: e.ino, Name: e.name, Flags: e.flags, Dev: e.dev, Proto: protocol(e.proto), Proto6: event.ProtoUnknown}
 	switch e.typ {
 	case fdIPv4, fdIPv6:
 		f.Type, f.Sock = event.FDIPv4, event.SockAddr{Family: familyINET, Src: e.src, Dst: e.dst}

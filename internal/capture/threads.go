@@ -3,6 +3,9 @@
 package capture
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/event"
@@ -18,11 +21,16 @@ const (
 
 // thread is what is known of a thread. What conditions ask of a process is in
 // proc, which is the process as this thread sees it: Falco keeps most of it for
-// each thread, and the environment, the working directory, the descriptors and
-// their limit for the main one, from which the others have them for an event.
+// each thread, and shows the environment, the working directory, the descriptors
+// and their limit of the main one, from which the others have them for an event.
+// What they have of their own is kept in case they become the main one.
 type thread struct {
 	event.Thread
 	proc event.Process
+
+	env     []string
+	cwd     string
+	fdLimit int64
 
 	pid, ptid int64
 	flags     uint32
@@ -55,13 +63,13 @@ type group struct {
 }
 
 func newThread(tid int64, p *pool) *thread {
-	t := &thread{pool: p, pid: -1, ptid: -1, reaper: -1, lastFD: -1}
+	t := &thread{pool: p, pid: -1, ptid: -1, reaper: -1, lastFD: -1, fdLimit: -1}
 	t.TID, t.VTID = tid, -1
 	t.Process = &t.proc
 	t.fds = p.table()
 	t.proc = event.Process{
 		PID: -1, VPID: -1, PPID: -1, SID: -1, VPGID: -1, PGID: -1, UID: nobodyID, GID: nobodyID,
-		LoginUID: -1, FDLimit: -1, FDs: t.fds, KeptTimes: true,
+		LoginUID: -1, FDLimit: -1, FDs: t.fds, Recorded: true,
 	}
 	return t
 }
@@ -130,8 +138,8 @@ func (t *thread) addFD(n int64, f *event.FD) *event.FD {
 }
 
 // insert puts a descriptor into the table where Falco's has it, which is what fd.types
-// shows: a hash table of the C++ library, of which new elements come first, and whose
-// order is reversed when it grows. It returns the table's copy, nil when it is full.
+// shows: a hash table of the C++ library, of which new elements come first, but beside
+// those of their bucket. It returns the table's copy, nil when it is full.
 func (t *thread) insert(n int64, given *event.FD) *event.FD {
 	f := t.fds[n]
 	if f != nil {
@@ -147,15 +155,7 @@ func (t *thread) insert(n int64, given *event.FD) *event.FD {
 	*f = *given
 	f.Num = n
 	if len(t.fds) >= t.buckets {
-		i := 0
-		for i < len(bucketCounts)-1 && bucketCounts[i] <= t.buckets {
-			i++
-		}
-		t.buckets, t.first = bucketCounts[i], 0
-		for _, other := range t.fds {
-			other.Order = -other.Order
-			t.first = min(t.first, other.Order)
-		}
+		t.grow()
 	}
 	if n < mostNeighbours {
 		t.highest = max(t.highest, n)
@@ -171,6 +171,32 @@ func (t *thread) insert(n int64, given *event.FD) *event.FD {
 	return f
 }
 
+// grow moves the descriptors, one after another, to a larger table: the last comes
+// first, but beside those of its bucket.
+func (t *thread) grow() {
+	i := 0
+	for i < len(bucketCounts)-1 && bucketCounts[i] <= t.buckets {
+		i++
+	}
+	t.buckets, t.first = bucketCounts[i], 0
+	if len(t.fds) == 0 {
+		return
+	}
+	list := slices.SortedFunc(maps.Values(t.fds), func(a, b *event.FD) int { return cmp.Compare(a.Order, b.Order) })
+	bucket := func(f *event.FD) int64 { return int64(uint64(f.Num) % uint64(t.buckets)) }
+	place := make(map[int64]int, len(list)) // of a bucket in the new order, from its end
+	for _, f := range list {
+		if _, ok := place[bucket(f)]; !ok {
+			place[bucket(f)] = len(place)
+		}
+	}
+	slices.Reverse(list)
+	slices.SortStableFunc(list, func(a, b *event.FD) int { return cmp.Compare(place[bucket(b)], place[bucket(a)]) })
+	for i, f := range list {
+		f.Order = int64(i) * between
+	}
+}
+
 // mostNeighbours bounds the search for descriptors in the same bucket; the order of
 // those above it is not Falco's where they share one.
 const mostNeighbours = 4096
@@ -183,7 +209,7 @@ var bucketCounts = [...]int{13, 29, 59, 127, 257, 541, 1109, 2357, 5087, 10273, 
 
 func (t *thread) getCwd() string {
 	if m := t.main(); m != nil {
-		return m.proc.Cwd
+		return m.cwd
 	}
 	return "./"
 }
@@ -193,22 +219,33 @@ func (s *state) updateCwd(t *thread, path string) {
 	if m == nil {
 		return
 	}
-	base := ""
-	if t == m {
-		base = m.proc.Cwd
-	}
-	cwd := event.JoinPath(base, path)
+	cwd := event.JoinPath(t.cwd, path)
 	if !strings.HasSuffix(cwd, "/") {
 		cwd += "/"
 	}
-	m.proc.Cwd = s.strings.text(cwd)
+	m.setCwd(s.strings.text(cwd))
 }
+
+func (t *thread) setCwd(path string) { t.cwd, t.proc.Cwd = path, path }
+
+func (t *thread) setEnv(env []string) { t.env, t.proc.Env = env, env }
+
+func (t *thread) setFDLimit(n int64) { t.fdLimit, t.proc.FDLimit = n, n }
 
 func (t *thread) setExePath(path string) { t.proc.ExePath = strings.TrimSuffix(path, " (deleted)") }
 
 func (t *thread) setIDs(tid, pid, ptid int64) {
+	wasMain := t.isMain()
 	t.TID, t.pid, t.ptid = tid, pid, ptid
 	t.proc.PID, t.proc.PPID = pid, ptid
+	if !wasMain && t.isMain() {
+		t.becomeMain()
+	}
+}
+
+// becomeMain shows what the thread has of its own instead of what it had of another.
+func (t *thread) becomeMain() {
+	t.proc.Env, t.proc.Cwd, t.proc.FDLimit, t.proc.FDs = t.env, t.cwd, t.fdLimit, t.fds
 }
 
 // find is the thread with that number, nil when it is not known.
@@ -425,6 +462,9 @@ func (s *state) resolve(t *thread) {
 		}
 		t.resolved, t.walk = s.generation, s.walk
 		t.proc.Parent, t.proc.Creator = nil, nil
+		if own := s.find(t.ptid); own != nil {
+			t.proc.Creator = &own.proc
+		}
 		m := t.main()
 		if m == nil {
 			return
@@ -434,9 +474,6 @@ func (s *state) resolve(t *thread) {
 			return
 		}
 		parent := creator.main()
-		if own := s.find(t.ptid); own != nil && own != parent {
-			t.proc.Creator = &own.proc
-		}
 		if parent == nil || parent == m || parent.walk == s.walk {
 			return
 		}

@@ -94,7 +94,7 @@ type Thread struct {
 type Process struct {
 	PID, VPID   int64
 	Parent      *Process // nil for pid 1 and where unknown
-	Creator     *Process // the parent as its thread saw it, where that was not the main one
+	Creator     *Process // the parent as that thread of it saw it which made this one
 	PPID        int64
 	PVPID       int64
 	SID, PGID   int64
@@ -136,10 +136,12 @@ type Process struct {
 	// Unknown says which of these are not known.
 	Unknown ProcessUnknowns
 
-	// KeptTimes is set in recordings: the two durations below are those that
-	// Falco would have kept since the last exec, also an ancestor's. Otherwise
-	// they are worked out.
-	KeptTimes                         bool
+	// Recorded is set in recordings: Creator, and the following, are what Falco would
+	// have kept: the descriptors of the main thread, and two durations since the last
+	// exec, also an ancestor's. Otherwise the creator is the parent, and these are
+	// worked out.
+	Recorded                          bool
+	MainFDs                           int
 	CtimeBeforeClone, CtimeAfterPidns int64
 
 	memo memo
@@ -192,6 +194,7 @@ type FD struct {
 	UpperLayer, LowerLayer bool
 	OldName                string
 	Order                  int64 // in recordings: where Falco's table of the process has it
+	Proto6                 uint8 // in recordings: Proto as it was as a socket of IPv6, while it is one of IPv4
 
 	Unknown FDUnknowns
 }

@@ -82,6 +82,9 @@ func (e *Event) CommOf(pid int64) string {
 		if name, ok := e.Machine().Process(pid, TextComm); ok {
 			return name
 		}
+		if p.Recorded { // of whose main thread nothing is known
+			return ""
+		}
 	}
 	for ; p != nil; p = p.Parent {
 		if p.PID == pid {

@@ -481,8 +481,8 @@ func result(s *Source, e *event.Event, v *filter.Value) bool {
 	}
 	v.Str = "SUCCESS"
 	if e.Ret < 0 {
-		v.Str = "" // of a call that returns a process, Falco prints the number
-		if e.Def().Params[0].Type != event.PPID {
+		v.Str = "" // of a call that returns a process or a size, Falco prints the number
+		if typ := e.Def().Params[0].Type; typ == event.PErrno || typ == event.PFD {
 			v.Str = event.ErrnoName(e.Ret)
 		}
 		if v.Str == "" {

@@ -137,7 +137,7 @@ var fdFields = []field{
 		v.Num = 0
 		// A descriptor that the call made had no name before; a copy has that of
 		// the original.
-		made := attrs(e)&event.CreatesFD != 0 && e.Type != event.SysDup && e.Type != event.SysDup2 && e.Type != event.SysDup3 && e.Type != event.SysPidfdGetfd
+		made := attrs(e)&event.CreatesFD != 0 && e.Ret >= 0 && e.Type != event.SysDup && e.Type != event.SysDup2 && e.Type != event.SysDup3 && e.Type != event.SysPidfdGetfd
 		if e.FDNameChanged || made && fd.Name != "" {
 			v.Num = 1
 		}

@@ -130,6 +130,9 @@ func fsPathText(e *event.Event, i, which int, raw bool) (string, event.Unknown) 
 	switch e.Type {
 	case event.SysOpenat, event.SysOpenat2:
 		if fd := e.FD; fd != nil { // not another, where evt.abspath has taken it away
+			if strings.HasPrefix(fd.Name, "./") { // of a process whose directory is not known
+				return event.JoinPath("", fd.Name), fd.Unknown.Name
+			}
 			return fd.Name, fd.Unknown.Name
 		}
 		return unknownPath, event.Known

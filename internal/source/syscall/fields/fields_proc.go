@@ -94,7 +94,7 @@ var procFields = []field{
 		}
 		v.Float = 0
 		if p.FDLimit > 0 {
-			v.Float = min(100, float64(len(p.FDs))*100/float64(p.FDLimit))
+			v.Float = min(100, float64(openCount(p))*100/float64(p.FDLimit))
 		}
 		return true
 	}},
@@ -162,7 +162,7 @@ func followers(p *event.Process) int64 {
 }
 
 func ctimeBeforeClone(p *event.Process) int64 {
-	if p.KeptTimes {
+	if p.Recorded {
 		return p.CtimeBeforeClone
 	}
 	return after(p.CloneTime, p.ExeCtime)
@@ -170,7 +170,7 @@ func ctimeBeforeClone(p *event.Process) int64 {
 
 func ctimeAfterPidns(p *event.Process) int64 {
 	switch {
-	case p.KeptTimes:
+	case p.Recorded:
 		return p.CtimeAfterPidns
 	case p.PID == p.VPID:
 		return 0 // Falco tells it in other pid namespaces only
@@ -186,7 +186,9 @@ func creatorNum(f func(*event.Process) int64) getter {
 		if p == nil {
 			return false
 		}
-		if p = p.Creator; p == nil {
+		if p.Recorded {
+			p = p.Creator
+		} else {
 			p = ancestor(e, 1, v)
 		}
 		if p == nil {
@@ -605,7 +607,10 @@ func procID(id func(*event.Event) int64) getter {
 // openCount is how many descriptors a process has; of one that is not known, Falco
 // counts none.
 func openCount(p *event.Process) int64 {
-	if p.PID < 0 {
+	switch {
+	case p.Recorded:
+		return int64(p.MainFDs)
+	case p.PID < 0:
 		return 0
 	}
 	return int64(len(p.FDs))

@@ -3,6 +3,7 @@
 package fields
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,6 +28,14 @@ func valueOf(t *testing.T, name string, e *event.Event) (string, bool) {
 	}
 	if f.Format != nil {
 		return f.Format(e, &v), true
+	}
+	switch f.Type {
+	case filter.Bool:
+		return strconv.FormatBool(v.Num != 0), true
+	case filter.Double:
+		return strconv.FormatFloat(v.Float, 'g', -1, 64), true
+	case filter.Int64, filter.Uint64, filter.RelTime:
+		return strconv.FormatInt(v.Num, 10), true
 	}
 	return v.Str, true
 }
@@ -79,9 +88,13 @@ func TestPathsOfFailedOpens(t *testing.T) {
 	}
 }
 
-// Of a call that returns a process, evt.res is the number of the error.
+// Of a call that returns a process or a size, evt.res is the number of the error.
 func TestResultOfClone(t *testing.T) {
-	e := &event.Event{Type: event.SysClone3, Ret: -22, Params: []event.Param{{Num: -22}}}
+	e := &event.Event{Type: event.SysProcessVmReadv, Ret: -1, Params: []event.Param{{Num: -1}}}
+	if got, _ := valueOf(t, "evt.res", e); got != "-1" {
+		t.Errorf("evt.res of process_vm_readv is %q", got)
+	}
+	e = &event.Event{Type: event.SysClone3, Ret: -22, Params: []event.Param{{Num: -22}}}
 	if got, _ := valueOf(t, "evt.res", e); got != "-22" {
 		t.Errorf("evt.res of clone3 is %q", got)
 	}
@@ -89,6 +102,43 @@ func TestResultOfClone(t *testing.T) {
 	if got, _ := valueOf(t, "evt.res", e); got != "ENOENT" {
 		t.Errorf("evt.res of unlink is %q", got)
 	}
+}
+
+// An open that failed changes no name, also where evt.abspath took another descriptor.
+func TestNoNameOfFailedOpen(t *testing.T) {
+	e, _ := open("/etc/passwd")
+	for ret, want := range map[int64]string{3: "true", -2: "false"} {
+		if e.Ret = ret; ret < 0 {
+			e.FD = &event.FD{Type: event.FDDirectory, Name: "/etc"}
+		}
+		if got, ok := valueOf(t, "fd.name_changed", e); !ok || got != want {
+			t.Errorf("of an open that returned %d, fd.name_changed is %q (%v), want %q", ret, got, ok, want)
+		}
+	}
+}
+
+// Of a recorded process, the creator and the descriptors of the main thread are those
+// that the recording tells, and none where it tells none.
+func TestRecordedProcess(t *testing.T) {
+	e, p := open("./passwd")
+	e.Params[2].Str = "passwd"
+	p.Parent = &event.Process{PID: 100, VPID: 100, StartTime: 7}
+	p.Recorded, p.FDLimit, p.MainFDs = true, 10, 2
+	check := func(want map[string]string) {
+		t.Helper()
+		for field, want := range want {
+			got, ok := valueOf(t, field, e)
+			if ok != (want != "<NA>") || ok && got != want {
+				t.Errorf("%s is %q (%v), want %q", field, got, ok, want)
+			}
+		}
+	}
+	check(map[string]string{
+		"proc.pvpid": "<NA>", "proc.ppid.ts": "<NA>", "proc.ppid": "100",
+		"proc.fdopencount": "2", "proc.fdusage": "20", "fs.path.name": "passwd", "fd.name": "./passwd",
+	})
+	p.Creator, p.Parent = &event.Process{PID: 101, VPID: 5, StartTime: 8}, nil
+	check(map[string]string{"proc.pvpid": "5", "proc.ppid.ts": "8", "proc.ppid": "<NA>"})
 }
 
 // What is longer than Falco's buffer for paths is told by a text in its place.
