@@ -20,11 +20,12 @@
 //
 // A node's name is its address, such as 127.81.7.2, on loopback. It is also its
 // host name, which pods on the host's network share. Images come from a tar
-// (docker save, or an OCI layout), or from a registry on loopback, such as
-// [Registry]; Kubernetes finds what was imported only if the pod's
-// imagePullPolicy is not Always. Pods on the host's network (hostNetwork) reach
-// all that listens on loopback, such as the API server; others have an address
-// that reaches themselves alone. Services are not routed.
+// (docker save, or an OCI layout), which a pod finds unless its imagePullPolicy is
+// Always, or from a registry on loopback without TLS, such as that of
+// github.com/google/go-containerregistry/pkg/registry in a httptest.Server. Pods on
+// the host's network (hostNetwork) reach all that listens on loopback, such as the
+// API server; others have an address that reaches themselves alone. Services are
+// not routed.
 //
 // A node is a PID namespace, a mount namespace, a UTS namespace and a control
 // group. All its processes, its pods' included, see one another and nothing else,

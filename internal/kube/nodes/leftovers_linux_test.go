@@ -118,10 +118,25 @@ func startPod(ctx context.Context, image string) (*kube.Cluster, error) {
 	return c, fmt.Errorf("the pod does not run: %w", context.Cause(ctx))
 }
 
+// shortTemp is a folder for temporary files in whose path that of a socket fits.
+func shortTemp(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nodes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 func TestNothingIsLeft(t *testing.T) {
 	needNodes(t)
 	image := buildImage(t)
-	temp := t.TempDir()
+	temp := shortTemp(t)
 	t.Setenv("TMPDIR", temp)
 	before := look(t, temp, nil)
 	c, err := startPod(t.Context(), image)
@@ -160,7 +175,7 @@ func TestMain(m *testing.M) {
 
 func TestNothingIsLeftOfTheKilled(t *testing.T) {
 	needNodes(t)
-	temp := t.TempDir()
+	temp := shortTemp(t)
 	before := look(t, temp, nil)
 	self, err := os.Executable()
 	if err != nil {
@@ -178,10 +193,14 @@ func TestNothingIsLeftOfTheKilled(t *testing.T) {
 	}
 	line, _ := bufio.NewReader(out).ReadString('\n')
 	names := look(t, temp, nil).Files
+	during := look(t, temp, names)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()
+	if len(during.Processes) < 6 || len(during.Groups) == 0 {
+		t.Errorf("while it runs, the test does not see what there is: %+v", during)
+	}
 	if line != "error: <nil>\n" {
 		t.Fatalf("the process says %q", line)
 	}

@@ -8,15 +8,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,11 +51,9 @@ func needNodes(t testing.TB) {
 	}
 }
 
-// grow starts a cluster with n nodes that have the tests' image.
-func grow(t testing.TB, n int) (*kube.Cluster, kubernetes.Interface, []*nodes.Node) {
+// grow starts a cluster with n nodes that have the image of a tar file.
+func grow(t testing.TB, n int, tar string) (*kube.Cluster, kubernetes.Interface, []*nodes.Node) {
 	t.Helper()
-	needNodes(t)
-	image := buildImage(t)
 	c, err := kube.Start(context.Background(), kube.Options{Nodes: true})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +72,7 @@ func grow(t testing.TB, n int) (*kube.Cluster, kubernetes.Interface, []*nodes.No
 		t.Fatal(err)
 	}
 	for _, node := range list {
-		if err := node.Import(t.Context(), image); err != nil {
+		if err := node.Import(t.Context(), tar); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,9 +111,8 @@ func pod(node string, args ...string) corev1.PodSpec {
 }
 
 // runJob runs a Job to its end and returns how it ended, and what its pod said.
-func runJob(t testing.TB, client kubernetes.Interface, name string, spec corev1.PodSpec) (batchv1.JobConditionType, string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+func runJob(ctx context.Context, client kubernetes.Interface, name string, spec corev1.PodSpec) (batchv1.JobConditionType, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	jobs := client.BatchV1().Jobs("default")
 	_, err := jobs.Create(ctx, &batchv1.Job{
@@ -116,11 +120,11 @@ func runJob(t testing.TB, client kubernetes.Interface, name string, spec corev1.
 		Spec:       batchv1.JobSpec{BackoffLimit: new(int32), Template: corev1.PodTemplateSpec{Spec: spec}},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	w, err := jobs.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name})
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	defer w.Stop()
 	for e := range w.ResultChan() {
@@ -130,12 +134,12 @@ func runJob(t testing.TB, client kubernetes.Interface, name string, spec corev1.
 		}
 		for _, c := range job.Status.Conditions {
 			if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue {
-				return c.Type, logs(t, client, name)
+				log, err := logs(ctx, client, name)
+				return c.Type, log, err
 			}
 		}
 	}
-	t.Fatalf("job %s did not end: %v\n%s", name, ctx.Err(), whatHappened(client))
-	return "", ""
+	return "", "", fmt.Errorf("job %s did not end: %v\n%s", name, ctx.Err(), whatHappened(client))
 }
 
 // whatHappened returns the cluster's events.
@@ -152,21 +156,20 @@ func whatHappened(client kubernetes.Interface) string {
 }
 
 // logs returns what the only pod of a Job said.
-func logs(t testing.TB, client kubernetes.Interface, job string) string {
-	t.Helper()
+func logs(ctx context.Context, client kubernetes.Interface, job string) (string, error) {
 	pods := client.CoreV1().Pods("default")
-	list, err := pods.List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=" + job})
-	if err != nil || len(list.Items) != 1 {
-		t.Fatalf("pods of job %s: %v, %v", job, list, err)
-	}
-	log, err := pods.GetLogs(list.Items[0].Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
+	list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: "job-name=" + job})
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	return string(log)
+	if len(list.Items) != 1 {
+		return "", fmt.Errorf("job %s has %d pods", job, len(list.Items))
+	}
+	log, err := pods.GetLogs(list.Items[0].Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	return string(log), err
 }
 
-// await watches a pod until f is content.
+// awaitPod watches a pod until f is content.
 func awaitPod(t testing.TB, client kubernetes.Interface, name string, f func(*corev1.Pod) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -200,7 +203,9 @@ func dial(t testing.TB, address string) string {
 }
 
 func TestNodes(t *testing.T) {
-	c, client, list := grow(t, 3)
+	needNodes(t)
+	tar := buildImage(t)
+	c, client, list := grow(t, 3, tar)
 
 	t.Run("jobs", func(t *testing.T) {
 		for i, node := range list {
@@ -211,7 +216,10 @@ func TestNodes(t *testing.T) {
 						name := fmt.Sprintf("job-%d-%d-%t", i, status, hostNetwork)
 						spec := pod(node.Name(), "exit", fmt.Sprint(status))
 						spec.HostNetwork = hostNetwork
-						end, log := runJob(t, client, name, spec)
+						end, log, err := runJob(t.Context(), client, name, spec)
+						if err != nil {
+							t.Fatal(err)
+						}
 						if want := map[int]batchv1.JobConditionType{0: batchv1.JobComplete, 7: batchv1.JobFailed}[status]; end != want {
 							t.Errorf("the job is %s, want %s", end, want)
 						}
@@ -233,14 +241,43 @@ func TestNodes(t *testing.T) {
 		if err := os.MkdirAll(at, 0o755); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(filepath.Join(at, "name"), []byte("this node's\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 		privileged := true
-		spec := pod(list[1].Name(), "exit", "0")
+		spec := pod(list[1].Name(), "read", "/run/falco/name")
 		spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
 		spec.HostPID = true
 		spec.Volumes = []corev1.Volume{{Name: "run", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/run/falco"}}}}
 		spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "run", MountPath: "/run/falco"}}
-		if end, log := runJob(t, client, "privileged", spec); end != batchv1.JobComplete {
-			t.Errorf("the job is %s; its pod says %q", end, log)
+		if end, log, err := runJob(t.Context(), client, "privileged", spec); end != batchv1.JobComplete || log != "this node's\n" || err != nil {
+			t.Errorf("the job is %q, %v; its pod says %q", end, err, log)
+		}
+	})
+
+	t.Run("an image from a registry on loopback", func(t *testing.T) {
+		server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+		defer server.Close()
+		built, err := tarball.ImageFromPath(tar, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/pulled:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Write(ref, built); err != nil {
+			t.Fatal(err)
+		}
+		digest, err := built.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := pod(list[0].Name(), "exit", "0")
+		spec.Containers[0].Image = ref.Context().Digest(digest.String()).String()
+		spec.Containers[0].ImagePullPolicy = corev1.PullAlways
+		if end, log, err := runJob(t.Context(), client, "pulled", spec); end != batchv1.JobComplete || err != nil {
+			t.Errorf("the job is %q, %v; its pod says %q", end, err, log)
 		}
 	})
 
@@ -318,4 +355,45 @@ func TestNodes(t *testing.T) {
 		}
 		t.Errorf("the cluster has not noticed that the node is lost: %v", ctx.Err())
 	})
+}
+
+func TestSimulate(t *testing.T) {
+	const count = 50
+	c, err := kube.Start(t.Context(), kube.Options{Nodes: true})
+	if errors.Is(err, kube.ErrNoNodes) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	err = nodes.Simulate(t.Context(), c, nodes.Simulated{Count: count, Logs: func(w io.Writer, namespace, pod, container string) error {
+		_, err := fmt.Fprintln(w, namespace, pod, container)
+		return err
+	}})
+	if errors.Is(err, nodes.ErrNoSimulator) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kubernetes.NewForConfig(c.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for i := range count {
+		wait.Go(func() {
+			name := fmt.Sprint("job-", i)
+			end, log, err := runJob(t.Context(), client, name, pod(fmt.Sprintf("simulated-%04d", i+1)))
+			if want := "default " + name + "-"; end != batchv1.JobComplete || !strings.HasPrefix(log, want) || err != nil {
+				t.Errorf("job %s is %q, %v, and its pod says %q, want %q…", name, end, err, log, want)
+			}
+		})
+	}
+	wait.Wait()
 }

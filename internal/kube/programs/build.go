@@ -84,11 +84,12 @@ func (p Program) files() ([]file, error) {
 	return list, nil
 }
 
-// Command is the command that builds the API server into the user's cache, and
-// NodesCommand the one that builds all programs.
+// Command is the command that builds the API server into the user's cache; the
+// others build more besides.
 const (
-	Command      = "go run github.com/falcotest/go-falcotest/falcotest/cmd/falcotest apiserver"
-	NodesCommand = Command + " -nodes"
+	Command          = "go run github.com/falcotest/go-falcotest/falcotest/cmd/falcotest apiserver"
+	NodesCommand     = Command + " -nodes"
+	SimulatorCommand = NodesCommand + " -simulator"
 )
 
 // Version returns the version of Kubernetes that is built: "v1.37.2".

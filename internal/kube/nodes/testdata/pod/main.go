@@ -3,6 +3,7 @@
 // Command pod is what the tests' pods run.
 //
 //	pod say TEXT          says it, on both outputs
+//	pod read FILE         says what is in it
 //	pod exit STATUS       says where it runs, and ends
 //	pod serve ADDRESS     answers connections with the name of its host
 package main
@@ -23,6 +24,12 @@ func main() {
 	case "say":
 		fmt.Println(os.Args[2])
 		fmt.Fprintln(os.Stderr, os.Args[2])
+	case "read":
+		content, err := os.ReadFile(os.Args[2])
+		if err != nil {
+			panic(err)
+		}
+		os.Stdout.Write(content)
 	case "exit":
 		status, err := strconv.Atoi(os.Args[2])
 		if err != nil {
