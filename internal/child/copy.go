@@ -6,8 +6,8 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"github.com/falcotest/go-falcotest/internal/child/inside"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
 )
@@ -24,7 +24,7 @@ var copied struct {
 // action, where its processes link it further. Without one, they copy it.
 func provideExecutable(dir string) {
 	at := filepath.Join(dir, hermetic.Executable)
-	if linkExecutable(at) == nil {
+	if inside.LinkExecutable(at) == nil {
 		return
 	}
 	if path := sharedCopy(); path != "" {
@@ -44,7 +44,7 @@ func sharedCopy() string {
 	}
 	copied.dir = dir
 	path := filepath.Join(dir.Path(), hermetic.Executable)
-	if err := copyBytes(path); err == nil {
+	if err := inside.CopyBytes(path); err == nil {
 		copied.path = path
 	}
 	return copied.path
@@ -56,26 +56,4 @@ func removeCopy() {
 		_, _ = copied.dir.Close() // what cannot be removed, a later run removes
 	}
 	copied.dir, copied.path = nil, ""
-}
-
-// provided is the name that this process was given, by [provideExecutable].
-var provided = func() string {
-	temp := os.Getenv("TMPDIR")
-	dir := filepath.Dir(temp)
-	if !strings.HasPrefix(filepath.Base(dir), journal.Temporary) {
-		return "" // in a container
-	}
-	return filepath.Join(dir, hermetic.Executable)
-}()
-
-// copyExecutable puts this executable at path: by a hard link, else sharing its
-// blocks, else copied.
-func copyExecutable(path string) error {
-	if linkExecutable(path) == nil {
-		return nil
-	}
-	if control != "" && provided != "" && os.Link(provided, path) == nil {
-		return nil
-	}
-	return copyBytes(path)
 }

@@ -7,11 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/child/inside"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/tail"
@@ -41,7 +40,7 @@ func startLocal(spec Spec) (Transport, error) {
 		PID:         p.cmd.Process.Pid,
 		Kill:        p.cmd.Process.Kill,
 		Wait:        p.wait,
-		Descendants: func(died bool) []int { return killDescendants(p.cmd.Process.Pid, spec.ID, died) },
+		Descendants: func(died bool) []int { return inside.KillDescendants(p.cmd.Process.Pid, spec.ID, died) },
 		Journal:     dir.Add,
 		Done:        dir.Done,
 		Output:      p.tail.String,
@@ -74,7 +73,7 @@ func startProcess(spec Spec, dir *journal.Dir, isolate bool, extra ...string) (*
 	env, args := Environ(spec)
 	cmd := exec.Command(exe, args...)
 	cmd.Dir = spec.Dir
-	cmd.Env = append(environment(os.Environ()), spec.Env...)
+	cmd.Env = append(inside.Inherited(os.Environ()), spec.Env...)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Env = append(cmd.Env, extra...)
 	if runtime.GOOS != "windows" {
@@ -85,7 +84,7 @@ func startProcess(spec Spec, dir *journal.Dir, isolate bool, extra ...string) (*
 	// the directory.
 	provideExecutable(dir.Path())
 	if isolate {
-		more, err := hermetic.Prepare(cmd, dir.Path(), spec.Mounts)
+		more, err := hermetic.Prepare(cmd.SysProcAttr, dir.Path(), spec.Mounts)
 		if err != nil {
 			return nil, err
 		}
@@ -139,18 +138,6 @@ func startProcess(spec Spec, dir *journal.Dir, isolate bool, extra ...string) (*
 		}
 	}()
 	return p, nil
-}
-
-// environment leaves out what is for one process only.
-func environment(env []string) []string {
-	kept := make([]string, 0, len(env)+8)
-	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if !config.OfProcess(name) {
-			kept = append(kept, kv)
-		}
-	}
-	return kept
 }
 
 func (p *process) wait(exit func() string) string {

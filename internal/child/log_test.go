@@ -17,12 +17,12 @@ func TestLogIsBounded(t *testing.T) {
 		c.keep(Record{Level: "info", Message: text})
 	}
 	c.keep(Record{Level: "info", Message: strings.Repeat("ö", maxEntry), Fields: map[string]string{"f": strings.Repeat("x", maxEntry+7)}})
-	size := 0
+	total := 0
 	for _, r := range c.log {
-		size += r.size()
+		total += size(r)
 	}
-	if size > maxLog || size != c.logSize || len(c.log)+c.leftOut != entries+1 || passed != entries+1 {
-		t.Errorf("%d bytes are kept in %d entries, %d were left out, %d passed on", size, len(c.log), c.leftOut, passed)
+	if total > maxLog || total != c.logSize || len(c.log)+c.leftOut != entries+1 || passed != entries+1 {
+		t.Errorf("%d bytes are kept in %d entries, %d were left out, %d passed on", total, len(c.log), c.leftOut, passed)
 	}
 	last := c.log[len(c.log)-1]
 	if !strings.HasSuffix(last.Message, "… and 65536 bytes more") || !strings.HasSuffix(last.Fields["f"], "x… and 7 bytes more") {

@@ -11,13 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/child/inside"
 	"github.com/falcotest/go-falcotest/internal/journal"
 )
-
-// controlReaper is the role of a process that undoes what its parent left when
-// that is killed, or dies of a panic outside of any action.
-const controlReaper = "reaper"
 
 // reaper is this process's, while someone needs it.
 var reaper struct {
@@ -60,8 +56,7 @@ func startReaper() error {
 	}
 	cmd := exec.Command(exe)
 	cmd.Dir = "/"
-	cmd.Env = append(environment(os.Environ()), config.EnvControl+"="+controlReaper)
-	cmd.Env = append(cmd.Env, noCollector()...)
+	cmd.Env = append(inside.Inherited(os.Environ()), inside.Environ(inside.Reaper, "")...)
 	newSession(cmd) // what kills this process's group leaves it alone
 	// Whoever reads this process's output waits for no other to close it.
 	in, err := cmd.StdinPipe()
@@ -82,15 +77,6 @@ func endReaper() {
 	kill := time.AfterFunc(DefaultGrace, func() { reaper.cmd.Process.Kill() })
 	defer kill.Stop()
 	_ = reaper.cmd.Wait()
-}
-
-// awaitParent is what a reaper does while its parent lives: it returns when that
-// has died, and ends this process when that has ended.
-func awaitParent() {
-	n, _ := os.Stdin.Read(make([]byte, 1))
-	if n > 0 {
-		os.Exit(0)
-	}
 }
 
 // reap undoes what the parent left, and never returns. What an action's process

@@ -18,6 +18,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/child/inside"
+	"github.com/falcotest/go-falcotest/internal/child/protocol"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/journal"
@@ -25,20 +27,17 @@ import (
 )
 
 const (
-	controlAction = "action"
-	controlSpawn  = "spawn"
-
 	// argAction is the first argument of an action's process.
 	argAction = "falcotest-action"
 
 	// DefaultGrace is how long cleanups may take when an action is stopped.
-	DefaultGrace = 3 * time.Second
+	DefaultGrace = inside.DefaultGrace
 )
 
 // Spec says which action to run, and how.
 type Spec struct {
 	Action string
-	// Program is the name of a [Program] that runs in place of a registered
+	// Program is the name of a [Program], or of one that begins earlier, that runs in place of a registered
 	// action, with Data; Action is then just what the run is called.
 	Program string
 	Data    []byte
@@ -121,8 +120,8 @@ type Transport struct {
 type Child struct {
 	spec  Spec
 	t     Transport
-	conn  *conn
-	hello hello
+	conn  *protocol.Conn
+	hello protocol.Hello
 
 	setup Setup
 	gone  bool // the gate has been opened
@@ -136,9 +135,9 @@ type Child struct {
 	leftOut int // how many entries came before
 	runs    []Window
 
-	ready   chan struct{} // closed when its program is prepared
-	report  chan *report  // one, when it reports
-	drained chan struct{} // closed when its output has ended
+	ready   chan struct{}         // closed when its program is prepared
+	report  chan *protocol.Report // one, when it reports
+	drained chan struct{}         // closed when its output has ended
 
 	finish sync.Once
 	result Result
@@ -182,7 +181,7 @@ func (s *Spec) fill() error {
 // Environ returns the variables that make a process an action's, and the
 // arguments after the executable.
 func Environ(spec Spec) (env, args []string) {
-	return append(noCollector(), config.EnvID+"="+spec.ID, config.EnvControl+"="+controlAction),
+	return append(inside.Environ(inside.Action, spec.Program), config.EnvID+"="+spec.ID),
 		[]string{argAction, spec.Action, spec.ID}
 }
 
@@ -195,16 +194,16 @@ func Connect(ctx context.Context, spec Spec, t Transport) (*Child, error) {
 	c := &Child{
 		spec:    spec,
 		t:       t,
-		conn:    newConn(t.Out, t.In),
+		conn:    protocol.NewConn(t.Out, t.In),
 		ready:   make(chan struct{}),
-		report:  make(chan *report, 1),
+		report:  make(chan *protocol.Report, 1),
 		drained: make(chan struct{}),
 	}
 	if t.PID > 0 {
 		c.pids = append(c.pids, t.PID)
 	}
 	stop := context.AfterFunc(ctx, func() { t.Kill() })
-	h, before, err := c.conn.greet()
+	h, before, err := c.conn.Greet()
 	if !stop() && err != nil {
 		err = context.Cause(ctx)
 	}
@@ -231,7 +230,7 @@ func (c *Child) prepare(ctx context.Context) error {
 	if c.spec.Program == "" {
 		return nil
 	}
-	err := c.conn.send(message{Type: typePrepare, Prepare: &prepareMessage{
+	err := c.conn.Send(protocol.Message{Type: protocol.TypePrepare, Prepare: &protocol.Work{
 		Action: c.spec.Action, Program: c.spec.Program, Data: c.spec.Data, LogLevel: uint32(c.spec.LogLevel),
 	}})
 	if err == nil {
@@ -266,17 +265,17 @@ func (c *Child) read() {
 	defer close(c.drained)
 	reported, prepared := false, false
 	for {
-		m, err := c.conn.receive()
+		m, err := c.conn.Receive()
 		if err != nil {
 			return
 		}
 		switch m.Type {
-		case typeLog:
+		case protocol.TypeLog:
 			if m.Log != nil {
 				c.keep(*m.Log)
 			}
-		case typeJournal:
-			ack := message{Type: typeAck}
+		case protocol.TypeJournal:
+			ack := protocol.Message{Type: protocol.TypeAck}
 			if m.Op != nil {
 				ack.ID = m.Op.ID
 				if c.t.Journal != nil {
@@ -285,27 +284,27 @@ func (c *Child) read() {
 					}
 				}
 			}
-			c.conn.send(ack) // when the child is gone, no one waits for it
-		case typeDone:
+			c.conn.Send(ack) // when the child is gone, no one waits for it
+		case protocol.TypeDone:
 			if c.t.Done != nil {
 				c.t.Done(m.ID) // undoing it again would do nothing
 			}
-		case typeSpawned:
+		case protocol.TypeSpawned:
 			if c.t.Descendants != nil { // in a container, numbers mean others
 				c.mu.Lock()
 				c.pids = append(c.pids, m.PID)
 				c.mu.Unlock()
 			}
-		case typeWindow:
+		case protocol.TypeWindow:
 			if m.Window != nil {
 				c.ran(*m.Window)
 			}
-		case typeReady:
+		case protocol.TypeReady:
 			if !prepared {
 				prepared = true
 				close(c.ready)
 			}
-		case typeReport:
+		case protocol.TypeReport:
 			if m.Report != nil && !reported {
 				reported = true
 				c.report <- m.Report
@@ -349,7 +348,7 @@ func (c *Child) Go(s Setup) error {
 		return errors.New("opening the gate of an action's process: it is open already")
 	}
 	c.gone, c.setup = true, s
-	err := c.conn.send(message{Type: typeGo, Go: &goMessage{
+	err := c.conn.Send(protocol.Message{Type: protocol.TypeGo, Go: &protocol.Setup{
 		Action:    c.spec.Action,
 		Filter:    s.Filter,
 		Marks:     s.Marks,
@@ -394,7 +393,7 @@ func (c *Child) wait(ctx context.Context) Result {
 		ctx, cancel = context.WithTimeoutCause(ctx, c.spec.Deadline, deadlineError(c.spec.Deadline))
 		defer cancel()
 	}
-	var rep *report
+	var rep *protocol.Report
 	stopped := false
 	select {
 	case rep = <-c.report:
@@ -436,7 +435,7 @@ func (c *Child) wait(ctx context.Context) Result {
 			res.Err, res.Output = fmt.Errorf("the action's process ended without a report: %w", want), ""
 		}
 	default:
-		rep.fill(&res)
+		fill(&res, rep)
 	}
 	if res.Err != nil {
 		res.Reason = res.Err.Error()
@@ -450,7 +449,7 @@ func (d deadlineError) Error() string {
 	return fmt.Sprintf("the action did not end within %s", time.Duration(d))
 }
 
-func (r *report) fill(res *Result) {
+func fill(res *Result, r *protocol.Report) {
 	res.Outcome = r.Outcome
 	switch {
 	case r.Outcome == Skipped:
@@ -465,12 +464,12 @@ func (r *report) fill(res *Result) {
 }
 
 // stop asks the child to clean up, and kills it when it does not.
-func (c *Child) stop() *report {
+func (c *Child) stop() *protocol.Report {
 	sent := make(chan error, 1)
-	go func() { sent <- c.conn.send(message{Type: typeStop}) }()
+	go func() { sent <- c.conn.Send(protocol.Message{Type: protocol.TypeStop}) }()
 	timer := time.NewTimer(c.spec.Grace)
 	defer timer.Stop()
-	var rep *report
+	var rep *protocol.Report
 	select {
 	case rep = <-c.report:
 	case <-c.drained:
@@ -557,9 +556,9 @@ func (c *Child) keep(r Record) {
 	}
 	c.mu.Lock()
 	c.log = append(c.log, r)
-	c.logSize += r.size()
+	c.logSize += size(r)
 	for c.logSize > maxLog && len(c.log) > 1 {
-		c.logSize -= c.log[0].size()
+		c.logSize -= size(c.log[0])
 		c.log[0] = Record{}
 		c.log = c.log[1:]
 		c.leftOut++
@@ -578,7 +577,7 @@ func cutEntry(text string) string {
 }
 
 // size is about how much memory a record takes.
-func (r Record) size() int {
+func size(r Record) int {
 	n := 64 + len(r.Message)
 	for name, value := range r.Fields {
 		n += 32 + len(name) + len(value)
@@ -589,7 +588,7 @@ func (r Record) size() int {
 // end lets the process go, kills it when it does not, and waits until it is
 // gone.
 func (c *Child) end() string {
-	c.conn.send(message{Type: typeExit}) // it may be dead
+	c.conn.Send(protocol.Message{Type: protocol.TypeExit}) // it may be dead
 	c.t.In.Close()
 	timer := time.AfterFunc(c.spec.Grace, func() { c.t.Kill() })
 	defer timer.Stop()

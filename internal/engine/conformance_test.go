@@ -24,6 +24,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
@@ -43,7 +44,7 @@ func beTraced() {
 	gate := os.NewFile(3, "gate")
 	prog, err := io.ReadAll(gate)
 	if err == nil {
-		err = trace.InstallFilter(prog)
+		err = marks.InstallFilter(prog)
 	}
 	gate.Close()
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/filter"
@@ -120,6 +121,8 @@ type compiledRule struct {
 	rule   *rules.Rule
 	cond   filter.Cond
 	output *output
+
+	explainer func() (*filter.Explainer, error) // made once, for [filter.Explainer.Fresh]
 }
 
 // New returns an engine for the rules of a set, which rules.Load compiled for
@@ -193,6 +196,7 @@ func (s *source) add(r *rules.Rule, opts Options) error {
 		return err
 	}
 	c := &compiledRule{rule: r, cond: r.Cond, output: o}
+	c.explainer = sync.OnceValues(func() (*filter.Explainer, error) { return filter.NewExplainer(s.fields, r.Expr) })
 	s.all = append(s.all, c)
 	return nil
 }

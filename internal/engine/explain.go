@@ -67,10 +67,11 @@ func (ev *Evaluator) Explain(rules ...string) error {
 				continue
 			}
 			w.rule = s.all[i]
-			var err error
-			if w.explainer, err = filter.NewExplainer(s.fields, r.Expr); err != nil {
+			x, err := w.rule.explainer()
+			if err != nil {
 				return fmt.Errorf("explaining rule %q: %w", name, err)
 			}
+			w.explainer = x.Fresh()
 		}
 		ev.watches = append(ev.watches, w)
 	}

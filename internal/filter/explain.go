@@ -189,6 +189,29 @@ func NewExplainer(src Source, e *Expr) (*Explainer, error) {
 	return x, nil
 }
 
+// Fresh returns an explainer of the same condition that has seen no event. It costs
+// less than a new one, and may be called from several goroutines of one that watches
+// nothing itself.
+func (x *Explainer) Fresh() *Explainer {
+	y := *x
+	y.m, y.best, y.seen = x.prog.NewMachine(), -1, map[string]int{}
+	y.res = Explanation{Types: x.res.Types, ButTypes: x.res.ButTypes, Empty: x.res.Empty}
+	copies := map[*part]*part{}
+	var fresh func(p *part) *part
+	fresh = func(p *part) *part {
+		if copies[p] == nil {
+			q := &part{e: p.e, check: p.check, conj: p.conj, empty: p.empty}
+			for _, k := range p.kids {
+				q.kids = append(q.kids, fresh(k))
+			}
+			copies[p] = q
+		}
+		return copies[p]
+	}
+	y.root = fresh(x.root)
+	return &y
+}
+
 type builder struct {
 	c    *Compiler
 	done map[*Expr]*part

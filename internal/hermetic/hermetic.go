@@ -5,8 +5,8 @@
 // overlays of the machine's, so that a write to /etc/x has the right path and
 // is gone when the process is.
 //
-// It imports internal/config alone. [Prepare] changes how a process of this
-// executable is started; in that process, this package's initialisation, which
+// It imports internal/config alone, and nothing that is initialised late (see package
+// inside). [Prepare] changes how a process of this executable is started; in that process, this package's initialisation, which
 // runs before almost everything else, makes the mounts.
 //
 // # What is the same, and what is not
@@ -34,9 +34,10 @@
 package hermetic
 
 import (
-	"net/netip"
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/falcotest/go-falcotest/internal/config"
@@ -75,7 +76,39 @@ type Options struct {
 	Network bool
 	// Addresses are those that an ordinary user's loopback interface has there;
 	// root's process adds them itself, by [AddAddresses].
-	Addresses []netip.Addr
+	Addresses []Address
+}
+
+// Address is an IP address, of 4 or 16 bytes. (Package net/netip is initialised
+// later than this one has to be.)
+type Address []byte
+
+// String returns the address in the usual way, but for what it leaves out of an
+// IPv6 address: nothing.
+func (a Address) String() string {
+	var b strings.Builder
+	for i, octet := range a {
+		switch {
+		case len(a) == 4 && i > 0:
+			b.WriteByte('.')
+		case len(a) != 4 && i > 0 && i%2 == 0:
+			b.WriteByte(':')
+		}
+		if len(a) == 4 {
+			b.WriteString(strconv.Itoa(int(octet)))
+		} else {
+			b.WriteString(hex.EncodeToString(a[i : i+1]))
+		}
+	}
+	return b.String()
+}
+
+// IsLoopback tells whether it is the loopback interface's in any namespace.
+func (a Address) IsLoopback() bool {
+	if len(a) == 4 {
+		return a[0] == 127
+	}
+	return string(a) == "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"
 }
 
 var coverAll bool

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,17 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Prepare changes cmd, a start of this executable, so that the process has
-// folders that vanish with it, and returns variables to add to its
-// environment. The directory work must exist, be the process's own and, where
-// it is below a covered folder, is not covered. When starting cmd fails, the
-// kernel may refuse the namespaces.
-func Prepare(cmd *exec.Cmd, work string, opts Options) ([]string, error) {
-	attr := cmd.SysProcAttr
-	if attr == nil {
-		attr = &syscall.SysProcAttr{}
-		cmd.SysProcAttr = attr
-	}
+// Prepare changes the attributes of a start of this executable, so that the process
+// has folders that vanish with it, and returns variables to add to its environment.
+// The directory work must exist, be the process's own and, where it is below a covered
+// folder, is not covered. When the start fails, the kernel may refuse the namespaces.
+func Prepare(attr *syscall.SysProcAttr, work string, opts Options) ([]string, error) {
 	attr.Cloneflags |= unix.CLONE_NEWNS
 	env := []string{envPrepare + "=" + work}
 	if opts.All {

@@ -4,9 +4,9 @@ package hermetic
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -17,7 +17,7 @@ import (
 // AddAddresses gives the loopback interface of this process's network namespace,
 // which must be its own, more addresses, and turns it on. It needs
 // CAP_NET_ADMIN there.
-func AddAddresses(addresses []netip.Addr) error {
+func AddAddresses(addresses []Address) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("configuring the network namespace: %w", err)
@@ -32,26 +32,25 @@ func AddAddresses(addresses []netip.Addr) error {
 		return fmt.Errorf("turning on the loopback interface: %w", err)
 	}
 	// Container engines turn IPv6 off where there is no network.
-	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return a.Is6() }) {
+	if slices.ContainsFunc(addresses, func(a Address) bool { return len(a) != 4 }) {
 		for _, name := range []string{"all", "lo"} {
 			_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("0"), 0) // the addresses tell
 		}
 	}
 	for _, a := range addresses {
-		if a.IsLoopback() && a.Is4() {
+		if a.IsLoopback() && len(a) == 4 {
 			continue // it is there already
 		}
 		family, bits := byte(unix.AF_INET), byte(32)
-		if a.Is6() && !a.Is4In6() {
+		if len(a) != 4 {
 			family, bits = unix.AF_INET6, 128
 		}
-		ip := a.Unmap().AsSlice()
 		msg := []byte{family, bits, unix.IFA_F_NODAD, 0, 0, 0, 0, 0}
 		binary.NativeEndian.PutUint32(msg[4:], loopback)
 		for _, attr := range []uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS} {
-			msg = binary.NativeEndian.AppendUint16(msg, uint16(4+len(ip)))
+			msg = binary.NativeEndian.AppendUint16(msg, uint16(4+len(a)))
 			msg = binary.NativeEndian.AppendUint16(msg, attr)
-			msg = append(msg, ip...)
+			msg = append(msg, a...)
 		}
 		err := request(fd, unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg)
 		if err != nil && !errors.Is(err, unix.EEXIST) {
@@ -84,10 +83,10 @@ func request(fd int, kind, flags uint16, body []byte) error {
 	return nil
 }
 
-func joinAddresses(addresses []netip.Addr) string {
+func joinAddresses(addresses []Address) string {
 	parts := make([]string, len(addresses))
 	for i, a := range addresses {
-		parts[i] = a.String()
+		parts[i] = hex.EncodeToString(a)
 	}
 	return strings.Join(parts, " ")
 }
@@ -95,9 +94,9 @@ func joinAddresses(addresses []netip.Addr) string {
 // prepareNetwork makes the network namespace that an ordinary user's process
 // was started in what it is to be.
 func prepareNetwork(text string) error {
-	var addresses []netip.Addr
+	var addresses []Address
 	for part := range strings.FieldsSeq(text) {
-		a, err := netip.ParseAddr(part)
+		a, err := hex.DecodeString(part)
 		if err != nil {
 			return err
 		}

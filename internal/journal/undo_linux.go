@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -144,21 +143,24 @@ func KillProcess(pid int, start uint64) (bool, error) {
 
 // removeInterface asks the kernel by netlink to remove a network interface.
 func removeInterface(name string) error {
-	ifi, err := net.InterfaceByName(name)
+	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return nil // there is none
+		return nil // no interface has such a name
 	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr); err != nil {
+		return nil // there is none
+	}
 	const length = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg
 	msg := make([]byte, length)
 	binary.NativeEndian.PutUint32(msg[0:], length)
 	binary.NativeEndian.PutUint16(msg[4:], unix.RTM_DELLINK)
 	binary.NativeEndian.PutUint16(msg[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	binary.NativeEndian.PutUint32(msg[unix.SizeofNlMsghdr+4:], uint32(ifi.Index))
+	binary.NativeEndian.PutUint32(msg[unix.SizeofNlMsghdr+4:], ifr.Uint32())
 	if err := unix.Sendto(fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}

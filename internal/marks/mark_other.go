@@ -4,4 +4,9 @@
 
 package marks
 
+import "errors"
+
 func (m Marks) mark(kind, a, b uintptr) {}
+
+// InstallFilter returns [errors.ErrUnsupported] on this system.
+func InstallFilter([]byte) error { return errors.ErrUnsupported }

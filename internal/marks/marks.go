@@ -2,11 +2,12 @@
 
 // Package marks is how a process of this program tells a tracer which part of
 // its life is to be reported: by system calls that do nothing, which no one makes
-// who does not know a secret number. Package trace says what they mean.
+// who does not know a secret number. Package trace says what they mean. And how it
+// gives itself over to one, by a filter of system calls.
 //
 // It imports nothing of this module, so that the processes of a test's chain can
-// begin before most of the program is initialised. A secret enters, system calls
-// leave; only on Linux are there any.
+// begin before most of the program is initialised. A secret or a filter enters,
+// system calls leave; only on Linux are there any.
 package marks
 
 import (

@@ -5,7 +5,6 @@ package perform
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -25,7 +24,7 @@ func (d *director) resolve() error {
 			c.Address = "unix://" + filepath.Join(d.temp, d.s.Resources[i].Name+".sock")
 		}
 		var err error
-		if c.Raw, err = socketAddress(c.Address); err != nil {
+		if c.Raw, err = d.socketAddress(c.Address); err != nil {
 			return err
 		}
 	}
@@ -40,7 +39,7 @@ func (d *director) resolve() error {
 				continue
 			}
 			var err error
-			if v.Address, err = socketAddress(*v.Text); err != nil {
+			if v.Address, err = d.socketAddress(*v.Text); err != nil {
 				return err
 			}
 			call.Args[a.Name] = v
@@ -49,26 +48,17 @@ func (d *director) resolve() error {
 	return nil
 }
 
-// socketAddress is host:port, [host]:port or unix://path as the kernel takes it.
-func socketAddress(address string) (b []byte, err error) {
+// socketAddress is an address of a scenario as the kernel takes it.
+func (d *director) socketAddress(address string) ([]byte, error) {
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
-		b = binary.NativeEndian.AppendUint16(b, unix.AF_UNIX)
+		b := binary.NativeEndian.AppendUint16(nil, unix.AF_UNIX)
 		if name, ok := strings.CutPrefix(path, "@"); ok { // the abstract namespace
 			return append(append(b, 0), name...), nil
 		}
 		return append(append(b, path...), 0), nil
 	}
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no socket address: %w", address, err)
+	if b := d.sockets[address]; b != nil {
+		return b, nil
 	}
-	if at.Addr().Is4() {
-		b = binary.NativeEndian.AppendUint16(b, unix.AF_INET)
-		b = binary.BigEndian.AppendUint16(b, at.Port())
-		return append(append(b, at.Addr().AsSlice()...), make([]byte, 8)...), nil
-	}
-	b = binary.NativeEndian.AppendUint16(b, unix.AF_INET6)
-	b = binary.BigEndian.AppendUint16(b, at.Port())
-	b = append(b, 0, 0, 0, 0)
-	return append(append(b, at.Addr().AsSlice()...), 0, 0, 0, 0), nil
+	return nil, fmt.Errorf("%q is no socket address", address)
 }

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/child/inside"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/scenario"
 )
@@ -94,7 +94,7 @@ func changedPaths(s *scenario.Scenario) []string {
 }
 
 // put has what is at a path now put back when the test has ended.
-func put(h child.ProgramHelper, path string) error {
+func put(h *inside.Process, path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,20 +17,26 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/child/inside"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 	"github.com/falcotest/go-falcotest/internal/scenario"
 	"github.com/falcotest/go-falcotest/internal/stage"
 )
 
-func init() { child.RegisterProgram(Program, prepare) }
+func init() {
+	if inside.Program() == Program {
+		inside.Begin()
+		inside.Run(inside.Work{Program: prepare})
+	}
+}
 
 // director runs one scenario.
 type director struct {
-	h           child.ProgramHelper
+	h           *inside.Process
 	s           *scenario.Scenario
 	network     bool
+	addresses   []hermetic.Address
+	sockets     map[string][]byte
 	made        bool // in a container of its own
 	root        bool
 	inContainer bool
@@ -44,17 +49,17 @@ type director struct {
 }
 
 func skip(format string, args ...any) error {
-	return &events.ErrSkipped{Reason: fmt.Sprintf(format, args...)}
+	return &inside.Skip{Reason: fmt.Sprintf(format, args...)}
 }
 
-func prepare(h child.ProgramHelper, data []byte) (events.Action, error) {
+func prepare(p *inside.Process, _ string, data []byte) (func() error, error) {
 	var request Request
 	if err := json.Unmarshal(data, &request); err != nil || request.Scenario == nil {
 		return nil, fmt.Errorf("reading the scenario: %w", err)
 	}
 	d := &director{
-		h: h, s: request.Scenario, network: request.Network, made: request.Made, root: os.Geteuid() == 0,
-		inContainer: h.InContainer(), temp: os.TempDir(),
+		h: p, s: request.Scenario, network: request.Network, addresses: request.Addresses, sockets: request.Sockets, made: request.Made,
+		root: os.Geteuid() == 0, inContainer: request.InContainer, temp: os.TempDir(),
 	}
 	if err := d.prepare(); err != nil {
 		if !d.root && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EPERM)) {
@@ -70,7 +75,7 @@ func (d *director) prepare() (err error) {
 		return err
 	}
 	if d.s.Before+d.s.After != "" {
-		if _, err := exec.LookPath("bash"); err != nil {
+		if _, err := stage.LookPath("bash"); err != nil {
 			return skip("there is no bash for the scripts before and after: %v", err)
 		}
 	}
@@ -80,7 +85,7 @@ func (d *director) prepare() (err error) {
 	if err := d.resolve(); err != nil {
 		return err
 	}
-	if err := d.addresses(); err != nil {
+	if err := d.addAddresses(); err != nil {
 		return err
 	}
 	for _, path := range changedPaths(d.s) {
@@ -141,18 +146,14 @@ func (d *director) separate() error {
 	return nil
 }
 
-// addresses makes the addresses of the scenario.
-func (d *director) addresses() error {
-	addresses := Addresses(d.s)
-	foreign := false
-	for _, a := range addresses {
-		foreign = foreign || !a.IsLoopback()
-	}
+// addAddresses makes the addresses of the scenario.
+func (d *director) addAddresses() error {
+	foreign := slices.ContainsFunc(d.addresses, func(a hermetic.Address) bool { return !a.IsLoopback() })
 	switch {
-	case len(addresses) == 0:
+	case len(d.addresses) == 0:
 		return nil
 	case d.root && d.network:
-		if err := hermetic.AddAddresses(addresses); err != nil {
+		if err := hermetic.AddAddresses(d.addresses); err != nil {
 			if errors.Is(err, unix.EPERM) {
 				return skip("%v: the network namespace needs CAP_NET_ADMIN", err)
 			}
@@ -165,7 +166,7 @@ func (d *director) addresses() error {
 		return nil
 	}
 	_, why := hermetic.State()
-	return skip("an address such as %s needs a network namespace of the test's own, and there is none: %s", addresses[0], why)
+	return skip("an address such as %s needs a network namespace of the test's own, and there is none: %s", d.addresses[0], why)
 }
 
 // vanishes tells whether a change at a path vanishes with the process.
@@ -363,7 +364,7 @@ func (d *director) executable(path string, own, copied bool) error {
 	if copied {
 		return copyLoaded(path)
 	}
-	return child.CopyExecutable(path)
+	return inside.CopyExecutable(path)
 }
 
 // copyLoaded copies this executable to a file of its own, as far as a process
@@ -425,12 +426,12 @@ func (d *director) waiting(path string) error {
 
 // run starts the chain and sees it to its end. Of all that it does, what the last
 // process does is judged, from its exec on.
-func (d *director) run(h events.Helper) (err error) {
-	d.h.Marks().Aside(func() { err = d.direct(h) })
+func (d *director) run() (err error) {
+	d.h.Marks().Aside(func() { err = d.direct() })
 	return err
 }
 
-func (d *director) direct(h events.Helper) error {
+func (d *director) direct() error {
 	marks := d.h.Marks()
 	control, err := stage.Pair()
 	if err != nil {
@@ -448,18 +449,18 @@ func (d *director) direct(h events.Helper) error {
 		return d.refused(err)
 	}
 	unix.Close(stage.ControlFD) // so that the end comes when the chain's ends
-	d.h.StartedProcess(proc.Pid)
+	d.h.Started(proc.Pid)
 	var last *stage.Report
 	for {
 		r := new(stage.Report)
 		if err := stage.Receive(control, r); err != nil {
 			if !errors.Is(err, io.EOF) {
-				h.Log().Error(err)
+				d.h.Log().Error(err)
 			}
 			break
 		}
 		if r.PID != 0 {
-			d.h.StartedProcess(r.PID)
+			d.h.Started(r.PID)
 		}
 		if r.Done {
 			last = r

@@ -21,7 +21,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/expect"
-	"github.com/falcotest/go-falcotest/internal/perform"
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/run"
 	"github.com/falcotest/go-falcotest/internal/scenario"
@@ -93,7 +92,7 @@ func (a *Action) prepare(spec *child.Spec, made bool) error {
 		spec.Env = append(spec.Env, c.Env...)
 	}
 	spec.Deadline += a.Duration
-	return perform.Prepare(spec, a.Scenario, made)
+	return prepareScenario(spec, a.Scenario, made)
 }
 
 // prepareWork completes a process's specification so that it does what a case of a

@@ -18,6 +18,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/capture"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -131,7 +132,7 @@ func Gate(args []string) error {
 	if len(filter) == 0 {
 		return errors.New("waiting at the gate: nobody opened it")
 	}
-	if err := trace.InstallFilter(filter); err != nil {
+	if err := marks.InstallFilter(filter); err != nil {
 		return err
 	}
 	if err := unix.Exec(args[0], args[1:], os.Environ()); err != nil {

@@ -32,7 +32,7 @@ func (pl *player) before() (*script, error) {
 	var null, reached, reachedWriter, nextReader, next *os.File
 	var err error
 	pl.marks.Aside(func() {
-		if bash, err = lookPath("bash"); err != nil {
+		if bash, err = LookPath("bash"); err != nil {
 			return
 		}
 		if null, err = os.Open(os.DevNull); err != nil {
@@ -113,8 +113,8 @@ func succeeded(proc *os.Process) error {
 	return err
 }
 
-// lookPath finds a program in PATH.
-func lookPath(name string) (string, error) {
+// LookPath finds a program in PATH.
+func LookPath(name string) (string, error) {
 	for dir := range strings.SplitSeq(os.Getenv("PATH"), ":") {
 		path := dir + "/" + name
 		if info, err := os.Stat(path); dir != "" && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
@@ -131,7 +131,7 @@ func (pl *player) command(c *scenario.Command) error {
 	var stdin *os.File
 	pl.marks.Aside(func() {
 		if !strings.Contains(path, "/") {
-			if path, err = lookPath(path); err != nil {
+			if path, err = LookPath(path); err != nil {
 				return
 			}
 		}

@@ -90,7 +90,7 @@ const firstPidns = "pid:[4026531836]"
 func now() int64 { return time.Now().UnixNano() }
 
 // Attach begins to trace a process with all its threads, which should wait at
-// a gate and call [InstallFilter] before it goes on. Nothing else may wait for
+// a gate and call [marks.InstallFilter] before it goes on. Nothing else may wait for
 // the process while it is traced, by wait(2) or [os.Process.Wait]: that would
 // take the tracer's notifications away. When ctx ends, the whole tree is
 // killed; it is killed as well when this program ends.

@@ -7,8 +7,7 @@ package trace
 import (
 	"slices"
 	"strings"
-
-	"github.com/elastic/go-seccomp-bpf/arch"
+	"sync"
 
 	"github.com/falcotest/go-falcotest/internal/event"
 )
@@ -34,9 +33,12 @@ var compatNames = map[string]string{
 }
 
 // compatTypes maps the numbers of 32-bit x86 to event types.
-var compatTypes = func() map[int]event.Type {
+var compatTypes = sync.OnceValue(func() map[int]event.Type {
 	m := make(map[int]event.Type)
-	for nr, name := range arch.I386.SyscallNumbers {
+	for nr, name := range i386Calls {
+		if name == "" {
+			continue
+		}
 		if other, ok := compatNames[name]; ok {
 			name = other
 		} else {
@@ -47,13 +49,13 @@ var compatTypes = func() map[int]event.Type {
 		}
 	}
 	return m
-}()
+})
 
-func compatType(nr int) event.Type { return compatTypes[nr] }
+func compatType(nr int) event.Type { return compatTypes()[nr] }
 
 func compatNumbers(set *typeSet) []int {
 	var nrs []int
-	for nr, typ := range compatTypes {
+	for nr, typ := range compatTypes() {
 		if set[typ] {
 			nrs = append(nrs, nr)
 		}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -386,7 +387,7 @@ func TestAttachErrors(t *testing.T) {
 			t.Error("attached to pid 1")
 		}
 	}
-	if err := trace.InstallFilter([]byte("short")); err == nil {
+	if err := marks.InstallFilter([]byte("short")); err == nil {
 		t.Error("installed a filter that is none")
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -6,7 +6,7 @@
 // It works by ptrace(2) and a seccomp(2) filter, without privileges, on Linux
 // 5.3 and newer, on 64-bit x86 and ARM. A process is attached with [Attach]
 // while it waits at a gate, installs the filter that [Program] made by calling
-// [InstallFilter] itself, and goes on: from then on the calls that the filter
+// [marks.InstallFilter] itself, and goes on: from then on the calls that the filter
 // selects stop, are read while the caller stands still, and reach
 // [Options.Handler] as an [event.Event] when they return. Calls that the filter
 // does not select run at full speed.

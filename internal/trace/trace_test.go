@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/marks"
 	"github.com/falcotest/go-falcotest/internal/trace"
 )
 
@@ -61,7 +62,7 @@ func beTraced(name string) {
 	}
 	unix.Close(3)
 	if err == nil && len(prog) > 0 {
-		err = trace.InstallFilter(prog)
+		err = marks.InstallFilter(prog)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

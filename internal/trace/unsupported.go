@@ -22,9 +22,6 @@ func (*Tracer) Wait() (Exit, error) { return Exit{}, ErrUnsupported }
 // Program returns [ErrUnsupported] on this system.
 func Program([]event.Type) ([]byte, error) { return nil, ErrUnsupported }
 
-// InstallFilter returns [ErrUnsupported] on this system.
-func InstallFilter([]byte) error { return ErrUnsupported }
-
 // Supported returns [ErrUnsupported] on this system.
 func Supported() error { return ErrUnsupported }
 

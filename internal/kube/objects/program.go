@@ -76,7 +76,7 @@ func (w *Work) Explain() (lines []string) {
 }
 
 func init() {
-	child.RegisterProgram(program, func(_ child.ProgramHelper, data []byte) (events.Action, error) {
+	child.RegisterProgram(program, func(_ events.Helper, data []byte) (events.Action, error) {
 		var g given
 		if err := json.Unmarshal(data, &g); err != nil || g.Work == nil {
 			return nil, fmt.Errorf("reading what a test does on a cluster: %w", err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package child
+package inside
 
 import (
 	"os"
@@ -10,8 +10,8 @@ import (
 
 const self = "/proc/self/exe"
 
-// copyBytes copies this executable to path.
-func copyBytes(path string) error {
+// CopyBytes copies this executable to path.
+func CopyBytes(path string) error {
 	from, err := os.Open(self)
 	if err != nil {
 		return err
@@ -23,8 +23,8 @@ func copyBytes(path string) error {
 	return openToAll(path)
 }
 
-// linkExecutable makes path another name of this executable.
-func linkExecutable(path string) error {
+// LinkExecutable makes path another name of this executable.
+func LinkExecutable(path string) error {
 	// The link shares owner and mode, so it is of no use when the file cannot
 	// be executed by everyone.
 	info, err := os.Stat(self)

@@ -2,7 +2,7 @@
 
 //go:build !unix
 
-package child
+package inside
 
 import "os"
 

@@ -2,15 +2,15 @@
 
 //go:build !linux
 
-package child
+package inside
 
 import (
 	"errors"
 	"os"
 )
 
-// copyBytes copies this executable to path.
-func copyBytes(path string) error {
+// CopyBytes copies this executable to path.
+func CopyBytes(path string) error {
 	own, err := os.Executable()
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func copyBytes(path string) error {
 	return copyByBytes(from, path)
 }
 
-func linkExecutable(path string) error {
+func LinkExecutable(path string) error {
 	own, err := os.Executable()
 	if err != nil {
 		return err

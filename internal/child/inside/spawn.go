@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package child
+package inside
 
 import (
 	"crypto/rand"
@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
-	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/child/protocol"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/hermetic"
 )
@@ -25,36 +24,29 @@ const maxDepth = 16
 
 // spawned is a process of SpawnAs, seen from the one that started it.
 type spawned struct {
-	conn  *conn
+	conn  *protocol.Conn
 	ended chan struct{} // closed when it is gone
 }
 
-func (h *helper) SpawnAs(name string, action string, args ...string) error {
-	return h.run.spawnAside(name, action, args, false)
-}
-
-func (h *helper) SpawnAsWithSymlink(name string, action string, args ...string) error {
-	return h.run.spawnAside(name, action, args, true)
-}
-
-// spawnAside is spawn, of which only what the new process executes and does in
-// its action is the action's doing.
-func (r *run) spawnAside(name, action string, args []string, symlink bool) (err error) {
+// Spawn runs a registered action in a process of this executable under another
+// name, and waits for its end. Of that, only what the new process executes and does
+// in its action is the action's doing.
+func (p *Process) Spawn(name, action string, args []string, symlink bool) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r.marks.Spawn(func() {
+	p.marks.Spawn(func() {
 		start := time.Now()
-		time.Sleep(r.guard)
-		err = r.spawn(name, action, args, symlink)
-		time.Sleep(r.guard)
-		r.window(threadID(), start, time.Now())
+		time.Sleep(p.guard)
+		err = p.spawn(name, action, args, symlink)
+		time.Sleep(p.guard)
+		p.window(threadID(), start, time.Now())
 	})
 	return err
 }
 
-func (r *run) spawn(name, action string, args []string, symlink bool) (err error) {
+func (p *Process) spawn(name, action string, args []string, symlink bool) (err error) {
 	defer func() {
-		var skip *events.ErrSkipped
+		var skip *Skip
 		if err != nil && !errors.As(err, &skip) {
 			err = fmt.Errorf("running %s as %s: %w", action, name, err)
 		}
@@ -62,11 +54,8 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 	if name == "" || name != filepath.Base(name) || name == "." || name == ".." {
 		return fmt.Errorf("%q is not a file name", name)
 	}
-	if _, ok := events.All()[action]; !ok {
-		return errors.New("no such action is registered")
-	}
-	if r.depth >= maxDepth {
-		return fmt.Errorf("%d processes are above this one already", r.depth)
+	if p.depth >= maxDepth {
+		return fmt.Errorf("%d processes are above this one already", p.depth)
 	}
 	args, sleep, err := cutSleep(args)
 	if err != nil {
@@ -88,94 +77,102 @@ func (r *run) spawn(name, action string, args []string, symlink bool) (err error
 		return fmt.Errorf("placing the executable: %w", err)
 	}
 
-	cmd := exec.Command(path)
-	cmd.Args = append([]string{name}, args...)
-	cmd.Env = append(environment(os.Environ()), config.EnvID+"="+r.id, config.EnvControl+"="+controlSpawn)
-	cmd.Env = append(cmd.Env, noCollector()...)
-	cmd.Env = append(cmd.Env, hermetic.Environ()...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
+	env := append(Inherited(os.Environ()), config.EnvID+"="+p.id)
+	env = append(env, Environ(Spawned, "")...)
+	env = append(env, hermetic.Environ()...)
+	theirIn, stdin, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	stdout, err := cmd.StdoutPipe()
+	defer theirIn.Close()
+	defer stdin.Close()
+	stdout, theirOut, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	s := &spawned{conn: newConn(stdout, stdin), ended: make(chan struct{})}
-	r.mu.Lock()
-	if r.broken != nil {
-		r.mu.Unlock()
-		return r.broken
+	defer stdout.Close()
+	defer theirOut.Close()
+	s := &spawned{conn: protocol.NewConn(stdout, stdin), ended: make(chan struct{})}
+	p.mu.Lock()
+	if p.broken != nil {
+		p.mu.Unlock()
+		return p.broken
 	}
-	r.spawned[s] = struct{}{}
-	r.mu.Unlock()
+	p.spawned[s] = struct{}{}
+	p.mu.Unlock()
 	defer func() {
 		close(s.ended)
-		r.mu.Lock()
-		delete(r.spawned, s)
-		r.mu.Unlock()
+		p.mu.Lock()
+		delete(p.spawned, s)
+		p.mu.Unlock()
 	}()
-	if err := cmd.Start(); err != nil {
+	proc, err := os.StartProcess(path, append([]string{name}, args...), &os.ProcAttr{
+		Env: env, Files: []*os.File{theirIn, theirOut, os.Stderr},
+	})
+	if err != nil {
 		return err
 	}
-	r.conn.send(message{Type: typeSpawned, PID: cmd.Process.Pid})
+	theirIn.Close()
+	theirOut.Close()
+	p.Started(proc.Pid)
 
-	rep, before, err := s.converse(r, &goMessage{
+	rep, before, err := s.converse(p, &protocol.Setup{
 		Action:    action,
-		Marks:     r.marks,
-		Guard:     r.guard,
+		Marks:     p.marks,
+		Guard:     p.guard,
 		Sleep:     sleep,
-		KubeFlags: r.kubeFlags,
-		Depth:     r.depth + 1,
-		LogLevel:  uint32(r.log.Logger.GetLevel()),
+		KubeFlags: p.kubeFlags,
+		Depth:     p.depth + 1,
+		LogLevel:  uint32(p.log.Logger.GetLevel()),
 	})
 	stdin.Close()
-	ended := cmd.Wait()
+	ended, waited := proc.Wait()
 	switch {
-	case rep == nil && ended == nil:
-		return fmt.Errorf("it ended without a report%s", before)
+	case rep == nil && waited != nil:
+		return fmt.Errorf("it ended without a report: %w%s", waited, before)
+	case rep == nil && !ended.Success():
+		return fmt.Errorf("it ended without a report: %s%s", ended, before)
 	case rep == nil:
-		return fmt.Errorf("it ended without a report: %w%s", ended, before)
+		return fmt.Errorf("it ended without a report%s", before)
 	case err != nil && err != io.EOF:
 		return err
 	}
 	switch {
-	case rep.Outcome == Completed:
+	case rep.Outcome == protocol.Completed:
 		return nil
-	case rep.Outcome == Skipped:
-		return &events.ErrSkipped{Reason: rep.Text}
+	case rep.Outcome == protocol.Skipped:
+		return &Skip{Reason: rep.Text}
 	case rep.Stack != "":
-		return &PanicError{Value: rep.Text, Stack: rep.Stack}
+		return &protocol.PanicError{Value: rep.Text, Stack: rep.Stack}
 	}
 	return errors.New(rep.Text)
 }
 
 // converse lets the child go, hands on what it sends, and returns its report.
-func (s *spawned) converse(r *run, setup *goMessage) (rep *report, before string, err error) {
-	if _, before, err := s.conn.greet(); err != nil {
+func (s *spawned) converse(p *Process, setup *protocol.Setup) (rep *protocol.Report, before string, err error) {
+	if _, before, err := s.conn.Greet(); err != nil {
 		return nil, "\n" + before, err
 	}
-	if err := s.conn.send(message{Type: typeGo, Go: setup}); err != nil {
+	if err := s.conn.Send(protocol.Message{Type: protocol.TypeGo, Go: setup}); err != nil {
 		return nil, "", err
 	}
 	for {
-		m, err := s.conn.receive()
+		m, err := s.conn.Receive()
 		if err != nil {
 			return rep, "", err
 		}
 		switch m.Type {
-		case typeJournal:
+		case protocol.TypeJournal:
 			if m.Op != nil {
-				ack := message{Type: typeAck, ID: m.Op.ID}
-				if err := r.journal(*m.Op); err != nil {
+				ack := protocol.Message{Type: protocol.TypeAck, ID: m.Op.ID}
+				if err := p.journal(*m.Op); err != nil {
 					ack.Err = err.Error()
 				}
-				s.conn.send(ack) // when the child is gone, no one waits for it
+				s.conn.Send(ack) // when the child is gone, no one waits for it
 			}
-		case typeLog, typeDone, typeSpawned, typeWindow:
-			r.conn.send(m)
-		case typeReport:
+		case protocol.TypeLog, protocol.TypeDone, protocol.TypeSpawned, protocol.TypeWindow:
+			p.conn.Send(m)
+		case protocol.TypeReport:
 			rep = m.Report
 		}
 	}
@@ -203,7 +200,7 @@ func cutSleep(args []string) (rest []string, d time.Duration, err error) {
 // place puts this executable at path, in a directory of its own.
 func place(dir, path string, symlink bool) error {
 	if !symlink {
-		return copyExecutable(path)
+		return CopyExecutable(path)
 	}
 	// The target has a directory of its own, so that the two may have the same
 	// name, and the id in its path, as the executables of SpawnAs have.
@@ -216,7 +213,7 @@ func place(dir, path string, symlink bool) error {
 		return err
 	}
 	target = filepath.Join(target, strings.TrimSuffix(filepath.Base(own), " (deleted)"))
-	if err := copyExecutable(target); err != nil {
+	if err := CopyExecutable(target); err != nil {
 		return err
 	}
 	return os.Symlink(target, path)

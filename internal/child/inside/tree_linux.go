@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package child
+package inside
 
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,25 +17,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/procstat"
 )
-
-// executable returns a path of the running executable that gives the process
-// its own name, or /proc/self/exe where the file is no longer there.
-func executable() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return self, nil
-	}
-	at, err1 := os.Stat(path)
-	is, err2 := os.Stat(self)
-	if err1 != nil || err2 != nil || !os.SameFile(at, is) {
-		return self, nil
-	}
-	return path, nil
-}
-
-func newSession(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-}
 
 // proc is what /proc tells of a process.
 type proc struct {
@@ -70,10 +49,10 @@ func processes() []proc {
 	return list
 }
 
-// killDescendants kills all processes below pid and all of its session, until
+// KillDescendants kills all processes below pid and all of its session, until
 // there are none, and returns them. With byID, those that carry the id in
 // their environment too: when pid is dead, it is no one's parent.
-func killDescendants(pid int, id string, byID bool) []int {
+func KillDescendants(pid int, id string, byID bool) []int {
 	var killed []int
 	mark := []byte(config.EnvID + "=" + id)
 	own := os.Getpid()
@@ -127,7 +106,7 @@ func endOrphans(id string) {
 	const again = 20 * time.Millisecond
 	for deadline := time.Now().Add(DefaultGrace); alive(); time.Sleep(again) {
 		if time.Now().After(deadline) {
-			killDescendants(-1, id, true)
+			KillDescendants(-1, id, true)
 			return
 		}
 	}
