@@ -29,7 +29,7 @@
 //
 // Pages beside this package: JUDGES.md (who judges, and how to set it up), GATE.md
 // (baseline, what changed, coverage, reports), TESTFILES.md (tests without Go),
-// CAPTURES.md (recordings). On the web they are at
+// CAPTURES.md (recordings), NODES.md (the nodes of a cluster). On the web they are at
 // https://github.com/falcotest/go-falcotest/tree/main/falcotest.
 //
 // # Settings
@@ -77,6 +77,15 @@
 //	FALCOTEST_AUDIT_LISTEN     Kubernetes.AuditListen: a URL to listen at
 //	FALCOTEST_AUDIT_WEBHOOK    Kubernetes.AuditWebhook: the URL of a plugin
 //	FALCOTEST_KEEP             Kubernetes.Keep: 1: leave what actions made
+//	FALCOTEST_NODES            Nodes.Selector: all, or labels: run on these
+//	                           nodes
+//	FALCOTEST_NODES_IMAGE      Nodes.Image: the image of this test binary
+//	FALCOTEST_NODES_PULL_SECRETSNodes.PullSecrets: names, separated by commas
+//	FALCOTEST_NODES_NAMESPACE  Nodes.Namespace: of the pods (falcotest)
+//	FALCOTEST_NODES_CREATE_NAMESPACENodes.CreateNamespace: 1: create it
+//	FALCOTEST_NODES_PROFILE    Nodes.Profile: baseline or privileged (baseline)
+//	FALCOTEST_NODES_PARALLEL   Nodes.Parallel: nodes at a time (50)
+//	FALCOTEST_NODES_DEADLINE   Nodes.Deadline: how long one may take (10m)
 //
 // The package compiles everywhere; actions and the built-in engine need Linux.
 package falcotest

@@ -181,6 +181,17 @@ func ExampleMain() {
 	// Output:
 }
 
+// The same tests on each node of a cluster, judged by the node's own Falco.
+func ExampleWithNodes() {
+	func(t *testing.T) { // TestRules
+		falcotest.Run(t, falcotest.WithRules("rules/*.yaml"),
+			falcotest.WithFalco("unix:///run/falco/falco.sock"),
+			falcotest.WithNodes(falcotest.Nodes{
+				Selector: "kubernetes.io/os=linux", Image: "registry.example/rules:tests", Profile: "privileged",
+			}))
+	}(nil)
+}
+
 // Matchers say what a text is like.
 func ExampleMatcher() {
 	var kinds []falcotest.Matcher

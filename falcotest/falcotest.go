@@ -9,6 +9,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/gotest"
+	"github.com/falcotest/go-falcotest/internal/nodes/inpod"
 	"github.com/falcotest/go-falcotest/internal/session"
 	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/terminal"
@@ -51,10 +52,30 @@ func Main(m TestingM) {
 // one thing, and fail if the rule fires for them. A rule that is to fire all the
 // same says so by [WithExpectation].
 //
+// With [WithNodes] all that happens on the nodes of a cluster, each of which is a subtest
+// with the actions below it.
+//
 // The tests of files run, too: those that [WithTestFiles] names, by default those
 // named *_falcotest.yaml beside the rules under test; see [RunFiles].
 func Run(t *testing.T, opts ...Option) {
 	t.Helper()
+	cfg, err := newSettings(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := inpod.Call(t)
+	switch pod, err := inpod.Asked(); {
+	case err != nil:
+		t.Fatal(err)
+	case pod != nil:
+		if pod.Mine(t, call) {
+			runInPod(t, pod, cfg)
+		}
+		return
+	case cfg.Nodes.Selector != "":
+		runOnNodes(t, cfg, call)
+		return
+	}
 	s := Start(t, opts...)
 	s.run.Gate.Log(t)
 	progress := terminal.Open(s.run.Settings.Terminal)

@@ -39,31 +39,52 @@ func Start(t testing.TB, opts ...Option) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := session.New(&cfg.Settings, t)
+	s, run := open(t, cfg, func(s *session.Session, run *subtests.Run) error { return s.Start(run.Plan) })
+	return &Session{s: s, run: run}
+}
+
+// open plans what is to run, and begins it. It fails t where that is impossible.
+func open(t testing.TB, cfg *settings, begin func(*session.Session, *subtests.Run) error) (*session.Session, *subtests.Run) {
+	t.Helper()
+	s, run, err := try(t, cfg, begin)
+	if errors.Is(err, errTold) {
+		t.Skip(errTold)
+	}
 	if err != nil {
 		t.Fatal(startMessage(err))
 	}
+	return s, run
+}
+
+// try plans what is to run, and begins it. What it returns ends with t.
+func try(t testing.TB, cfg *settings, begin func(*session.Session, *subtests.Run) error) (*session.Session, *subtests.Run, error) {
+	t.Helper()
+	s, err := session.New(&cfg.Settings, t)
+	if err != nil {
+		return nil, nil, err
+	}
 	run := &subtests.Run{Settings: &cfg.Settings, Started: time.Now()}
-	if err := start(cfg, s, run, t.Name()); err != nil {
+	err = prepare(cfg, s, run, t.Name())
+	if err == nil {
+		err = begin(s, run)
+	}
+	if err != nil {
 		err = errors.Join(err, s.End(err))
-		if errors.Is(err, errTold) {
-			t.Skip(errTold)
-		}
 		if load := (*rules.Error)(nil); errors.As(err, &load) {
 			reportProblems(t, run, load)
 		}
-		t.Fatal(startMessage(err))
+		return nil, nil, err
 	}
 	t.Cleanup(func() {
 		if err := s.End(errors.New("the test ended")); err != nil {
 			t.Errorf("ending the judge: %v", err)
 		}
 	})
-	return &Session{s: s, run: run}
+	return s, run, nil
 }
 
-// start plans what is to run, and then starts the judge.
-func start(cfg *settings, s *session.Session, run *subtests.Run, test string) (err error) {
+// prepare plans what is to run.
+func prepare(cfg *settings, s *session.Session, run *subtests.Run, test string) (err error) {
 	if run.Plan, err = plan.Load(s.Context(), &cfg.Settings); err != nil {
 		return err
 	}
@@ -77,10 +98,7 @@ func start(cfg *settings, s *session.Session, run *subtests.Run, test string) (e
 	if err := run.Plan.Select(asked); err != nil {
 		return err
 	}
-	if err := tell(test, run.Plan); err != nil {
-		return err
-	}
-	return s.Start(run.Plan)
+	return tell(test, run.Plan)
 }
 
 // startMessage renders what kept a session from starting; rules that do not load

@@ -86,4 +86,22 @@ var (
 		Doc: "the URL of a plugin"})
 	Keep = flag(Setting{Variable: "FALCOTEST_KEEP", Option: "Kubernetes.Keep",
 		Doc: "1: leave what actions made"}, false)
+
+	NodesSelector = text(Setting{Variable: "FALCOTEST_NODES", Option: "Nodes.Selector",
+		Doc: "all, or labels: run on these nodes"})
+	NodesImage = text(Setting{Variable: "FALCOTEST_NODES_IMAGE", Option: "Nodes.Image",
+		Doc: "the image of this test binary"})
+	NodesPullSecrets = list(Setting{Variable: "FALCOTEST_NODES_PULL_SECRETS", Option: "Nodes.PullSecrets",
+		Doc: "names, separated by commas"}, commas)
+	NodesNamespace = text(Setting{Variable: "FALCOTEST_NODES_NAMESPACE", Option: "Nodes.Namespace", Unset: "falcotest",
+		Doc: "of the pods"})
+	NodesCreateNamespace = flag(Setting{Variable: "FALCOTEST_NODES_CREATE_NAMESPACE", Option: "Nodes.CreateNamespace",
+		Doc: "1: create it"}, false)
+	NodesProfile = oneOf(Setting{Variable: "FALCOTEST_NODES_PROFILE", Option: "Nodes.Profile", Unset: "baseline",
+		Doc: "baseline or privileged"},
+		"baseline", "privileged")
+	NodesParallel = number(Setting{Variable: "FALCOTEST_NODES_PARALLEL", Option: "Nodes.Parallel", Unset: "50",
+		Doc: "nodes at a time"}, 50, 1)
+	NodesDeadline = duration(Setting{Variable: "FALCOTEST_NODES_DEADLINE", Option: "Nodes.Deadline", Unset: "10m",
+		Doc: "how long one may take"}, 10*time.Minute)
 )

@@ -37,6 +37,7 @@ type Settings struct {
 	Image          string
 	Exec           Exec
 	Kubernetes     Kubernetes
+	Nodes          Nodes
 }
 
 // Exec are those of how a Falco is started.
@@ -53,6 +54,18 @@ type Kubernetes struct {
 	AuditListen         string
 	AuditWebhook        string
 	Keep                bool
+}
+
+// Nodes are those of a run on the nodes of a cluster.
+type Nodes struct {
+	Selector        string
+	Image           string
+	PullSecrets     []string
+	Namespace       string
+	CreateNamespace bool
+	Profile         string
+	Parallel        int
+	Deadline        time.Duration
 }
 
 // New returns the defaults.
@@ -106,6 +119,23 @@ func (s *Settings) Complete() error {
 	AuditListen.Override(&s.Kubernetes.AuditListen)
 	AuditWebhook.Override(&s.Kubernetes.AuditWebhook)
 	Keep.Override(&s.Kubernetes.Keep)
+	if s.Nodes.Parallel == 0 {
+		s.Nodes.Parallel = NodesParallel.Default
+	}
+	if s.Nodes.Deadline == 0 {
+		s.Nodes.Deadline = NodesDeadline.Default
+	}
+	if err := errors.Join(NodesParallel.Valid(s.Nodes.Parallel), NodesDeadline.Valid(s.Nodes.Deadline), NodesProfile.Valid(s.Nodes.Profile)); err != nil {
+		return fmt.Errorf("reading the options: %w", err)
+	}
+	NodesSelector.Override(&s.Nodes.Selector)
+	NodesImage.Override(&s.Nodes.Image)
+	NodesPullSecrets.Override(&s.Nodes.PullSecrets)
+	NodesNamespace.Override(&s.Nodes.Namespace)
+	NodesCreateNamespace.Override(&s.Nodes.CreateNamespace)
+	NodesProfile.Override(&s.Nodes.Profile)
+	NodesParallel.Override(&s.Nodes.Parallel)
+	NodesDeadline.Override(&s.Nodes.Deadline)
 	if s.Falco == "" {
 		s.Falco = "builtin:"
 	}
@@ -114,6 +144,32 @@ func (s *Settings) Complete() error {
 
 // KeepsEvents tells whether the events of actions are judged again after the run.
 func (s *Settings) KeepsEvents() bool { return s.Coverage || s.Mutations }
+
+// OfDriver tells whether a variable is for who drives a run on nodes, and not for the
+// pods on them.
+func OfDriver(name string) bool {
+	if OfProcess(name) || strings.HasPrefix(name, NodesSelector.Variable) {
+		return true
+	}
+	for _, s := range []Setting{
+		Falco.Setting, // the pods are told by their manifest
+		Strict.Setting, Report.Setting, Terminal.Setting, Record.Setting, Baseline.Setting, Base.Setting, MinCoverage.Setting,
+		Coverage.Setting, Mutations.Setting, Kubeconfig.Setting, Context.Setting, Namespace.Setting, CreateNamespace.Setting,
+		AuditListen.Setting, AuditWebhook.Setting, Keep.Setting,
+	} {
+		if s.Variable == name {
+			return true
+		}
+	}
+	return false
+}
+
+// InPod takes from the settings what is for who drives a run on nodes.
+func (s *Settings) InPod() {
+	s.Nodes, s.Kubernetes = Nodes{}, Kubernetes{}
+	s.Report, s.Terminal, s.Record, s.Baseline, s.Base = nil, false, "", "", ""
+	s.MinCoverage, s.Coverage, s.Mutations = 0, false, false
+}
 
 // Judge is the scheme of the URL that says who judges.
 func (s *Settings) Judge() string {

@@ -269,14 +269,20 @@ func (g *Gate) entries(results []*result.Result) []Entry {
 		}
 		worst := -1
 		shadow := ""
+		order := []result.Outcome{result.Skipped, result.Detected, result.Inconclusive, result.TriggerFailed, result.Unexpected, result.Missed}
+		if onNodes(of[rule.Name]) { // what was skipped on one node was not detected on all
+			order[0], order[1] = result.Detected, result.Skipped
+		}
 		for _, r := range of[rule.Name] {
 			if r.Shadow != nil {
 				shadow = "rule " + r.Shadow.String() + " alerts first under Falco's default rule_matching"
 			}
-			e.Tests = append(e.Tests, r.Action)
+			if !slices.Contains(e.Tests, r.Action) {
+				e.Tests = append(e.Tests, r.Action)
+			}
 			// The worst outcome of its tests is the rule's. That it stayed silent
 			// where it must does not say that it fires.
-			if n := slices.Index([]result.Outcome{result.Skipped, result.Detected, result.Inconclusive, result.TriggerFailed, result.Unexpected, result.Missed}, r.Outcome); n > worst {
+			if n := slices.Index(order, r.Outcome); n > worst {
 				worst = n
 				if e.Outcome, e.Reason = r.Outcome.String(), r.Reason; r.Outcome == result.Missed || r.Outcome == result.Detected {
 					e.Reason = "" // the subtest says it
@@ -294,6 +300,11 @@ func (g *Gate) entries(results []*result.Result) []Entry {
 		list = append(list, e)
 	}
 	return list
+}
+
+// onNodes tells whether one and the same test of a rule ran on several nodes.
+func onNodes(results []*result.Result) bool {
+	return slices.ContainsFunc(results, func(r *result.Result) bool { return r.Node != "" })
 }
 
 // compareBaseline compares a run with what was accepted, or accepts it with

@@ -29,6 +29,12 @@ func NewFilter() Filter {
 	return Filter{run: flagValue("test.run"), skip: flagValue("test.skip")}
 }
 
+// FilterOf returns that of a process that was given -run and -skip.
+func FilterOf(run, skip string) Filter { return Filter{run: run, skip: skip} }
+
+// Patterns are what -run and -skip were given.
+func (f Filter) Patterns() (run, skip string) { return f.run, f.skip }
+
 // flagValue is what a flag of the test binary is set to, "" where there is none.
 func flagValue(name string) string {
 	if f := flag.Lookup(name); f != nil {

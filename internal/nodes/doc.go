@@ -14,75 +14,38 @@
 // garbage collector takes all else with it, should nobody be left to do so. [Run.Close]
 // does it at once, and the next run for those that were killed.
 //
-// It imports internal/nodes/lines and client-go; it knows neither rules nor Falcos,
-// and which objects a run needs it is told by [Options].
+// It imports internal/nodes/lines, internal/nodes/manifest, whose objects it makes, and
+// client-go; it knows neither rules nor Falcos.
 package nodes
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
 	"github.com/falcotest/go-falcotest/internal/nodes/lines"
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
-
-// The labels of all that a run makes.
-const (
-	LabelPartOf    = "app.kubernetes.io/part-of"
-	LabelComponent = "app.kubernetes.io/component"
-	LabelRun       = "falcotest.dev/run"
-	LabelNode      = "falcotest.dev/node" // of a node's Job and pod; see [LabelValue]
-
-	PartOf    = "falcotest"
-	Component = "nodes"
-)
-
-// Labels are those of what a run makes.
-func Labels(run string) map[string]string {
-	return map[string]string{LabelPartOf: PartOf, LabelComponent: Component, LabelRun: run}
-}
-
-// LabelValue is a node's name as the value of a label, which has at most 63 characters:
-// a longer one is cut and ends in its hash.
-func LabelValue(node string) string {
-	if len(node) <= 63 {
-		return node
-	}
-	sum := sha256.Sum256([]byte(node))
-	return strings.TrimRight(node[:50], "-.") + "-" + hex.EncodeToString(sum[:6])
-}
 
 // NewID returns an id for a run, of letters and digits.
 func NewID() string { return strings.ToLower(rand.Text()[:10]) }
 
-// Options say what runs where. Config, Namespace, Run, Job and Handle are needed.
+// Options say what runs where. Config, Manifest and Handle are needed.
 type Options struct {
 	Config *rest.Config
-	// Run is the id of the run; see [NewID].
-	Run string
+	// Manifest says what is made. Its Run is set if it is empty.
+	Manifest manifest.Options
 	// Selector selects nodes by their labels; "" selects all.
 	Selector string
-	// Namespace is where everything is made. If NewNamespace is given, it is created
-	// first, and deleted at the end.
-	Namespace    string
-	NewNamespace *corev1.Namespace
-	// Shared are objects that the pods need: Services and ServiceAccounts.
-	Shared []runtime.Object
-	// Job makes the Job of a node. Its name, labels and owner are set here.
-	Job func(node *Node) *batchv1.Job
+	// Wanted, if set, takes of those nodes the ones that are to be judged.
+	Wanted func(node string) bool
 
 	// Parallel bounds how many Jobs there are at once. Default: 50.
 	Parallel int
-	// Limit bounds a Job, from its creation on. Default: 15 min.
-	Limit time.Duration
 	// Start bounds the time from a Job's creation until its pod runs. Default: 3 min.
 	Start time.Duration
 	// Lost is how long a node that is not ready is waited for. Default: 1 min.
@@ -106,7 +69,14 @@ func (o *Options) defaults() {
 	if o.Parallel <= 0 {
 		o.Parallel = 50
 	}
-	set(&o.Limit, 15*time.Minute)
+	set(&o.Manifest.Deadline, manifest.DefaultDeadline)
+	set(&o.Manifest.Keep, manifest.DefaultKeep)
+	if o.Manifest.Run == "" {
+		o.Manifest.Run = NewID()
+	}
+	if o.Manifest.Namespace == "" {
+		o.Manifest.Namespace = manifest.DefaultNamespace
+	}
 	set(&o.Start, 3*time.Minute)
 	set(&o.Lost, time.Minute)
 	if o.Logf == nil {
@@ -116,9 +86,6 @@ func (o *Options) defaults() {
 		o.Ended = func(string, *Failure) {}
 	}
 }
-
-// timeToLive is how long what is left of a run that was killed stays after its end.
-const timeToLive = 60 * time.Second
 
 func seconds[T int32 | int64](d time.Duration) *T {
 	n := T((d + time.Second - 1) / time.Second)

@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
 // Failure is why a node was not judged, or not to the end. It says nothing of the
@@ -50,11 +52,11 @@ func (r *Run) refused(err error, doing string) error {
 }
 
 // hintOf says what to do about a message of the cluster's.
-func hintOf(text string) string {
-	switch {
-	case strings.Contains(text, "violates PodSecurity"):
-		return "the namespace's Pod Security level forbids this pod: use a namespace that allows it (label pod-security.kubernetes.io/enforce: privileged), or FALCOTEST_NODES_PROFILE=baseline"
-	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):
+func (r *Run) hintOf(text string) string {
+	if sentence, ok := manifest.Refused(r.opts.Manifest, text); ok {
+		return sentence
+	}
+	if strings.Contains(text, "exceeded quota") || strings.Contains(text, "failed quota") {
 		return "the namespace's quota leaves no room for the pod: lower FALCOTEST_NODES_PARALLEL, or use a namespace without that quota"
 	}
 	return ""
@@ -107,13 +109,13 @@ func (r *Run) fail(ctx context.Context, n *state, f *Failure) *Failure {
 	defer cancel()
 	if r.ctx.Err() == nil {
 		f.Events = append(f.Events, r.events(ctx, metav1.NamespaceDefault, "Node", n.Name)...)
-		f.Events = append(f.Events, r.events(ctx, r.opts.Namespace, "Job", n.job)...)
+		f.Events = append(f.Events, r.events(ctx, r.opts.Manifest.Namespace, "Job", n.job)...)
 		if pod := n.podName(); pod != "" {
-			f.Events = append(f.Events, r.events(ctx, r.opts.Namespace, "Pod", pod)...)
+			f.Events = append(f.Events, r.events(ctx, r.opts.Manifest.Namespace, "Pod", pod)...)
 		}
 	}
 	if f.Hint == "" {
-		f.Hint = hintOf(f.Reason + strings.Join(f.Events, "\n"))
+		f.Hint = r.hintOf(f.Reason + strings.Join(f.Events, "\n"))
 	}
 	f.Output = n.output
 	return f

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	watchtools "k8s.io/client-go/tools/watch"
+
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
 const (
@@ -27,30 +29,11 @@ const (
 	goneWithin = 60 * time.Second
 )
 
-func (r *Run) name() string { return "falcotest-" + r.opts.Run }
-
-// own is the metadata of what belongs to the run.
-func (r *Run) own() metav1.ObjectMeta {
-	m := metav1.ObjectMeta{Name: r.name(), Namespace: r.opts.Namespace, Labels: Labels(r.opts.Run)}
-	if r.anchor != nil {
-		m.OwnerReferences = ownedBy(r.anchor)
-	}
-	return m
-}
-
 func (r *Run) makeNamespace() error {
-	ns := r.opts.NewNamespace
-	if ns == nil {
+	if !r.opts.Manifest.CreateNamespace {
 		return nil
 	}
-	ns = ns.DeepCopy()
-	ns.Name = r.opts.Namespace
-	if ns.Labels == nil {
-		ns.Labels = map[string]string{}
-	}
-	for k, v := range Labels(r.opts.Run) {
-		ns.Labels[k] = v
-	}
+	ns := manifest.Namespace(r.opts.Manifest)
 	_, err := r.core.Namespaces().Create(r.ctx, ns, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("creating the namespace %s: there is one already: leave it to the run to use it as it is, or name another", ns.Name)
@@ -62,25 +45,16 @@ func (r *Run) makeNamespace() error {
 	return nil
 }
 
-// anchorOf is the Job that owns all that a run makes. It asks for no pod, so that it
-// ends by its deadline alone, and then goes by its time to live.
-func (r *Run) anchorOf() *batchv1.Job {
+// limit bounds the whole run: all its turns.
+func (r *Run) limit() time.Duration {
 	turns := (len(r.nodes) + r.opts.Parallel - 1) / r.opts.Parallel
-	return &batchv1.Job{ObjectMeta: r.own(), Spec: batchv1.JobSpec{
-		Parallelism: new(int32), BackoffLimit: new(int32),
-		ActiveDeadlineSeconds:   seconds[int64](time.Duration(turns)*(r.opts.Limit+grace) + grace),
-		TTLSecondsAfterFinished: seconds[int32](timeToLive),
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: Labels(r.opts.Run)}, Spec: corev1.PodSpec{
-			RestartPolicy: corev1.RestartPolicyNever,
-			Containers:    []corev1.Container{{Name: "none", Image: "none"}},
-		}},
-	}}
+	return time.Duration(turns)*(r.opts.Manifest.Deadline+grace) + grace
 }
 
 func (r *Run) makeAnchor() error {
-	anchor, err := r.batch.Jobs(r.opts.Namespace).Create(r.ctx, r.anchorOf(), metav1.CreateOptions{})
+	anchor, err := r.batch.Jobs(r.opts.Manifest.Namespace).Create(r.ctx, manifest.Anchor(r.opts.Manifest, r.limit()), metav1.CreateOptions{})
 	if err != nil {
-		return r.refused(err, "making a Job in the namespace "+r.opts.Namespace)
+		return r.refused(err, "making a Job in the namespace "+r.opts.Manifest.Namespace)
 	}
 	r.anchor = anchor
 	return nil
@@ -89,12 +63,10 @@ func (r *Run) makeAnchor() error {
 // holdLease makes the run's lease, and renews it until the run ends.
 func (r *Run) holdLease() error {
 	host, _ := os.Hostname()
-	now := metav1.NowMicro()
-	holder := fmt.Sprintf("%s/%d", host, os.Getpid())
-	leases := r.lease.Leases(r.opts.Namespace)
-	lease, err := leases.Create(r.ctx, &coordinationv1.Lease{ObjectMeta: r.own(), Spec: coordinationv1.LeaseSpec{
-		HolderIdentity: &holder, AcquireTime: &now, RenewTime: &now, LeaseDurationSeconds: seconds[int32](leaseFor),
-	}}, metav1.CreateOptions{})
+	leases := r.lease.Leases(r.opts.Manifest.Namespace)
+	lease := manifest.Lease(r.opts.Manifest, fmt.Sprintf("%s/%d", host, os.Getpid()), leaseFor, time.Now())
+	lease.OwnerReferences = ownedBy(r.anchor)
+	lease, err := leases.Create(r.ctx, lease, metav1.CreateOptions{})
 	if err != nil {
 		return r.refused(err, "making the run's lease")
 	}
@@ -129,34 +101,25 @@ func (r *Run) holdLease() error {
 
 // share makes what the pods need.
 func (r *Run) share() error {
-	for _, o := range r.opts.Shared {
-		var err error
-		switch o := o.DeepCopyObject().(type) {
-		case *corev1.Service:
-			r.adopt(&o.ObjectMeta)
-			_, err = r.core.Services(r.opts.Namespace).Create(r.ctx, o, metav1.CreateOptions{})
-		case *corev1.ServiceAccount:
-			r.adopt(&o.ObjectMeta)
-			_, err = r.core.ServiceAccounts(r.opts.Namespace).Create(r.ctx, o, metav1.CreateOptions{})
-		default:
-			err = fmt.Errorf("pods are not made with objects of the type %T", o)
-		}
-		if err != nil {
-			return r.refused(err, "making what the pods need")
-		}
+	account := manifest.ServiceAccount(r.opts.Manifest)
+	account.OwnerReferences = ownedBy(r.anchor)
+	if _, err := r.core.ServiceAccounts(r.opts.Manifest.Namespace).Create(r.ctx, account, metav1.CreateOptions{}); err != nil {
+		return r.refused(err, "making the pods' ServiceAccount")
 	}
+	service := manifest.Service(r.opts.Manifest)
+	if service == nil {
+		return nil
+	}
+	service.OwnerReferences = ownedBy(r.anchor)
+	_, err := r.core.Services(r.opts.Manifest.Namespace).Create(r.ctx, service, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("making the Service %s, by which the nodes' Falcos reach the pods: there is one already in the namespace %s: another run has the Falcos; wait until it is over", service.Name, r.opts.Manifest.Namespace)
+	}
+	if err != nil {
+		return r.refused(err, "making the Service by which the nodes' Falcos reach the pods")
+	}
+	r.serves = true
 	return nil
-}
-
-// adopt makes an object the run's.
-func (r *Run) adopt(m *metav1.ObjectMeta) {
-	m.Namespace, m.OwnerReferences = r.opts.Namespace, ownedBy(r.anchor)
-	if m.Labels == nil {
-		m.Labels = map[string]string{}
-	}
-	for k, v := range Labels(r.opts.Run) {
-		m.Labels[k] = v
-	}
 }
 
 // Close ends what runs still, deletes all that the run made, and waits until it is
@@ -167,7 +130,7 @@ func (r *Run) Close(ctx context.Context) error {
 		r.jobs.Wait()
 		r.work.Wait()
 		if err := r.remove(ctx); err != nil {
-			r.closed = fmt.Errorf("deleting what the run %s made in the namespace %s: %w (it goes by itself %s after its deadline, or with the next run)", r.opts.Run, r.opts.Namespace, err, timeToLive)
+			r.closed = fmt.Errorf("deleting what the run %s made in the namespace %s: %w (it goes by itself %s after its deadline, or with the next run)", r.opts.Manifest.Run, r.opts.Manifest.Namespace, err, r.opts.Manifest.Keep)
 		}
 	})
 	return r.closed
@@ -177,26 +140,23 @@ func (r *Run) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, goneWithin, fmt.Errorf("it was not gone within %s", goneWithin))
 	defer cancel()
 	if r.madeNS {
-		return r.removeNamespace(ctx, r.opts.Namespace)
+		return r.removeNamespace(ctx, r.opts.Manifest.Namespace)
 	}
 	if r.anchor == nil {
 		return nil
 	}
-	for _, o := range r.opts.Shared {
-		err := r.again(ctx, func() error {
-			switch o := o.(type) {
-			case *corev1.Service:
-				return r.core.Services(r.opts.Namespace).Delete(ctx, o.Name, metav1.DeleteOptions{})
-			case *corev1.ServiceAccount:
-				return r.core.ServiceAccounts(r.opts.Namespace).Delete(ctx, o.Name, metav1.DeleteOptions{})
-			}
-			return nil
+	err := r.again(ctx, func() error {
+		return r.core.ServiceAccounts(r.opts.Manifest.Namespace).Delete(ctx, r.opts.Manifest.Name(), metav1.DeleteOptions{})
+	})
+	if err == nil && r.serves {
+		err = r.again(ctx, func() error {
+			return r.core.Services(r.opts.Manifest.Namespace).Delete(ctx, manifest.ServiceName, metav1.DeleteOptions{})
 		})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
 	}
-	return r.removeRun(ctx, r.opts.Namespace, r.opts.Run)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	return r.removeRun(ctx, r.opts.Manifest.Namespace, r.opts.Manifest.Run)
 }
 
 // removeRun deletes the Jobs and the lease of a run, and waits until the Jobs are gone,
@@ -204,7 +164,7 @@ func (r *Run) remove(ctx context.Context) error {
 func (r *Run) removeRun(ctx context.Context, namespace, run string) error {
 	jobs := r.batch.Jobs(namespace)
 	foreground := metav1.DeletePropagationForeground
-	of := metav1.ListOptions{LabelSelector: LabelRun + "=" + run}
+	of := metav1.ListOptions{LabelSelector: manifest.LabelRun + "=" + run}
 	err := r.again(ctx, func() error {
 		return jobs.DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &foreground}, of)
 	})
@@ -212,7 +172,7 @@ func (r *Run) removeRun(ctx context.Context, namespace, run string) error {
 		return err
 	}
 	err = r.again(ctx, func() error {
-		return r.lease.Leases(namespace).Delete(ctx, "falcotest-"+run, metav1.DeleteOptions{})
+		return r.lease.Leases(namespace).Delete(ctx, manifest.Options{Run: run}.Name(), metav1.DeleteOptions{})
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
@@ -289,42 +249,42 @@ func (r *Run) untilGone(ctx context.Context, list func(context.Context, metav1.L
 // sweep deletes what runs left that were killed: those whose lease is no longer
 // renewed. Times are the API server's alone, so that no clocks are compared.
 func (r *Run) sweep(ctx context.Context) error {
-	of := metav1.ListOptions{LabelSelector: LabelPartOf + "=" + PartOf + "," + LabelComponent + "=" + Component}
+	of := metav1.ListOptions{LabelSelector: manifest.LabelPartOf + "=" + manifest.PartOf + "," + manifest.LabelRun}
 	now, err := r.serverTime(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, goneWithin, fmt.Errorf("it was not gone within %s", goneWithin))
 	defer cancel()
-	leases, err := r.lease.Leases(r.opts.Namespace).List(ctx, of)
+	leases, err := r.lease.Leases(r.opts.Manifest.Namespace).List(ctx, of)
 	if err != nil {
 		return r.refused(err, "looking for what earlier runs left")
 	}
 	alive, runs := map[string]time.Time{}, map[string]time.Time{}
 	for i := range leases.Items {
 		l := &leases.Items[i]
-		alive[l.Labels[LabelRun]] = changedAt(&l.ObjectMeta)
-		runs[l.Labels[LabelRun]] = changedAt(&l.ObjectMeta)
+		alive[l.Labels[manifest.LabelRun]] = changedAt(&l.ObjectMeta)
+		runs[l.Labels[manifest.LabelRun]] = changedAt(&l.ObjectMeta)
 	}
-	jobs, err := r.batch.Jobs(r.opts.Namespace).List(ctx, of)
+	jobs, err := r.batch.Jobs(r.opts.Manifest.Namespace).List(ctx, of)
 	if err != nil {
 		return r.refused(err, "looking for what earlier runs left")
 	}
 	for i := range jobs.Items {
-		if j := &jobs.Items[i]; alive[j.Labels[LabelRun]].IsZero() {
-			runs[j.Labels[LabelRun]] = later(runs[j.Labels[LabelRun]], j.CreationTimestamp.Time)
+		if j := &jobs.Items[i]; alive[j.Labels[manifest.LabelRun]].IsZero() {
+			runs[j.Labels[manifest.LabelRun]] = later(runs[j.Labels[manifest.LabelRun]], j.CreationTimestamp.Time)
 		}
 	}
 	for run, seen := range runs {
-		if run == r.opts.Run || run == "" || now.Sub(seen) < leaseFor {
+		if run == r.opts.Manifest.Run || run == "" || now.Sub(seen) < leaseFor {
 			continue
 		}
-		r.opts.Logf("deleting what the run %s left in the namespace %s, which was last seen at %s", run, r.opts.Namespace, seen.UTC().Format(time.RFC3339))
-		if err := r.removeRun(ctx, r.opts.Namespace, run); err != nil {
+		r.opts.Logf("deleting what the run %s left in the namespace %s, which was last seen at %s", run, r.opts.Manifest.Namespace, seen.UTC().Format(time.RFC3339))
+		if err := r.removeRun(ctx, r.opts.Manifest.Namespace, run); err != nil {
 			r.opts.Logf("deleting what the run %s left: %v", run, err)
 		}
 	}
-	if r.opts.NewNamespace != nil {
+	if r.opts.Manifest.CreateNamespace {
 		return r.sweepNamespaces(ctx, of, now)
 	}
 	return nil
@@ -339,7 +299,7 @@ func (r *Run) sweepNamespaces(ctx context.Context, of metav1.ListOptions, now ti
 	for i := range list.Items {
 		ns := &list.Items[i]
 		seen := ns.CreationTimestamp.Time
-		lease, err := r.lease.Leases(ns.Name).Get(ctx, "falcotest-"+ns.Labels[LabelRun], metav1.GetOptions{})
+		lease, err := r.lease.Leases(ns.Name).Get(ctx, manifest.Options{Run: ns.Labels[manifest.LabelRun]}.Name(), metav1.GetOptions{})
 		if err == nil {
 			seen = later(seen, changedAt(&lease.ObjectMeta))
 		} else if !apierrors.IsNotFound(err) {
@@ -348,7 +308,7 @@ func (r *Run) sweepNamespaces(ctx context.Context, of metav1.ListOptions, now ti
 		if now.Sub(seen) < leaseFor {
 			continue
 		}
-		r.opts.Logf("deleting the namespace %s, which the run %s made and left", ns.Name, ns.Labels[LabelRun])
+		r.opts.Logf("deleting the namespace %s, which the run %s made and left", ns.Name, ns.Labels[manifest.LabelRun])
 		if err := r.removeNamespace(ctx, ns.Name); err != nil {
 			r.opts.Logf("deleting the namespace %s: %v", ns.Name, err)
 		}
@@ -360,19 +320,19 @@ func (r *Run) sweepNamespaces(ctx context.Context, of metav1.ListOptions, now ti
 // keeping it.
 func (r *Run) serverTime(ctx context.Context) (time.Time, error) {
 	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
-	if r.opts.NewNamespace != nil {
+	if r.opts.Manifest.CreateNamespace {
 		ns, err := r.core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "falcotest-"}}, dry)
 		if err != nil {
 			return time.Time{}, r.refused(err, "making a namespace (nothing was made, it was a trial)")
 		}
 		return ns.CreationTimestamp.Time, nil
 	}
-	lease, err := r.lease.Leases(r.opts.Namespace).Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{GenerateName: "falcotest-"}}, dry)
+	lease, err := r.lease.Leases(r.opts.Manifest.Namespace).Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{GenerateName: "falcotest-"}}, dry)
 	if apierrors.IsNotFound(err) {
-		return time.Time{}, fmt.Errorf("using the namespace %s: there is no such namespace: make it, or have the run make one (Nodes.CreateNamespace, FALCOTEST_NODES_CREATE_NAMESPACE=1): %w", r.opts.Namespace, err)
+		return time.Time{}, fmt.Errorf("using the namespace %s: there is no such namespace: make it, or have the run make one (Nodes.CreateNamespace, FALCOTEST_NODES_CREATE_NAMESPACE=1): %w", r.opts.Manifest.Namespace, err)
 	}
 	if err != nil {
-		return time.Time{}, r.refused(err, "making a lease in the namespace "+r.opts.Namespace+" (nothing was made, it was a trial)")
+		return time.Time{}, r.refused(err, "making a lease in the namespace "+r.opts.Manifest.Namespace+" (nothing was made, it was a trial)")
 	}
 	return lease.CreationTimestamp.Time, nil
 }

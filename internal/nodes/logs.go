@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/falcotest/go-falcotest/internal/nodes/lines"
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
 // tailOf is how many lines of a pod's own output are kept.
@@ -33,7 +34,7 @@ type log struct {
 
 // follow reads the log of a node's pod until its last message, through breaks.
 func (r *Run) follow(ctx context.Context, n *state) *Failure {
-	l := &log{r: r, n: n, pod: n.podName(), reader: lines.NewReader(r.opts.Run)}
+	l := &log{r: r, n: n, pod: n.podName(), reader: lines.NewReader(r.opts.Manifest.Run)}
 	const shortest, longest = 100 * time.Millisecond, 5 * time.Second
 	pause, whole, ends := shortest, false, 0
 	for {
@@ -171,13 +172,13 @@ func deleted(pod *corev1.Pod) string {
 
 // read follows the log from where it is known, or the whole, until it ends or breaks.
 func (l *log) read(ctx context.Context, whole bool) error {
-	opts := &corev1.PodLogOptions{Container: container, Follow: true, Timestamps: true}
+	opts := &corev1.PodLogOptions{Container: manifest.Container, Follow: true, Timestamps: true}
 	if !l.last.IsZero() && !whole {
 		opts.SinceTime = &metav1.Time{Time: l.last} // whose resolution is seconds
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := l.r.core.Pods(l.r.opts.Namespace).GetLogs(l.pod, opts).Stream(ctx)
+	stream, err := l.r.core.Pods(l.r.opts.Manifest.Namespace).GetLogs(l.pod, opts).Stream(ctx)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func unready(n *corev1.Node) string {
 
 // selectNodes lists the nodes that a selector selects, by name, in pieces.
 func (r *Run) selectNodes(ctx context.Context) error {
-	opts := metav1.ListOptions{LabelSelector: r.opts.Selector, Limit: 500}
+	opts, found := metav1.ListOptions{LabelSelector: r.opts.Selector, Limit: 500}, 0
 	for {
 		list, err := r.core.Nodes().List(ctx, opts)
 		if err != nil {
@@ -55,21 +55,24 @@ func (r *Run) selectNodes(ctx context.Context) error {
 		}
 		for i := range list.Items {
 			n := &list.Items[i]
+			if found++; r.opts.Wanted != nil && !r.opts.Wanted(n.Name) {
+				continue
+			}
 			r.nodes = append(r.nodes, &state{Node: describe(n), unready: unready(n), changed: make(chan struct{}, 1)})
 		}
 		if opts.Continue = list.Continue; opts.Continue == "" {
 			break
 		}
 	}
-	if len(r.nodes) == 0 && r.opts.Selector != "" {
+	if found == 0 && r.opts.Selector != "" {
 		return fmt.Errorf("selecting nodes: no node of the cluster has labels as %q selects them; `kubectl get nodes --show-labels` lists what there is", r.opts.Selector)
 	}
-	if len(r.nodes) == 0 {
+	if found == 0 {
 		return fmt.Errorf("selecting nodes: the cluster has no node")
 	}
 	slices.SortFunc(r.nodes, func(a, b *state) int { return cmp.Compare(a.Name, b.Name) })
-	for i, n := range r.nodes {
-		n.job = fmt.Sprintf("falcotest-%s-%d", r.opts.Run, i+1)
+	for _, n := range r.nodes {
+		n.job = r.opts.Manifest.JobName(n.Name)
 		r.byJob[n.job], r.byNode[n.Name] = n, n
 	}
 	return nil

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -24,6 +23,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/kube"
 	"github.com/falcotest/go-falcotest/internal/nodes"
 	"github.com/falcotest/go-falcotest/internal/nodes/lines"
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 	"github.com/falcotest/go-falcotest/internal/nodes/nodestest"
 	"github.com/falcotest/go-falcotest/internal/report"
 )
@@ -105,7 +105,7 @@ func play(t testing.TB, config *rest.Config, namespace string, count int, tune f
 // talk is a pod that tells so many results of about that size, with output of its own.
 func talk(results, size int) func(context.Context, *corev1.Pod, *nodestest.Log) int32 {
 	return func(_ context.Context, p *corev1.Pod, out *nodestest.Log) int32 {
-		w := lines.NewWriter(out, p.Labels[nodes.LabelRun])
+		w := lines.NewWriter(out, p.Labels[manifest.LabelRun])
 		w.Write(&lines.Message{Hello: &lines.Hello{Version: lines.Version, Node: p.Spec.NodeName}})
 		for i := range results {
 			fmt.Fprintf(out, "=== own output %d\n", i)
@@ -128,7 +128,8 @@ type told struct {
 func options(config *rest.Config, namespace string) (nodes.Options, *told) {
 	got := &told{messages: map[string][]*lines.Message{}, failures: map[string]*nodes.Failure{}}
 	return nodes.Options{
-		Config: config, Run: nodes.NewID(), Namespace: namespace, Selector: "test=" + namespace, Job: job,
+		Config: config, Selector: "test=" + namespace,
+		Manifest: manifest.Options{Namespace: namespace, Image: "none", Run: nodes.NewID()},
 		Handle: func(node string, m *lines.Message) {
 			got.mu.Lock()
 			defer got.mu.Unlock()
@@ -143,17 +144,6 @@ func options(config *rest.Config, namespace string) (nodes.Options, *told) {
 			}
 		},
 	}, got
-}
-
-func job(n *nodes.Node) *batchv1.Job {
-	return &batchv1.Job{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-		RestartPolicy: corev1.RestartPolicyNever,
-		Tolerations:   []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
-		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{n.Name}}}}},
-		}}},
-		Containers: []corev1.Container{{Name: "falcotest", Image: "none"}},
-	}}}}
 }
 
 // do runs it all, and returns when everything is deleted.
@@ -196,6 +186,15 @@ func empty(t testing.TB, client kubernetes.Interface, namespace string) {
 	}
 	for _, l := range leases.Items {
 		left = append(left, "lease "+l.Name)
+	}
+	accounts, err := client.CoreV1().ServiceAccounts(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range accounts.Items {
+		if a.Name != "default" {
+			left = append(left, "account "+a.Name)
+		}
 	}
 	if len(left) > 0 {
 		t.Errorf("left behind: %s", strings.Join(left, ", "))
@@ -337,7 +336,7 @@ func TestFailures(t *testing.T) {
 		}
 	})
 	opts, got := options(config, namespace)
-	opts.Start, opts.Lost, opts.Limit = 2*time.Second, time.Second, 4*time.Second
+	opts.Start, opts.Lost, opts.Manifest.Deadline = 2*time.Second, time.Second, 4*time.Second
 	do(t, opts)
 	for i, c := range cases {
 		f := got.failures[fmt.Sprintf("%s-%03d", namespace, i+1)]

@@ -8,19 +8,18 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
-// container is the name of the container in whose log the lines are.
-const container = "falcotest"
-
-// statuses are those of that container, of which there is one or none: others may have
+// statuses are those of the container in whose log the lines are, of which there is one or none: others may have
 // been put beside it.
 func statuses(pod *corev1.Pod) []corev1.ContainerStatus {
 	if pod == nil {
 		return nil
 	}
 	for i, c := range pod.Status.ContainerStatuses {
-		if c.Name == container {
+		if c.Name == manifest.Container {
 			return pod.Status.ContainerStatuses[i : i+1]
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
 // askWithin bounds a request whose answer nothing hangs on.
@@ -42,6 +44,7 @@ type Run struct {
 	jobs    sync.WaitGroup // the nodes' turns
 	watched *watches
 	madeNS  bool
+	serves  bool // it made the Service
 	closing sync.Once
 	closed  error
 }
@@ -88,6 +91,9 @@ func (n *state) update(change func()) {
 // An error leaves nothing behind.
 func Prepare(ctx context.Context, opts Options) (*Run, error) {
 	opts.defaults()
+	if err := opts.Manifest.Check(); err != nil {
+		return nil, fmt.Errorf("running on the nodes of a cluster: %w", err)
+	}
 	config := rest.CopyConfig(opts.Config)
 	// The API server says when it has too much to do, and Parallel bounds what there is.
 	config.QPS, config.RateLimiter = -1, flowcontrol.NewFakeAlwaysRateLimiter()
@@ -108,6 +114,9 @@ func Prepare(ctx context.Context, opts Options) (*Run, error) {
 		return nil, err
 	}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	if len(r.nodes) == 0 {
+		return r, nil // none is wanted
+	}
 	if err := r.prepare(); err != nil {
 		return nil, errors.Join(err, r.Close(context.WithoutCancel(ctx)))
 	}
@@ -166,7 +175,7 @@ func (r *Run) Wait() { r.jobs.Wait() }
 
 // judge sees a node's Job from its creation to its last message.
 func (r *Run) judge(n *state) *Failure {
-	ctx, cancel := context.WithTimeoutCause(r.ctx, r.opts.Limit+min(grace, r.opts.Limit), errLimit)
+	ctx, cancel := context.WithTimeoutCause(r.ctx, r.opts.Manifest.Deadline+min(grace, r.opts.Manifest.Deadline), errLimit)
 	defer cancel()
 	if f := r.create(ctx, n); f != nil {
 		return r.fail(ctx, n, f)
@@ -190,7 +199,7 @@ var errLimit = errors.New("it took longer than it may")
 func (r *Run) interrupted(ctx context.Context) *Failure {
 	f := &Failure{Reason: fmt.Sprintf("the run was ended: %v", context.Cause(ctx))}
 	if errors.Is(context.Cause(ctx), errLimit) {
-		f.Reason = fmt.Sprintf("the node's Job was not done within %s", r.opts.Limit)
+		f.Reason = fmt.Sprintf("the node's Job was not done within %s", r.opts.Manifest.Deadline)
 		f.Hint = "see what takes so long in the pod's output, or raise FALCOTEST_NODES_DEADLINE"
 	}
 	return f
@@ -209,23 +218,10 @@ func (r *Run) create(ctx context.Context, n *state) *Failure {
 			return f
 		}
 	}
-	job := r.opts.Job(n.Node)
-	job.Name, job.Namespace, job.OwnerReferences = n.job, r.opts.Namespace, ownedBy(r.anchor)
-	for _, meta := range []*metav1.ObjectMeta{&job.ObjectMeta, &job.Spec.Template.ObjectMeta} {
-		if meta.Labels == nil {
-			meta.Labels = map[string]string{}
-		}
-		for k, v := range Labels(r.opts.Run) {
-			meta.Labels[k] = v
-		}
-		meta.Labels[LabelNode] = LabelValue(n.Name)
-	}
-	job.Spec.Template.Spec.Containers[0].Name = container
-	job.Spec.BackoffLimit = new(int32)
-	job.Spec.ActiveDeadlineSeconds = seconds[int64](r.opts.Limit)
-	job.Spec.TTLSecondsAfterFinished = seconds[int32](timeToLive)
+	job := manifest.Job(r.opts.Manifest, n.Name)
+	job.OwnerReferences = ownedBy(r.anchor)
 	err := r.again(ctx, func() error {
-		_, err := r.batch.Jobs(r.opts.Namespace).Create(ctx, job, metav1.CreateOptions{})
+		_, err := r.batch.Jobs(r.opts.Manifest.Namespace).Create(ctx, job, metav1.CreateOptions{})
 		if apierrors.IsAlreadyExists(err) {
 			return nil // by an attempt whose answer was lost
 		}
@@ -318,7 +314,7 @@ func (r *Run) started(ctx context.Context, n *state) *Failure {
 			return &Failure{Reason: podFailed(pod)}
 		case ended != nil && !itsPods(ended):
 			return &Failure{Reason: "the node's Job ended before its pod ran: " + condition(ended)}
-		case pod == nil && hintOf(why) != "", pod != nil && hopeless(pod):
+		case pod == nil && r.hintOf(why) != "", pod != nil && hopeless(pod):
 			return &Failure{Reason: "the node's pod cannot run: " + why}
 		case unready != "":
 			if f := r.lost(ctx, n); f != nil {

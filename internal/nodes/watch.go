@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
 // watches are one for each kind of object, of all nodes together. They go on by
@@ -90,8 +92,8 @@ func slim(o any) (any, error) {
 // watch begins to watch, and returns when what there is is known.
 func (r *Run) watch() error {
 	r.watched = &watches{}
-	ours := func(o *metav1.ListOptions) { o.LabelSelector = LabelRun + "=" + r.opts.Run }
-	jobs, pods, events := r.batch.Jobs(r.opts.Namespace), r.core.Pods(r.opts.Namespace), r.core.Events(r.opts.Namespace)
+	ours := func(o *metav1.ListOptions) { o.LabelSelector = manifest.LabelRun + "=" + r.opts.Manifest.Run }
+	jobs, pods, events := r.batch.Jobs(r.opts.Manifest.Namespace), r.core.Pods(r.opts.Manifest.Namespace), r.core.Events(r.opts.Manifest.Namespace)
 	var err error
 	if r.watched.jobs, err = inform(r, kind[*batchv1.JobList]{&batchv1.Job{}, jobs.List, jobs.Watch}, ours, r.sawJob); err != nil {
 		return err

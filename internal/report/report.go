@@ -20,6 +20,7 @@ import (
 
 // Row is one action's result.
 type Row struct {
+	Node        string        `json:"node,omitempty"` // of a cluster, on which it ran
 	Rule        string        `json:"rule"`
 	Action      string        `json:"action"`
 	Outcome     string        `json:"outcome"`
@@ -95,6 +96,8 @@ type Report struct {
 	Judge     string    `json:"judge"`
 	Rules     []string  `json:"rules_files,omitempty"`
 	Rows      []Row     `json:"results"`
+	Nodes     []Node    `json:"nodes,omitempty"`          // of a cluster, that the tests ran on
+	Spread    []Spread  `json:"rules_on_nodes,omitempty"` // what became of each rule on them
 	Verdicts  []Rule    `json:"rules,omitempty"`
 	Since     string    `json:"changed_since,omitempty"` // the revision that the run compares with
 	Changes   []Change  `json:"changes,omitempty"`
@@ -146,13 +149,11 @@ func (r *Report) Totals() string {
 // Text writes the table for a terminal.
 func (r *Report) Text(w io.Writer) error {
 	var b strings.Builder
-	tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "RULE\tACTION\tOUTCOME\tPRIORITY\tCORRELATION\tTIME\t")
-	for _, row := range r.Rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t\n", orDash(row.Rule), row.Action, row.Shown(),
-			orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
+	if len(r.Nodes) > 0 {
+		r.nodesText(&b)
+	} else {
+		r.rowsText(&b)
 	}
-	tw.Flush()
 	fmt.Fprintf(&b, "\n%s; judged by %s\n", r.Totals(), r.Judge)
 	for _, line := range r.shared() {
 		fmt.Fprintf(&b, "%s\n", line)
@@ -175,6 +176,17 @@ func (r *Report) Text(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// rowsText writes the table of all actions.
+func (r *Report) rowsText(b *strings.Builder) {
+	tw := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "RULE\tACTION\tOUTCOME\tPRIORITY\tCORRELATION\tTIME\t")
+	for _, row := range r.Rows {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t\n", orDash(row.Rule), row.Action, row.Shown(),
+			orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
+	}
+	tw.Flush()
 }
 
 // Summary writes in a few lines what the run found and what it did not verify.

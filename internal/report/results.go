@@ -19,20 +19,8 @@ func (rep *Report) Add(results []*result.Result, messages map[*result.Result]str
 		if r.Outcome == result.Detected && r.Shadow != nil {
 			rep.Warnings = append(rep.Warnings, fmt.Sprintf("%s: %s", r.Position, r.ShadowLine()))
 		}
-		row := Row{
-			Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
-			Correlation: r.Correlation, Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Reason: r.Reason,
-			File: r.Position.File, Line: r.Position.Line, Message: messages[r], Known: known(r),
-		}
-		if what, pos := r.Culprit(); what != "" {
-			row.Clause = &Place{File: pos.File, Line: pos.Line, Column: pos.Column}
-		}
-		for i, a := range r.Alerts {
-			if i == maxAlerts {
-				break
-			}
-			row.Alerts = append(row.Alerts, Alert{Rule: a.Rule, Priority: a.Priority.String(), Output: a.Output})
-		}
+		row := RowOf(r)
+		row.Message, row.Known = messages[r], known(r)
 		rep.Rows = append(rep.Rows, row)
 		if r.Need.Name != "" {
 			n := unmet[r.Need.Name]
@@ -46,6 +34,22 @@ func (rep *Report) Add(results []*result.Result, messages map[*result.Result]str
 	for _, name := range slices.Sorted(maps.Keys(unmet)) {
 		rep.Unmet = append(rep.Unmet, *unmet[name])
 	}
+}
+
+// RowOf is the row of a result, without what was said of it.
+func RowOf(r *result.Result) Row {
+	row := Row{
+		Node: r.Node, Rule: r.Rule, Action: r.Action, Outcome: r.Outcome.String(), Priority: r.Priority,
+		Correlation: r.Correlation, Latency: r.Latency, Ran: r.Ran, Attempts: r.Attempts, Reason: r.Reason,
+		File: r.Position.File, Line: r.Position.Line,
+	}
+	if what, pos := r.Culprit(); what != "" {
+		row.Clause = &Place{File: pos.File, Line: pos.Line, Column: pos.Column}
+	}
+	for _, a := range r.Alerts[:min(maxAlerts, len(r.Alerts))] {
+		row.Alerts = append(row.Alerts, Alert{Rule: a.Rule, Priority: a.Priority.String(), Output: a.Output})
+	}
+	return row
 }
 
 // maxAlerts is how many alerts of an action reports show.

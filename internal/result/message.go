@@ -18,6 +18,9 @@ import (
 // verdict in one line, then what is known, then what to do next. The test's
 // name is part of the command that runs the action alone.
 func (r *Result) Message(test string) string {
+	if r.Said != "" {
+		return r.Said
+	}
 	var m Text
 	m.outcome(r)
 	m.Add("rule", r.ruleLine())
@@ -180,6 +183,9 @@ func (r *Result) nextLines(test string) []string {
 // was false, in a macro or an exception maybe, or a list that has no items. It is ""
 // where that is not known.
 func (r *Result) Culprit() (what string, pos filter.Pos) {
+	if r.Clause.File != "" {
+		return "clause", r.Clause
+	}
 	if r.Outcome != Missed || r.Why == nil || r.Why.Condition == nil {
 		return "", pos
 	}
@@ -258,6 +264,9 @@ func (r *Result) ShadowLine() string {
 
 // Passed is what a passing subtest logs.
 func (r *Result) Passed() string {
+	if r.Said != "" {
+		return r.Said
+	}
 	switch {
 	case r.Outcome == Silent && r.Rule != "":
 		return fmt.Sprintf("silent: the rule %q did not fire, as is expected", r.Rule)

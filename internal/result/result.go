@@ -10,11 +10,13 @@ package result
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/filter"
 )
 
 // Outcome is how an action ended, as Outcome of package falcotest, which says what
@@ -94,6 +96,10 @@ type Result struct {
 	Note        string
 	Log         []string
 
+	Node   string     // of a cluster, on which it ran
+	Said   string     // what a person reads of it, where that was made elsewhere
+	Clause filter.Pos // that was false, of a miss that was told so
+
 	PID      int
 	Frames   []string    // of a panic, the innermost first
 	Lost     int         // how often events had been lost when the action began
@@ -105,6 +111,18 @@ type Result struct {
 
 // Pending is a result that is on its way, wherever its action runs.
 type Pending struct {
-	Subtest []string       // the levels of its subtest's name
-	Wait    func() *Result // may be called more than once
+	Subtest []string // the levels of its subtest's name
+	// Wait may be called more than once. It returns nil where no result will come,
+	// for a reason that is told of all those at once.
+	Wait func() *Result
+	// Elsewhere tells that it begins by itself, so that waiting for it changes nothing.
+	Elsewhere bool
+}
+
+// ParseOutcome reads an outcome's name.
+func ParseOutcome(name string) (Outcome, error) {
+	if i := slices.Index(outcomeNames[:], name); i > 0 {
+		return Outcome(i), nil
+	}
+	return 0, fmt.Errorf("there is no outcome %q", name)
 }

@@ -62,6 +62,7 @@ type Session struct {
 	containers *run.Containers
 	users      *journal.Dir   // of users that were made on this machine, nil for none
 	running    sync.WaitGroup // actions under way
+	attached   []func() error // what else ends with it
 }
 
 // Test is what a session needs of testing.TB.
@@ -207,6 +208,12 @@ func (s *Session) Describe() string { return s.JudgeName + s.Streams.Describe() 
 // Advice says what would have the judge's alerts be given to actions exactly, or "".
 func (s *Session) Advice() string { return s.Judge.Advice() }
 
+// Attach has the session end something else too, which it does not start itself.
+func (s *Session) Attach(end func() error) {
+	s.attached = append(s.attached, end)
+	sessions.add(s)
+}
+
 // End stops the actions and ends what the session started.
 func (s *Session) End(why error) error {
 	sessions.remove(s)
@@ -217,6 +224,9 @@ func (s *Session) End(why error) error {
 func (s *Session) close() (err error) {
 	s.closing.Do(func() {
 		errs := []error{s.containers.Close(), s.Streams.Close()}
+		for _, end := range s.attached {
+			errs = append(errs, end())
+		}
 		if s.Judge != nil {
 			errs = append(errs, s.Judge.Close())
 		}

@@ -57,30 +57,52 @@ func (run *Run) Wanted(t *testing.T) func(subtest []string) bool {
 // Report makes each result a subtest of t, and judges and reports the whole.
 func (run *Run) Report(t *testing.T, by Ran, pending []result.Pending, progress *terminal.Terminal) {
 	t.Helper()
+	c := run.collect()
 	var rep *report.Report
 	defer func() { progress.End(rep) }()
-	var results []*result.Result
-	messages := make(map[*result.Result]string)
-	runLevels(t, pending, 0, func(t *testing.T, p result.Pending) {
-		t.Helper()
-		r := p.Wait()
-		results = append(results, r)
-		messages[r] = run.Conclude(t, r)
-	})
-	if len(results) == 0 && !run.Gate.Compares() {
+	runLevels(t, pending, 0, c.conclude)
+	if len(c.results) == 0 && !run.Gate.Compares() {
 		return // -run selected none of them, which is the caller's own wish
 	}
-	rep = &report.Report{
+	rep = run.report(t, by, c)
+	run.finish(t, rep, c.results)
+}
+
+// collected are results that were made subtests.
+type collected struct {
+	run      *Run
+	results  []*result.Result
+	messages map[*result.Result]string
+}
+
+func (run *Run) collect() *collected {
+	return &collected{run: run, messages: map[*result.Result]string{}}
+}
+
+func (c *collected) conclude(t *testing.T, r *result.Result) {
+	t.Helper()
+	c.results = append(c.results, r)
+	c.messages[r] = c.run.Conclude(t, r)
+}
+
+func (run *Run) report(t *testing.T, by Ran, c *collected) *report.Report {
+	rep := &report.Report{
 		Package: gotest.Package(), Test: t.Name(), Started: run.Started,
 		Judge: by.Describe(), Rules: run.Plan.Files, Warnings: run.Plan.Warnings(), Elapsed: time.Since(run.Started),
 	}
-	rep.Add(results, messages, run.Gate.Accepted)
+	rep.Add(c.results, c.messages, run.Gate.Accepted)
 	if advice := by.Advice(); advice != "" {
 		rep.Warnings = append(rep.Warnings, advice)
 	}
 	for _, rule := range run.Plan.Uncovered {
 		rep.Uncovered = append(rep.Uncovered, rule.Name)
 	}
+	return rep
+}
+
+// finish judges the whole, and publishes what is reported of it.
+func (run *Run) finish(t *testing.T, rep *report.Report, results []*result.Result) {
+	t.Helper()
 	run.Gate.Judge(t, rep, results)
 	var table strings.Builder
 	rep.Text(&table)
@@ -94,17 +116,21 @@ func (run *Run) Report(t *testing.T, by Ran, pending []result.Pending, progress 
 }
 
 // runLevels runs pending results as subtests, those next to one another that share a
-// level of their names below it.
-func runLevels(t *testing.T, pending []result.Pending, level int, conclude func(*testing.T, result.Pending)) {
+// level of their names below it. A result that will not come is no subtest.
+func runLevels(t *testing.T, pending []result.Pending, level int, conclude func(*testing.T, *result.Result)) {
 	t.Helper()
 	for len(pending) > 0 {
 		path := pending[0].Subtest
 		if len(path) == level+1 {
+			one := pending[0]
+			pending = pending[1:]
+			if one.Elsewhere && one.Wait() == nil {
+				continue
+			}
 			t.Run(path[level], func(t *testing.T) {
 				t.Helper()
-				conclude(t, pending[0])
+				conclude(t, one.Wait())
 			})
-			pending = pending[1:]
 			continue
 		}
 		n := 1
@@ -114,11 +140,15 @@ func runLevels(t *testing.T, pending []result.Pending, level int, conclude func(
 			}
 			n++
 		}
+		group := pending[:n]
+		pending = pending[n:]
+		if !slices.ContainsFunc(group, func(p result.Pending) bool { return !p.Elsewhere || p.Wait() != nil }) {
+			continue
+		}
 		t.Run(path[level], func(t *testing.T) {
 			t.Helper()
-			runLevels(t, pending[:n], level+1, conclude)
+			runLevels(t, group, level+1, conclude)
 		})
-		pending = pending[n:]
 	}
 }
 

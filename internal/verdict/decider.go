@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -104,6 +105,9 @@ type Counts struct {
 	Exact      int // that print the action's ID, of sources that have fields for it
 	Inexact    int // that do not
 	Losses     int // events that tell of a loss
+	Here       int // of this host, by their hostname or since they are an action's
+	// Elsewhere are names of other hosts that alerts came of, the first few.
+	Elsewhere []string
 }
 
 // New returns a judge that listens to the subscription from now on.
@@ -136,6 +140,13 @@ func New(src Source, opts Options) *Decider {
 	}
 	src.Handle(d.handle)
 	return d
+}
+
+// Answers tells whether an alert came of a sentinel's.
+func (d *Decider) Answers() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.answered) > 0
 }
 
 // handle takes what the subscription delivers, in order.
@@ -175,6 +186,11 @@ func (d *Decider) receive(a *alert.Alert, at time.Time) {
 		return // another run's, or one that cannot be read
 	}
 	d.counts.Alerts++
+	if d.set.Hosts[a.Hostname] {
+		d.counts.Here++
+	} else if len(d.counts.Elsewhere) < 5 && !slices.Contains(d.counts.Elsewhere, a.Hostname) {
+		d.counts.Elsewhere = append(slices.Clip(d.counts.Elsewhere), a.Hostname)
+	}
 	if reason := dropped(a); reason != "" {
 		d.lose(errors.New(reason))
 		return

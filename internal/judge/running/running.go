@@ -10,12 +10,15 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/child"
+	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/plan"
@@ -48,7 +51,25 @@ func Open(ctx context.Context, b *judge.Brief) (*Falco, error) {
 		Sentinels: b.Sentinels(2 * time.Second),
 		Unsure:    true,
 	}
+	if node := config.Node(); node != "" {
+		opts.Hostnames = namesOf(node)
+	}
 	return On(sub, opts, b), nil
+}
+
+// namesOf are the names that the Falco of a node may give it: the node's, as Falco's
+// chart sets it (FALCO_HOSTNAME), its first label, or that of a pod in the host's
+// network.
+func namesOf(node string) []string {
+	names := []string{node}
+	if _, err := netip.ParseAddr(node); err != nil {
+		short, _, _ := strings.Cut(node, ".")
+		names = append(names, short)
+	}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	return names
 }
 
 // On is the Falco whose alerts come by a subscription.
@@ -115,6 +136,9 @@ func (f *Falco) Exact() bool { return false }
 
 // Replays is false: it sees what happens.
 func (f *Falco) Replays() bool { return false }
+
+// Version is the Falco's, "" where it does not tell.
+func (f *Falco) Version() string { return f.sub.Version() }
 
 // Advice is the decider's.
 func (f *Falco) Advice() string { return f.decider.Advice() }

@@ -26,6 +26,20 @@ import (
 // Version is that of the protocol. A pod of another version is not understood.
 const Version = 1
 
+// Ask is what the driver asks of a pod, by a variable of its environment.
+type Ask struct {
+	// Test is the test that calls falcotest.Run, and Call which call of it is meant,
+	// from 1 on.
+	Test string `json:"test"`
+	Call int    `json:"call"`
+	// Run and Skip are what go test was given, of whose levels that of the node is one.
+	Run  string `json:"run,omitempty"`
+	Skip string `json:"skip,omitempty"`
+	// Rules are those whose tests are to run; all where Only is false.
+	Only  bool     `json:"only,omitempty"`
+	Rules []string `json:"rules,omitempty"`
+}
+
 // Message is one thing that is told; one of its members is set.
 type Message struct {
 	Hello   *Hello   `json:"hello,omitempty"`
@@ -69,8 +83,15 @@ type Result struct {
 	Need *Need `json:"need,omitempty"`
 	// Here tells that the outcome is so for want of something on the node.
 	Here bool `json:"here,omitempty"`
-	// Shadowed says which rule would keep this one from alerting.
-	Shadowed string `json:"shadowed,omitempty"`
+	// Shadow is the rule that would keep this one from alerting.
+	Shadow *Shadow `json:"shadow,omitempty"`
+}
+
+// Shadow is a rule, and where it stands.
+type Shadow struct {
+	Rule string `json:"rule"`
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
 }
 
 // Need is something that an action needs and that is not there.

@@ -172,6 +172,26 @@ func Job(o Options, node string) *batchv1.Job {
 	}
 }
 
+// Anchor is the Job that owns all else that a run makes in its namespace. It asks for no
+// pod, so that it ends by its deadline alone, and goes by its time to live; the garbage
+// collector takes what it owns, though nobody is left to do so. Limit bounds the run.
+func Anchor(o Options, limit time.Duration) *batchv1.Job {
+	o = o.withDefaults()
+	var none int32
+	deadline, keep := int64(limit/time.Second), int32(o.Keep/time.Second)
+	return &batchv1.Job{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
+		ObjectMeta: o.meta(o.Name()),
+		Spec: batchv1.JobSpec{
+			Parallelism: &none, BackoffLimit: &none, ActiveDeadlineSeconds: &deadline, TTLSecondsAfterFinished: &keep,
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: o.Labels()}, Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever,
+				Containers:    []corev1.Container{{Name: Container, Image: o.Image}},
+			}},
+		},
+	}
+}
+
 // endsWithin is how long a pod has to undo what its actions changed when it is
 // told to end.
 const endsWithin = 20 * time.Second

@@ -27,8 +27,8 @@ func permission(why, group, resource string, verbs ...string) Permission {
 // namespace, and in the whole cluster. The pods need none.
 func Permissions(o Options) (namespaced, cluster []Permission) {
 	namespaced = []Permission{
-		permission("A Job for each node. They are watched, and deleted at the end.",
-			"batch", "jobs", "create", "list", "watch", "delete"),
+		permission("A Job for each node, and one that owns all that the run makes. They are watched, and deleted at the end.",
+			"batch", "jobs", "create", "list", "watch", "deletecollection"),
 		permission("What became of the Jobs' pods: waiting, running, evicted, gone.",
 			"", "pods", "list", "watch"),
 		permission("The results: each pod writes them to its log, which is followed.",
@@ -36,17 +36,19 @@ func Permissions(o Options) (namespaced, cluster []Permission) {
 		permission("Why a pod does not start: no room, no image, a quota, a folder that is missing.",
 			"", "events", "list", "watch"),
 		permission("A run's sign of life. What a run that was killed has left is known by a Lease that is not renewed.",
-			"coordination.k8s.io", "leases", "create", "get", "list", "update", "patch", "delete"),
+			"coordination.k8s.io", "leases", "create", "get", "list", "update", "delete"),
 		permission("Whom the pods run as: an account without rights, whose token is not mounted.",
-			"", "serviceaccounts", "create", "list", "patch", "delete"),
+			"", "serviceaccounts", "create", "delete"),
 	}
 	if o.Listens() {
 		namespaced = append(namespaced, permission("Where the Falco of each node posts its alerts, to the pod on the same node.",
-			"", "services", "create", "get", "list", "patch", "delete"))
+			"", "services", "create", "delete"))
 	}
 	cluster = []Permission{
 		permission("Which nodes there are, whether they are ready, and how those differ that miss something.",
 			"", "nodes", "list", "watch"),
+		permission("What the cluster says of a node that could not be judged: such events are in the namespace default. Without this right\nthey are left out.",
+			"", "events", "list"),
 	}
 	if o.CreateNamespace {
 		cluster = append(cluster, permission("The run's own namespace. It is worth avoiding: whoever may make namespaces and Jobs in them may do\nanything on the nodes. Without -create-namespace this is not needed, and what follows is for one namespace alone.",
