@@ -185,13 +185,13 @@ func TestContents(t *testing.T) {
 				t.Error(err)
 			}
 			fallthrough
-		case "/etc/passwd", "/etc/group", "/falcotest/detect.test":
+		case "/etc/passwd", "/etc/group", "/etc/shadow", "/falcotest/detect.test":
 			content = nil
 		}
 		got["/"+h.Name] = fmt.Sprintf("%o %s", h.Mode, content)
 	}
 	want := map[string]string{
-		"/etc/group": "644 ", "/etc/passwd": "644 ",
+		"/etc/group": "644 ", "/etc/passwd": "644 ", "/etc/shadow": "640 ",
 		"/falcotest/detect.test":                      "755 ",
 		"/falcotest/fingerprints.json":                "644 ",
 		"/falcotest/above/module/detect/rules/b.yaml": "644 - list: b\n",

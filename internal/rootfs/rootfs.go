@@ -33,19 +33,23 @@ func New(w io.Writer) *Writer {
 	return &Writer{w: tar.NewWriter(w), made: make(map[string]bool)}
 }
 
+// folders are those that images of distributions have and rules are about.
+const folders = "/etc /root /var /var/lib /var/log /home /usr /usr/bin /usr/sbin /usr/lib /usr/local/bin /bin /sbin /lib /opt /srv /run /dev /proc /sys"
+
 // Folders writes those that programs expect. It is to be called first.
 func (w *Writer) Folders() {
 	w.Dir("/tmp", 0o1777)
-	for _, dir := range []string{"/etc", "/root", "/var", "/home", "/usr", "/dev", "/proc", "/sys"} {
+	for dir := range strings.FieldsSeq(folders) {
 		w.Dir(dir, 0o755)
 	}
 }
 
 // Accounts writes the users and groups that images of distributions have.
 func (w *Writer) Accounts() {
-	passwd, group := accounts()
+	passwd, group, shadow := accounts()
 	w.Text("/etc/group", group)
 	w.Text("/etc/passwd", passwd)
+	w.file("/etc/shadow", strings.NewReader(shadow), int64(len(shadow)), 0o640)
 }
 
 // Dir writes a folder, unless it is there.
@@ -113,8 +117,8 @@ func (w *Writer) Close() error {
 const systemUsers = `root=0 daemon=1 bin=2 sys=3 games=5 man=6 lp=7 mail=8 news=9 uucp=10 proxy=13
 	www-data=33 backup=34 list=38 irc=39 sshd=100 nobody=65534`
 
-// accounts are the image's users and groups.
-func accounts() (passwd, group string) {
+// accounts are the image's users and groups, none of whom has a password.
+func accounts() (passwd, group, shadow string) {
 	for user := range strings.FieldsSeq(systemUsers) {
 		name, id, _ := strings.Cut(user, "=")
 		home, shell, own := "/nonexistent", "/usr/sbin/nologin", name
@@ -126,6 +130,7 @@ func accounts() (passwd, group string) {
 		}
 		passwd += fmt.Sprintf("%s:x:%s:%s:%s:%s:%s\n", name, id, id, name, home, shell)
 		group += fmt.Sprintf("%s:x:%s:\n", own, id)
+		shadow += name + ":*:20000:0:99999:7:::\n"
 	}
-	return passwd, group
+	return passwd, group, shadow
 }

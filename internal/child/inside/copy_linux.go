@@ -23,8 +23,14 @@ func CopyBytes(path string) error {
 	return openToAll(path)
 }
 
-// LinkExecutable makes path another name of this executable.
+// LinkExecutable makes path another name of this executable. One that is an image's
+// is left alone: by a link the kernel copies it to the upper layer of the overlay,
+// where rules take it for a program that was dropped in the container.
 func LinkExecutable(path string) error {
+	var fs unix.Statfs_t
+	if unix.Statfs(self, &fs) == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return unix.EXDEV
+	}
 	// The link shares owner and mode, so it is of no use when the file cannot
 	// be executed by everyone.
 	info, err := os.Stat(self)
