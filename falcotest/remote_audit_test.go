@@ -17,7 +17,6 @@ import (
 
 	"github.com/falcotest/go-falcotest/falcotest"
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/kube"
@@ -25,6 +24,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/rules"
 	"github.com/falcotest/go-falcotest/internal/serve"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // auditFalco is what a session sees of a Falco with the plugin k8saudit: an

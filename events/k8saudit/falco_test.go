@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // A falcoAlert is what Falco writes of an alert, less what depends on the host.

@@ -22,8 +22,8 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/events/k8saudit"
 	"github.com/falcotest/go-falcotest/falcotest"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // A liveCluster is an API server with a record of its audit events.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // ownFiles is a rules file of our own: what each action does, in as few clauses

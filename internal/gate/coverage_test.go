@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/event"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 

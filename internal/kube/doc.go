@@ -4,7 +4,7 @@
 // real kube-apiserver on loopback, with RBAC, that send their audit events to
 // a function of the caller's, or to a given Falco's k8saudit plugin.
 //
-// It may import internal/audit, which receives the events, internal/journal for
+// It may import internal/source/k8saudit/audit, which receives the events, internal/journal for
 // its directory and internal/kube/programs, which builds the program. Events leave through
 // [Options].Handle; clients reach the cluster through [Cluster.Kubeconfig].
 //

@@ -24,9 +24,9 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/kube/process"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // Options say how a cluster is started. One of Handle and WebhookURL is needed

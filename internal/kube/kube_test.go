@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // needCluster skips the test where there is no API server to start. In CI

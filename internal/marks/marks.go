@@ -5,9 +5,14 @@
 // who does not know a secret number. Package trace says what they mean. And how it
 // gives itself over to one, by a filter of system calls.
 //
-// It imports nothing of this module, so that the processes of a test's chain can
-// begin before most of the program is initialised. A secret or a filter enters,
-// system calls leave; only on Linux are there any.
+// They are no part of a source of events (internal/source), though a source says all
+// else of itself: every action's process makes them, whatever the source of its alert,
+// and only a tracer reads them. Events that come from elsewhere are told by the action's
+// ID, and not by when they came.
+//
+// The package imports nothing of this module, so that the processes of a test's chain can
+// begin before most of the program is initialised. A secret or a filter
+// enters, system calls leave; only on Linux are there any.
 package marks
 
 import (

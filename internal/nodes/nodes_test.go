@@ -19,13 +19,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/kube"
 	"github.com/falcotest/go-falcotest/internal/nodes"
 	"github.com/falcotest/go-falcotest/internal/nodes/lines"
 	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 	"github.com/falcotest/go-falcotest/internal/nodes/nodestest"
 	"github.com/falcotest/go-falcotest/internal/report"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // server is one API server for the tests of this package.

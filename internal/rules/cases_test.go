@@ -15,10 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/filter/filtertest"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 

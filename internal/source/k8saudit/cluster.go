@@ -20,11 +20,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/kube"
 	"github.com/falcotest/go-falcotest/internal/kube/programs"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // embedded is the API server of this test binary. It is started for the first

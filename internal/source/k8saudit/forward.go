@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // forwarder hands audit events on to a Falco's k8saudit plugin in their order,

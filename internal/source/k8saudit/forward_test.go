@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // auditEvent is one with that id and so much in it.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package k8saudit is the source of Kubernetes audit events: the fields of
-// internal/audit, recordings as an API server's audit log is, and a sentinel that
+// internal/source/k8saudit/audit, recordings as an API server's audit log is, and a sentinel that
 // asks an API server for a config map which does not exist.
 //
 // A session's cluster is one that there is, or an etcd and a kube-apiserver that are
 // started for the first session that needs them. Their audit events come in by the
-// endpoint of internal/audit; they go to the engine that judges, and to the plugin of
+// endpoint of internal/source/k8saudit/audit; they go to the engine that judges, and to the plugin of
 // a Falco that does. It imports internal/source, to which it hands itself,
-// internal/testfile, for what tests may say of it, internal/audit, internal/kube and
+// internal/testfile, for what tests may say of it, internal/source/k8saudit/audit, internal/kube and
 // internal/config.
 package k8saudit
 
@@ -21,9 +21,9 @@ import (
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // Name is the name of the source in rules.

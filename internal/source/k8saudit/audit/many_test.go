@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 // manyContainers is a request for a pod with so many containers, and an engine

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 const stamp = `"stageTimestamp":"2026-11-23T01:34:05.000001Z"`

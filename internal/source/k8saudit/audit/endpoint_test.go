@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 func listen(t testing.TB, opts audit.HandlerOptions) *audit.Server {

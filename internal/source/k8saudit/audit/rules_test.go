@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/engine"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 )
 
 func newEngine(t testing.TB, opts engine.Options, files ...rules.File) *engine.Engine {

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -20,7 +20,7 @@ func testdata(t testing.TB, path string) string {
 	t.Helper()
 	dir := os.Getenv("FALCO_TESTDATA")
 	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "falco")
+		dir = filepath.Join("..", "..", "..", "..", "..", "shared", "falco")
 	}
 	file := filepath.Join(dir, filepath.FromSlash(path))
 	if _, err := os.Stat(file); err != nil {

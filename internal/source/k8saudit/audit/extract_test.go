@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/falcotest/go-falcotest/internal/audit"
 	"github.com/falcotest/go-falcotest/internal/filter"
+	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
 	"github.com/google/go-cmp/cmp"
 )
 
