@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/judge"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/result"
@@ -48,7 +50,29 @@ func (s *Session) containerUnknown(a *plan.Action, r *result.Result, w judge.Wat
 			return true
 		}
 	}
-	return false
+	// No alert says what it knew; later it knows, so that the last attempt counts.
+	late := lateField(a)
+	known := func(fired *alert.Alert) bool { _, known := fired.Field("container.name"); return known }
+	if late == "" || r.Attempts > s.settings.Retries || slices.ContainsFunc(r.Alerts, known) {
+		return false
+	}
+	r.Outcome = result.Inconclusive
+	r.Reason = fmt.Sprintf("the rule asks for %s, and nothing shows that Falco knew the action's container already", late)
+	return true
+}
+
+// lateField is a field that a rule asks for and that a Falco learns of a container's
+// engine, "" for none.
+func lateField(a *plan.Action) string {
+	if a.Rule == nil {
+		return ""
+	}
+	for _, name := range a.Rule.Fields {
+		if strings.HasPrefix(name, "container.") && name != "container.id" && name != "container.full_id" || strings.HasPrefix(name, "k8s.") {
+			return name
+		}
+	}
+	return ""
 }
 
 // settle keeps an action in a container at its gate for a while when an earlier
