@@ -89,15 +89,15 @@ type Falco struct {
 	exitErr error
 }
 
-// Executable reads an exec: URL, exec:///usr/bin/falco or exec: alone, and
-// returns the executable that it names; an empty one is to be found in PATH.
-func Executable(rawURL string) (string, error) {
+// Executable takes the path of a Falco out of a URL of that scheme, "exec" or "replay":
+// exec:///usr/bin/falco, or exec: for the one in PATH, for which it returns "".
+func Executable(rawURL, scheme string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", fmt.Errorf("reading the URL of the Falco: %w", err)
 	}
-	if u.Scheme != "exec" || u.Host != "" || u.RawQuery != "" || (u.Opaque != "" && u.Path != "") {
-		return "", fmt.Errorf("the URL %q of the Falco: want exec:///path/to/falco, or exec: for the one in PATH", rawURL)
+	if u.Scheme != scheme || u.Host != "" || u.RawQuery != "" || (u.Opaque != "" && u.Path != "") {
+		return "", fmt.Errorf("the URL %q of the Falco: want %s:///path/to/falco, or %s: for the one in PATH", rawURL, scheme, scheme)
 	}
 	return u.Path + u.Opaque, nil
 }

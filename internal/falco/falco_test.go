@@ -304,7 +304,7 @@ func TestExecutable(t *testing.T) {
 		{"exec://usr/bin/falco", "", false},
 		{"unix:///x", "", false},
 	} {
-		got, err := Executable(tt.url)
+		got, err := Executable(tt.url, "exec")
 		if got != tt.want || (err == nil) != tt.ok {
 			t.Errorf("%s: got %q, %v", tt.url, got, err)
 		}

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,19 +26,6 @@ import (
 	"github.com/falcotest/go-falcotest/internal/outputs"
 	"github.com/falcotest/go-falcotest/internal/source"
 )
-
-// ReplayExecutable reads a replay: URL, replay:///usr/bin/falco or replay: alone,
-// and returns the executable that it names; an empty one is to be found in PATH.
-func ReplayExecutable(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", fmt.Errorf("reading the URL of the Falco: %w", err)
-	}
-	if u.Scheme != "replay" || u.Host != "" || u.RawQuery != "" || (u.Opaque != "" && u.Path != "") {
-		return "", fmt.Errorf("the URL %q of the Falco: want replay:///path/to/falco, or replay: for the one in PATH", rawURL)
-	}
-	return u.Path + u.Opaque, nil
-}
 
 // Replayer has a Falco judge recordings, which needs no privileges. Its methods
 // are not safe for concurrent use.

@@ -34,19 +34,19 @@ func selectActions(c *config.Settings, set *rules.Set) (chosen []*Action, uncove
 		return nil, nil, err
 	}
 	byKey := map[string]*rules.Rule{}
-	ruleOf := func(action string) *rules.Rule { return byKey[matchKey(action[strings.LastIndexByte(action, '.')+1:])] }
+	ruleOf := func(action string) *rules.Rule { return byKey[spelling.Key(action[strings.LastIndexByte(action, '.')+1:])] }
 	if set != nil {
 		for _, r := range set.Rules {
-			if key := matchKey(r.Name); key != "" && byKey[key] == nil {
+			if key := spelling.Key(r.Name); key != "" && byKey[key] == nil {
 				byKey[key] = r
 			}
 		}
 		covered := map[string]bool{}
 		for _, name := range names {
-			covered[matchKey(name[strings.LastIndexByte(name, '.')+1:])] = true
+			covered[spelling.Key(name[strings.LastIndexByte(name, '.')+1:])] = true
 		}
 		for _, r := range set.Rules {
-			if key := matchKey(r.Name); key == "" || !covered[key] {
+			if key := spelling.Key(r.Name); key == "" || !covered[key] {
 				uncovered = append(uncovered, r)
 			}
 		}
@@ -92,26 +92,12 @@ func selectActions(c *config.Settings, set *rules.Set) (chosen []*Action, uncove
 	return chosen, uncovered, nil
 }
 
-// matchKey is the same for all names that [events.MatchRule] takes for one, and
-// empty for those that it takes for none.
-func matchKey(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-			return r
-		case 'A' <= r && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return -1
-	}, name)
-}
-
 // alike warns of rules whose names no action can tell apart: most often one is the
 // other under a misspelt name, which was meant to replace it.
 func alike(set *rules.Set) (lines []string) {
 	first := map[string]*rules.Rule{}
 	for _, r := range set.Rules {
-		key := matchKey(r.Name)
+		key := spelling.Key(r.Name)
 		other := first[key]
 		if other == nil {
 			first[key] = r

@@ -11,6 +11,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/spelling"
 )
 
 var (
@@ -71,12 +72,12 @@ func TestSelectActions(t *testing.T) {
 	}
 }
 
-// TestMatchKey holds that keys are equal where MatchRule matches.
-func TestMatchKey(t *testing.T) {
+// Keys of names are equal where MatchRule matches.
+func TestKeys(t *testing.T) {
 	names := []string{"Read, /proc files!", "read proc files", "Read-Proc-Files", "Other", "", "!", "Ünder", "nder"}
 	for _, a := range names {
 		for _, b := range names {
-			same := matchKey(a) != "" && matchKey(a) == matchKey(b)
+			same := spelling.Key(a) != "" && spelling.Key(a) == spelling.Key(b)
 			if same != events.MatchRule("x."+a, b) {
 				t.Errorf("%q and %q: %v, and MatchRule says otherwise", a, b, same)
 			}

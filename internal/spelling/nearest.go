@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package spelling suggests what a misspelt name may mean. It imports nothing
+// Package spelling suggests what a misspelt name may mean, and what two spellings of a
+// name have in common. It imports nothing
 // of this module.
 package spelling
 

@@ -70,7 +70,7 @@ func Open(ctx context.Context, b *judge.Brief) (_ *Falco, err error) {
 			r.folder.Close()
 		}
 	}()
-	path, err := falco.ReplayExecutable(b.Settings.Falco)
+	path, err := falco.Executable(b.Settings.Falco, "replay")
 	if err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}

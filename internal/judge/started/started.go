@@ -35,7 +35,7 @@ func Open(ctx context.Context, b *judge.Brief) (*Falco, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := falco.Executable(b.Settings.Falco)
+	path, err := falco.Executable(b.Settings.Falco, "exec")
 	if err != nil {
 		return nil, fmt.Errorf("starting a Falco: %w", err)
 	}
