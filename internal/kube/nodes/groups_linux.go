@@ -20,72 +20,76 @@ import (
 // node's first process, which is told of it.
 type group struct{ Mount, Type, Options, Path string }
 
+// root is where control groups are mounted, there or below.
+const root = "/sys/fs/cgroup"
+
 // hierarchies returns a group for each hierarchy of control groups, whose Path is
 // that of this process.
 func hierarchies() ([]group, error) {
-	own, err := ownGroups()
-	if err != nil {
-		return nil, err
-	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	return parseHierarchies(string(mounts), string(own), hasControllers), nil
+}
+
+// hasControllers tells whether a hierarchy of version 2 is more than names.
+func hasControllers(mount string) bool {
+	controllers, _ := os.ReadFile(filepath.Join(mount, "cgroup.controllers"))
+	return len(bytes.TrimSpace(controllers)) > 0
+}
+
+// parseHierarchies reads /proc/self/mountinfo and /proc/self/cgroup.
+func parseHierarchies(mounts, own string, controllers func(mount string) bool) []group {
+	paths := map[string]string{} // of this process's groups, by controller; version 2 has none
+	for line := range strings.Lines(own) {
+		if f := strings.SplitN(strings.TrimSpace(line), ":", 3); len(f) == 3 { // 4:cpu,cpuacct:/user.slice
+			for controller := range strings.SplitSeq(f[1], ",") {
+				paths[controller] = f[2]
+			}
+		}
+	}
 	var list []group
-	for line := range strings.Lines(string(mounts)) {
+	for line := range strings.Lines(mounts) {
 		// 31 23 0:27 / /sys/fs/cgroup/pids rw,nosuid shared:9 - cgroup cgroup rw,pids
 		mount, system, _ := strings.Cut(line, " - ")
 		m, s := strings.Fields(mount), strings.Fields(system)
-		if len(m) < 5 || len(s) < 3 || s[0] != "cgroup" && s[0] != "cgroup2" || m[4] != "/sys/fs/cgroup" && !strings.HasPrefix(m[4], "/sys/fs/cgroup/") {
+		if len(m) < 5 || len(s) < 3 || m[4] != root && !strings.HasPrefix(m[4], root+"/") ||
+			slices.ContainsFunc(list, func(g group) bool { return g.Mount == m[4] }) {
 			continue
 		}
 		g := group{Mount: m[4], Type: s[0]}
-		var path string
-		if g.Type == "cgroup" {
-			options := slices.DeleteFunc(strings.Split(s[2], ","), func(o string) bool { return o == "rw" || o == "ro" || strings.Contains(o, "_agent=") })
-			for _, controller := range options {
-				path = own[controller]
+		path := paths[""]
+		switch {
+		case g.Type == "cgroup":
+			options := slices.DeleteFunc(strings.Split(s[2], ","), func(o string) bool { return paths[o] == "" })
+			if len(options) == 0 {
+				continue
 			}
-			if slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "name=") }) {
-				options = append(options, "none")
+			path = paths[options[0]]
+			if strings.HasPrefix(options[0], "name=") {
+				options = append(options, "none") // no controllers
 			}
 			g.Options = strings.Join(options, ",")
-		} else {
+		case g.Type != "cgroup2":
+			continue
+		case controllers(g.Mount):
 			// No process may be in a group whose groups have controllers, except
 			// in the root of all.
-			controllers, _ := os.ReadFile(filepath.Join(g.Mount, "cgroup.controllers"))
-			if path = own[""]; len(bytes.TrimSpace(controllers)) > 0 {
-				path = m[3]
-			}
+			path = m[3]
 		}
 		inside, err := filepath.Rel(m[3], path)
 		if err != nil || strings.HasPrefix(inside, "..") {
 			inside = "." // this process is in a group that it does not see
 		}
 		g.Path = filepath.Join(g.Mount, inside)
-		if !slices.ContainsFunc(list, func(other group) bool { return other.Mount == g.Mount }) {
-			list = append(list, g)
-		}
+		list = append(list, g)
 	}
-	return list, nil
-}
-
-// ownGroups returns the path of this process's group by controller; that of
-// version 2 has none.
-func ownGroups() (map[string]string, error) {
-	data, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil, err
-	}
-	own := map[string]string{}
-	for line := range strings.Lines(string(data)) {
-		if f := strings.SplitN(strings.TrimSpace(line), ":", 3); len(f) == 3 { // 4:cpu,cpuacct:/user.slice
-			for controller := range strings.SplitSeq(f[1], ",") {
-				own[controller] = f[2]
-			}
-		}
-	}
-	return own, nil
+	return list
 }
 
 // makeGroups makes a group of that name in each hierarchy, below this process's
@@ -121,18 +125,27 @@ func makeGroups(j *journal.Dir, name string) ([]group, error) {
 	return list, nil
 }
 
-// writable says why no groups can be made, or nil.
-func writable() error {
+// groupless says why no groups can be made that pods can run in, or returns nil.
+func groupless() error {
 	list, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
-		return errors.New("no control groups are mounted at /sys/fs/cgroup")
+		return errors.New("no control groups are mounted at " + root)
 	}
 	for _, g := range list {
 		if err := unix.Access(g.Path, unix.W_OK); err != nil {
 			return fmt.Errorf("control groups cannot be made in %s: %w", g.Path, err)
+		}
+	}
+	if g := list[0]; len(list) == 1 && g.Type == "cgroup2" {
+		given, err := os.ReadFile(filepath.Join(g.Path, "cgroup.subtree_control"))
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(strings.Fields(string(given)), "cpu") {
+			return fmt.Errorf("groups in %s have no controller cpu, without which no pod starts (cgroup.subtree_control has %q)", g.Path, bytes.TrimSpace(given))
 		}
 	}
 	return nil

@@ -82,6 +82,8 @@ func look(t testing.TB, temp string, names []string) machine {
 
 // startPod starts a cluster with one node, on which a pod runs, and returns it.
 func startPod(ctx context.Context, image string) (*kube.Cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
 	c, err := kube.Start(ctx, kube.Options{Nodes: true})
 	if err != nil {
 		return nil, err
@@ -115,7 +117,7 @@ func startPod(ctx context.Context, image string) (*kube.Cluster, error) {
 			return c, nil
 		}
 	}
-	return c, fmt.Errorf("the pod does not run: %w", context.Cause(ctx))
+	return c, fmt.Errorf("the pod does not run: %w\n%s", context.Cause(ctx), whatHappened(client))
 }
 
 // shortTemp is a folder for temporary files in whose path that of a socket fits.

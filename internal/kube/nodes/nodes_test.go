@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
@@ -330,6 +331,15 @@ func TestNodes(t *testing.T) {
 		close(stop)
 		if err := <-done; err != nil && !errors.Is(err, portforward.ErrLostConnectionToPod) {
 			t.Error(err)
+		}
+	})
+
+	t.Run("a node that leaves", func(t *testing.T) {
+		if err := list[1].Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.CoreV1().Nodes().Get(t.Context(), list[1].Name(), metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("asked for the node, the cluster says %v", err)
 		}
 	})
 

@@ -41,7 +41,7 @@ func findTools() (t tools, err error) {
 	if t.kubelet, err = kube.FindNodes(); err != nil {
 		return t, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if err := writable(); err != nil {
+	if err := groupless(); err != nil {
 		return t, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	probe := exec.Command(t.runc, "--version")
