@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -120,6 +121,31 @@ func ExampleReplay() {
 	_, _ = TestIncidents, TestIncident
 	// Output:
 }
+
+// What a recording must be seen for, and what not, in Go.
+func ExampleReplayFile() {
+	TestIncident := func(t testing.TB) {
+		incident := falcotest.ReplayFile(t, "../examples/captures/testdata/incident.scap", falcotest.WithRules("../examples/captures/rules/*.yaml"))
+		incident.Fires(t, "Accounts read after an intrusion", falcotest.Expected{Count: 1, OutputFields: map[string]string{"fd.name": "/etc/shadow"}})
+		for _, a := range incident.Alerts {
+			fmt.Println(a.Priority, a.Rule)
+		}
+		daily := falcotest.ReplayFile(t, "../examples/captures/testdata/rotation.scap", falcotest.WithRules("../examples/captures/rules/*.yaml"))
+		daily.Silent(t, "Accounts read after an intrusion")
+	}
+	TestIncident(example{}) // which go test does
+	// Output:
+	// Critical Shell of a web server
+	// Critical Accounts read after an intrusion
+}
+
+// example is the test that an example has none of.
+type example struct{ testing.TB }
+
+func (example) Helper()                      {}
+func (example) Context() context.Context     { return context.Background() }
+func (example) Errorf(f string, args ...any) { fmt.Printf(f+"\n", args...) }
+func (example) Fatal(args ...any)            { fmt.Println(args...); runtime.Goexit() }
 
 // Recorded audit events are judged without a cluster.
 func ExampleAuditEvents() {

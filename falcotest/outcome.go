@@ -93,7 +93,8 @@ type Result struct {
 	// Alerts are all alerts attributed to the action, of whatever rule, in the
 	// order of their arrival.
 	Alerts []*Alert
-	// Difference shows how the alerts differ from what is expected.
+	// Difference shows how the alerts differ from what is expected; and where a Falco
+	// that replays and the built-in engine judge the same events differently, how.
 	Difference []string
 	// Why explains a miss: the event that came closest to firing the rule, and which
 	// parts of the condition were true for it. Lines of text; "" where nothing is

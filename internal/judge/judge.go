@@ -16,6 +16,7 @@ import (
 	"fmt"
 
 	"github.com/falcotest/go-falcotest/events"
+	"github.com/falcotest/go-falcotest/internal/alert"
 	"github.com/falcotest/go-falcotest/internal/child"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/correlate"
@@ -64,6 +65,13 @@ type Watcher interface {
 	Note() string
 	// Events are those that its rule can be true for, where they are kept.
 	Events() []any
+}
+
+// Beside is a Watcher whose engine judged the same events as a Falco did.
+type Beside interface {
+	Watcher
+	// Alerts are those that the engine made of them.
+	Alerts() []*alert.Alert
 }
 
 // Brief is what a judge is told of a run.

@@ -31,10 +31,14 @@ func (r *Result) Message(test string) string {
 		m.Add("case", r.Case)
 	}
 	m.Add("judge", r.Judge)
-	if r.Outcome == Missed || r.Outcome == Inconclusive {
+	if (r.Outcome == Missed || r.Outcome == Inconclusive) && !r.Differ {
 		m.Add("alerts", r.alertLines()...)
 	}
-	m.Add("alerts", r.Difference...)
+	if r.Differ {
+		m.Add("engines", r.Difference...)
+	} else {
+		m.Add("alerts", r.Difference...)
+	}
 	if r.Outcome == Missed {
 		m.Add("note", strings.Split(r.WhyNote, "\n")...)
 	}
@@ -68,6 +72,10 @@ func (m *Text) outcome(r *Result) {
 		m.Headline("  this says nothing of the rule %q: the action did not do its work", rule)
 	case Inconclusive:
 		m.Headline("inconclusive: %s", OneLine(r.Reason))
+		if r.Differ {
+			m.Headline("  this says nothing of the rule %q: it is a fault of falcotest, please report it", rule)
+			break
+		}
 		if r.Why != nil {
 			m.Headline("  this says nothing of the rule %q: its condition hangs on what is not known", rule)
 			break

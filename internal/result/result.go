@@ -91,6 +91,7 @@ type Result struct {
 	Shadow      *Shadow
 	Alerts      []*alert.Alert
 	Difference  []string
+	Differ      bool // two engines judge the same events differently, as Difference shows
 	Why         *engine.Why
 	WhyNote     string
 	Note        string

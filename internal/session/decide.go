@@ -108,9 +108,9 @@ func (s *Session) contradicted(r *result.Result, a *plan.Action, w judge.Watcher
 		return false
 	}
 	r.Outcome, r.Lasting = result.Inconclusive, true
-	r.Reason = "the built-in engine alerts on the recorded events, and this Falco does not"
+	r.Reason = "of the same events, the built-in engine alerts and this Falco does not"
 	if falcos {
-		r.Reason = "this Falco alerts on the recorded events, and the built-in engine does not"
+		r.Reason = "of the same events, this Falco alerts and the built-in engine does not"
 	}
 	lacks := source.ByName(a.Source()).Recording.Lacks
 	for _, field := range a.Rule.Fields {
@@ -121,7 +121,27 @@ func (s *Session) contradicted(r *result.Result, a *plan.Action, w judge.Watcher
 			return true
 		}
 	}
-	r.Hint = "one of the two is wrong, or the recording lacks what the rule asks for: judge this rule by a Falco that watches too, and report what the built-in engine takes for another thing"
+	r.Reason, r.Differ = "THE TWO ENGINES DIFFER: "+r.Reason, true
+	of := func(alerts []*alert.Alert) []string {
+		alerts = slices.DeleteFunc(slices.Clone(alerts), func(a *alert.Alert) bool { return a.Rule != r.Rule })
+		if len(alerts) == 0 {
+			return []string{"no alert"}
+		}
+		return result.AlertLines(alerts)
+	}
+	r.Rule, r.Difference = a.Rule.Name, nil
+	for _, line := range of(r.Alerts) {
+		r.Difference = append(r.Difference, "this Falco       "+line)
+	}
+	if beside, ok := w.(judge.Beside); ok {
+		for _, line := range of(beside.Alerts()) {
+			r.Difference = append(r.Difference, "built-in engine  "+line)
+		}
+	}
+	if falcos {
+		r.Why = why
+	}
+	r.Hint = "report it at https://github.com/falcotest/go-falcotest/issues with this text and the recording, which FALCOTEST_RECORD=folder keeps (CAPTURES.md says what it can give away); until then judge this rule by a Falco that watches"
 	return true
 }
 

@@ -128,8 +128,19 @@ func (r *Falco) Watch(ctx context.Context, c *child.Child, sel *plan.Action) (ju
 		r.ended()
 		return nil, err // and no watcher
 	}
-	return w, nil
+	return &beside{w, t}, nil
 }
+
+// beside watches an action that the Falco judges too.
+type beside struct {
+	*builtin.Traced
+	action *traced
+}
+
+var _ judge.Beside = (*beside)(nil)
+
+// Alerts are the built-in engine's, after the action's end.
+func (b *beside) Alerts() []*alert.Alert { return b.action.alerts }
 
 // started and ended count the actions that are being recorded.
 func (r *Falco) started() {
@@ -240,13 +251,13 @@ func (r *Falco) compare(t *traced, falcos []*alert.Alert) {
 	for sign, a := range theirs {
 		if ours[sign] == nil {
 			if status, _ := r.Engine.Status(a.Rule); status != engine.Unsupported {
-				r.differ = append(r.differ, fmt.Sprintf("%s: this Falco alerts and the built-in engine does not: %s", t.action, result.OneLine(a.Output)))
+				r.differ = append(r.differ, fmt.Sprintf("%s: this Falco alerts and the built-in engine does not: %s: %s", t.action, a.Rule, result.OneLine(result.BareOutput(a))))
 			}
 		}
 	}
 	for sign, a := range ours {
 		if theirs[sign] == nil {
-			r.differ = append(r.differ, fmt.Sprintf("%s: the built-in engine alerts and this Falco does not: %s", t.action, result.OneLine(a.Output)))
+			r.differ = append(r.differ, fmt.Sprintf("%s: the built-in engine alerts and this Falco does not: %s: %s", t.action, a.Rule, result.OneLine(result.BareOutput(a))))
 		}
 	}
 }

@@ -520,7 +520,7 @@ func parentDuration(s *Source, e *event.Event, v *filter.Value) bool {
 		return false
 	}
 	if cloneTime(p.Parent) == 0 {
-		v.Num = int64(len(p.FDs))
+		v.Num = openCount(p)
 		return true
 	}
 	return since(1)(s, e, v)

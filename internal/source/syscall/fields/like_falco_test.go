@@ -139,6 +139,8 @@ func TestRecordedProcess(t *testing.T) {
 	})
 	p.Creator, p.Parent = &event.Process{PID: 101, VPID: 5, StartTime: 8}, nil
 	check(map[string]string{"proc.pvpid": "5", "proc.ppid.ts": "8", "proc.ppid": "<NA>"})
+	p.Parent = &event.Process{PID: 100, VPID: 100} // of which Falco does not know since when it runs
+	check(map[string]string{"proc.ppid.duration": "2"})
 }
 
 // What is longer than Falco's buffer for paths is told by a text in its place.
