@@ -101,15 +101,20 @@ func TestAPIServerTakesIt(t *testing.T) {
 						_, err = client.CoreV1().Services(level).Create(t.Context(), s, dry)
 						check(t, "the service", err)
 					}
-					_, err = client.RbacV1().Roles(level).Create(t.Context(), Role(o), dry)
-					check(t, "the role", err)
 					_, err = client.RbacV1().ClusterRoles().Create(t.Context(), ClusterRole(o), dry)
 					check(t, "the cluster role", err)
 					who := rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "driver"}
-					_, err = client.RbacV1().RoleBindings(level).Create(t.Context(), RoleBinding(o, who), dry)
-					check(t, "the role binding", err)
-					_, err = client.RbacV1().ClusterRoleBindings().Create(t.Context(), ClusterRoleBinding(o, who), dry)
+					for _, role := range Roles(o) {
+						_, err = client.RbacV1().Roles(role.Namespace).Create(t.Context(), role, dry)
+						check(t, "the role", err)
+						_, err = client.RbacV1().RoleBindings(role.Namespace).Create(t.Context(), RoleBinding(role, who), dry)
+						check(t, "the role binding", err)
+					}
+					_, err = client.RbacV1().ClusterRoleBindings().Create(t.Context(), ClusterRoleBinding(who), dry)
 					check(t, "the cluster role binding", err)
+					warned.take()
+					_, err = client.BatchV1().Jobs(level).Create(t.Context(), Anchor(o, time.Hour), dry)
+					check(t, "the job that owns all", err)
 
 					allowed := level == "privileged" || level == o.Level()
 					warned.take()

@@ -4,6 +4,7 @@ package manifest
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -24,10 +25,10 @@ func permission(why, group, resource string, verbs ...string) Permission {
 }
 
 // Permissions are what who drives a run must be allowed to do: in the run's
-// namespace, and in the whole cluster. The pods need none.
-func Permissions(o Options) (namespaced, cluster []Permission) {
+// namespace, in the namespace default, and in the whole cluster. The pods need none.
+func Permissions(o Options) (namespaced, inDefault, cluster []Permission) {
 	namespaced = []Permission{
-		permission("A Job for each node, and one that owns all that the run makes. They are watched, and deleted at the end.",
+		permission("A Job for each node, and one that owns all that the run makes. They are watched, and go at the end.",
 			"batch", "jobs", "create", "list", "watch", "deletecollection"),
 		permission("What became of the Jobs' pods: waiting, running, evicted, gone.",
 			"", "pods", "list", "watch"),
@@ -47,16 +48,22 @@ func Permissions(o Options) (namespaced, cluster []Permission) {
 	cluster = []Permission{
 		permission("Which nodes there are, whether they are ready, and how those differ that miss something.",
 			"", "nodes", "list", "watch"),
-		permission("What the cluster says of a node that could not be judged: such events are in the namespace default. Without this right\nthey are left out.",
-			"", "events", "list"),
 	}
 	if o.CreateNamespace {
 		cluster = append(cluster, permission("The run's own namespace. It is worth avoiding: whoever may make namespaces and Jobs in them may do\nanything on the nodes. Without -create-namespace this is not needed, and what follows is for one namespace alone.",
-			"", "namespaces", "create", "get", "list", "watch", "delete"))
-		cluster = append(cluster, namespaced...)
-		namespaced = nil
+			"", "namespaces", "create", "list", "watch", "delete"))
+		for _, p := range namespaced {
+			// What is in the namespace goes with it.
+			p.Verbs = slices.DeleteFunc(p.Verbs, func(verb string) bool { return strings.HasPrefix(verb, "delete") })
+			cluster = append(cluster, p)
+		}
+		return nil, nil, cluster
 	}
-	return namespaced, cluster
+	inDefault = []Permission{
+		permission("What the cluster says of a node that could not be judged: events of nodes are in the namespace default. Without\nthis right they are left out.",
+			"", "events", "list"),
+	}
+	return namespaced, inDefault, cluster
 }
 
 func policyRules(permissions []Permission) (rules []rbacv1.PolicyRule) {
@@ -79,24 +86,30 @@ func DriverAccount(o Options) *corev1.ServiceAccount {
 // sweeps up.
 func standing() map[string]string { return map[string]string{LabelPartOf: PartOf} }
 
-// Role is what who drives runs may do in their namespace; nil where the run makes
-// its namespace, for then there is no namespace yet to put a Role into.
-func Role(o Options) *rbacv1.Role {
+// Roles are what who drives runs may do in the namespace of the pods and in default;
+// none where the run makes its namespace, for then there is none yet to put a Role
+// into.
+func Roles(o Options) (roles []*rbacv1.Role) {
 	o = o.withDefaults()
-	namespaced, _ := Permissions(o)
-	if namespaced == nil {
-		return nil
+	namespaced, inDefault, _ := Permissions(o)
+	add := func(namespace string, permissions []Permission) {
+		if permissions == nil {
+			return
+		}
+		roles = append(roles, &rbacv1.Role{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
+			ObjectMeta: metav1.ObjectMeta{Name: Driver, Namespace: namespace, Labels: standing()},
+			Rules:      policyRules(permissions),
+		})
 	}
-	return &rbacv1.Role{
-		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
-		ObjectMeta: metav1.ObjectMeta{Name: Driver, Namespace: o.Namespace, Labels: standing()},
-		Rules:      policyRules(namespaced),
-	}
+	add(o.Namespace, namespaced)
+	add(metav1.NamespaceDefault, inDefault)
+	return roles
 }
 
 // ClusterRole is what who drives runs may do beside that.
 func ClusterRole(o Options) *rbacv1.ClusterRole {
-	_, cluster := Permissions(o)
+	_, _, cluster := Permissions(o)
 	return &rbacv1.ClusterRole{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
 		ObjectMeta: metav1.ObjectMeta{Name: Driver, Labels: standing()},
@@ -104,22 +117,18 @@ func ClusterRole(o Options) *rbacv1.ClusterRole {
 	}
 }
 
-// RoleBinding gives the Role to those who drive runs; nil without a Role.
-func RoleBinding(o Options, to ...rbacv1.Subject) *rbacv1.RoleBinding {
-	o = o.withDefaults()
-	if Role(o) == nil {
-		return nil
-	}
+// RoleBinding gives a Role to those who drive runs.
+func RoleBinding(role *rbacv1.Role, to ...rbacv1.Subject) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
-		ObjectMeta: metav1.ObjectMeta{Name: Driver, Namespace: o.Namespace, Labels: standing()},
+		ObjectMeta: metav1.ObjectMeta{Name: Driver, Namespace: role.Namespace, Labels: standing()},
 		Subjects:   slices.Clone(to),
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: Driver},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
 	}
 }
 
 // ClusterRoleBinding gives the ClusterRole to those who drive runs.
-func ClusterRoleBinding(_ Options, to ...rbacv1.Subject) *rbacv1.ClusterRoleBinding {
+func ClusterRoleBinding(to ...rbacv1.Subject) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: Driver, Labels: standing()},

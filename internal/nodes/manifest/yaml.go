@@ -30,13 +30,17 @@ func Rights(w io.Writer, o Options, drivers ...rbacv1.Subject) error {
 	} else if len(drivers) == 0 {
 		return fmt.Errorf("a run that makes its namespace cannot be driven by an account in it: say who drives it (-driver)")
 	}
-	namespaced, cluster := Permissions(o)
-	if role := Role(o); role != nil {
-		d.rules("What a run does in its namespace.", role, namespaced)
-		d.object("", RoleBinding(o, drivers...))
+	namespaced, inDefault, cluster := Permissions(o)
+	for _, role := range Roles(o) {
+		if role.Namespace == o.Namespace {
+			d.rules("What a run does in its namespace.", role, namespaced)
+		} else {
+			d.rules("", role, inDefault)
+		}
+		d.object("", RoleBinding(role, drivers...))
 	}
-	d.rules("What a run does beside that.", ClusterRole(o), cluster)
-	d.object("", ClusterRoleBinding(o, drivers...))
+	d.rules("What a run does in the whole cluster.", ClusterRole(o), cluster)
+	d.object("", ClusterRoleBinding(drivers...))
 	return d.err
 }
 
@@ -58,6 +62,8 @@ func Run(w io.Writer, o Options, nodes ...string) error {
 	if o.CreateNamespace {
 		d.object("The run's namespace.", Namespace(o))
 	}
+	d.object("What owns all that follows, so that it goes with this Job, which starts no pod: at the end of the run or, if\nthat was killed, when the Job is past its deadline and its time to live. With many nodes the deadline is longer.",
+		Anchor(o, o.Deadline+time.Minute))
 	d.object("The run's sign of life: what a run has left that does not renew it, the next one deletes.",
 		Lease(o, "HOST:PID", time.Minute, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)))
 	d.object("Whom the pods run as. It has no rights.", ServiceAccount(o))
