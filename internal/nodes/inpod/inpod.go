@@ -196,7 +196,8 @@ func (p *Pod) tell(pending result.Pending) error {
 	if r.Outcome == result.Detected || r.Outcome == result.Silent {
 		told.Text = r.Passed()
 	} else {
-		told.Text = r.Message(p.Ask.Test + "/" + p.Node)
+		test := strings.Join(append([]string{p.Ask.Test, p.Node}, pending.Subtest...), "/")
+		told.Text = r.Message(strings.ReplaceAll(test, " ", "_")) // as package testing names it
 	}
 	if r.Need.Name != "" {
 		told.Need = &lines.Need{Name: r.Need.Name, Hint: r.Need.Hint}
@@ -246,7 +247,7 @@ func deaf(s *session.Session, canaries []result.Pending) string {
 	if ran == 0 || counts.Here > 0 || counts.Attributed > 0 || s.Judge.Decider().Answers() {
 		return ""
 	}
-	what := "no alert came at all, whether of these actions or of anything else"
+	what := "no alert came, whether of " + strings.Join(names, ", ") + " or of anything else"
 	next := "see that the Falco of this node runs, that its rules are loaded, and that its output goes where this run listens (go tool falcotest manifest -values prints the lines of Falco's chart)"
 	switch {
 	case len(counts.Elsewhere) > 0 && counts.Elsewhere[0] == "":
@@ -256,5 +257,5 @@ func deaf(s *session.Session, canaries []result.Pending) string {
 		what = "alerts came of other hosts alone: " + strings.Join(counts.Elsewhere, ", ")
 		next = "alerts of another node do not count. If it is this node's Falco that calls itself so, set FALCO_HOSTNAME to the node's name, as Falco's chart does; if not, see that the Service has internalTrafficPolicy: Local"
 	}
-	return fmt.Sprintf("%s does not answer: %s was run, and %s\n  next      %s", s.JudgeName, strings.Join(names, ", "), what, next)
+	return fmt.Sprintf("%s does not answer: %s\n  next      %s", s.JudgeName, what, next)
 }
