@@ -422,6 +422,9 @@ func (c *Child) wait(ctx context.Context) Result {
 	switch {
 	case stopped && (rep == nil || rep.Outcome == TimedOut):
 		res.Outcome, res.Err = TimedOut, context.Cause(ctx)
+		if rep != nil && rep.At != "" {
+			res.Err = fmt.Errorf("%w: it stood in %s", res.Err, rep.At)
+		}
 		var d deadlineError
 		if !errors.As(res.Err, &d) && !errors.Is(res.Err, context.DeadlineExceeded) {
 			res.Outcome, res.Err = Failed, fmt.Errorf("the action was stopped: %w", res.Err)

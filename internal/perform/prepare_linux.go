@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -450,6 +451,8 @@ func (d *director) direct() error {
 	}
 	unix.Close(stage.ControlFD) // so that the end comes when the chain's ends
 	d.h.Started(proc.Pid)
+	at := make(chan string, 1)
+	d.h.Standing(func() string { return standing(control, at) })
 	var last *stage.Report
 	for {
 		r := new(stage.Report)
@@ -462,12 +465,16 @@ func (d *director) direct() error {
 		if r.PID != 0 {
 			d.h.Started(r.PID)
 		}
+		if r.At != "" {
+			at <- r.At
+		}
 		if r.Done {
 			last = r
 			break
 		}
 	}
 	ended, err := proc.Wait()
+	d.h.Standing(nil)
 	unix.Close(control)
 	switch {
 	case err != nil:
@@ -475,17 +482,32 @@ func (d *director) direct() error {
 	case last == nil:
 		return fmt.Errorf("the chain of processes ended without a report: %s", ended)
 	}
-	at := ""
+	place := ""
 	if last.Place != "" {
-		at = last.Place + ": "
+		place = last.Place + ": "
 	}
 	switch {
 	case last.Skip != "":
-		return skip("%s%s", at, last.Skip)
+		return skip("%s%s", place, last.Skip)
 	case last.Failure != "":
-		return errors.New(at + last.Failure)
+		return errors.New(place + last.Failure)
 	}
 	return nil
+}
+
+// standing asks the last process of the chain where the test stands.
+func standing(control int, answer <-chan string) string {
+	if stage.Send(control, stage.Order{Where: true}) != nil {
+		return ""
+	}
+	patience := time.NewTimer(2 * time.Second) // less than the grace
+	defer patience.Stop()
+	select {
+	case at := <-answer:
+		return at
+	case <-patience.C:
+		return "its chain of processes, of which the last gives no answer: it has not begun, or is stopped"
+	}
 }
 
 // refused says why the first process could not be started.

@@ -35,6 +35,8 @@ type Action struct {
 	// Scenario is what a case of a test file does, nil where a registered action
 	// does it.
 	Scenario *scenario.Scenario
+	// Oversleep is what its scripts sleep beyond the time that is added to its deadline.
+	Oversleep time.Duration
 
 	Rule  *rules.Rule // nil when no rules files are given
 	Named bool        // asked for by its full name, which enables its rule too
@@ -60,7 +62,7 @@ func Case(t *testfile.Test) *Action {
 		a.Action = run.Registered(s.Steps[0].Action)
 	} else if s != nil {
 		a.Scenario = s
-		a.Duration = duration(s)
+		a.Duration, a.Oversleep = duration(s)
 		a.Program = a.prepare
 		if c := s.Container; c != nil {
 			repository, _, _ := strings.Cut(c.Image, ":")
@@ -71,19 +73,31 @@ func Case(t *testfile.Test) *Action {
 	return a
 }
 
-// sleeping finds how long scripts sleep.
-var sleeping = regexp.MustCompile(`(?m)(?:^|[;&|\s])sleep\s+(\d+(?:\.\d+)?)`)
+// sleeping finds how long scripts sleep, but in the background.
+var sleeping = regexp.MustCompile(`(?m)(?:^|[;&|\s])sleep\s+(\d+(?:\.\d+)?)([smhd]?)\s*(&?&?)`)
 
-// duration is how long a scenario takes at least.
-func duration(s *scenario.Scenario) (sum time.Duration) {
+// maxScriptSleep is how much of what a test's scripts sleep is added to the time that
+// it may take.
+const maxScriptSleep = time.Minute
+
+// duration is how long a scenario takes at least, and how much of what its scripts
+// sleep is left out of that.
+func duration(s *scenario.Scenario) (sum, over time.Duration) {
 	for _, m := range sleeping.FindAllStringSubmatch(s.Before+"\n"+s.After, -1) {
-		seconds, _ := strconv.ParseFloat(m[1], 64)
-		sum += time.Duration(seconds * float64(time.Second))
+		if m[3] == "&" {
+			continue
+		}
+		count, _ := strconv.ParseFloat(m[1], 64)
+		unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
+		sum += time.Duration(min(count*float64(max(unit, time.Second)), float64(1000*24*time.Hour)))
+	}
+	if over = max(0, sum-maxScriptSleep); over > 0 {
+		sum = maxScriptSleep
 	}
 	for _, step := range s.Steps {
 		sum += step.Sleep
 	}
-	return sum
+	return sum, over
 }
 
 // prepare completes a process's specification so that it does what a case does.

@@ -18,8 +18,11 @@ type Scenario struct {
 	Container *Container `json:"container,omitempty"` // in which the chain runs
 	Before    string     `json:"before,omitempty"`
 	After     string     `json:"after,omitempty"`
-	Resources []Resource `json:"resources,omitempty"`
-	Steps     []Step     `json:"steps,omitempty"`
+	// BeforePlace and AfterPlace are where the scripts stand: file:line:column.
+	BeforePlace string     `json:"beforePlace,omitempty"`
+	AfterPlace  string     `json:"afterPlace,omitempty"`
+	Resources   []Resource `json:"resources,omitempty"`
+	Steps       []Step     `json:"steps,omitempty"`
 }
 
 // Container is the container that the chain runs in.

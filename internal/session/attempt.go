@@ -115,6 +115,9 @@ func (s *Session) attempt(ctx context.Context, a *plan.Action, alone bool, r *re
 		r.Outcome, r.Reason, r.Lasting = result.Skipped, ended.Reason, true
 	default:
 		r.Outcome, r.Reason = result.TriggerFailed, fmt.Sprint(ended.Err)
+		if ended.Outcome == child.TimedOut && a.Oversleep > 0 {
+			r.Hint = fmt.Sprintf("its scripts sleep for %s longer than what is added to the deadline for them: let a step of the type sleep do that, or allow more by WithActionDeadline", a.Oversleep)
+		}
 		var p *child.PanicError
 		if errors.As(ended.Err, &p) {
 			r.Frames = p.Frames()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -34,6 +35,28 @@ type player struct {
 	cleanups []func()
 	failed   bool  // the last command of the script before
 	keep     []any // memory that the kernel was given
+
+	standing atomic.Pointer[string] // what it is doing, and where that stands
+}
+
+// patience is how long a test is left alone before it may be asked where it stands.
+const patience = 200 * time.Millisecond
+
+// at says what is done from now on, and where in the file it stands.
+func (pl *player) at(place, what string) {
+	if place != "" {
+		what += " at " + place
+	}
+	pl.standing.Store(&what)
+}
+
+// answer waits for the question where the test stands, and answers it. What is done
+// with that descriptor is not judged.
+func (pl *player) answer() {
+	var order Order
+	if err := Receive(ControlFD, &order); err == nil && order.Where {
+		_ = Send(ControlFD, &Report{At: *pl.standing.Load()})
+	}
 }
 
 // play does everything and says how it went.
@@ -47,9 +70,12 @@ func (p *Play) play(marks marks.Marks) *Report {
 		}
 	}
 	if err == nil {
+		pl.at("", "beginning")
+		asked := time.AfterFunc(patience, pl.answer)
 		marks.Begin(ControlFD, ControlFD)
 		err = pl.all()
 		marks.End()
+		asked.Stop()
 	}
 	for i := len(pl.cleanups) - 1; i >= 0; i-- {
 		pl.cleanups[i]()
@@ -76,23 +102,27 @@ func (p *Play) play(marks marks.Marks) *Report {
 }
 
 func (pl *player) all() (err error) {
+	pl.at(pl.Scenario.BeforePlace, "the script before")
 	script, err := pl.before()
 	if err != nil {
 		return err
 	}
 	defer func() {
+		pl.at(pl.Scenario.AfterPlace, "the script after")
 		if after := pl.after(script); err == nil {
 			err = after
 		}
 	}()
 	for i := range pl.Scenario.Resources {
 		r := &pl.Scenario.Resources[i]
+		pl.at(r.Place, "the resource "+r.Name)
 		if err := pl.resource(r); err != nil {
 			return &failure{r.Place, fmt.Errorf("making the resource %s: %w", r.Name, err)}
 		}
 	}
 	for i := range pl.Scenario.Steps {
 		s := &pl.Scenario.Steps[i]
+		pl.at(s.Place, describe(s))
 		if err := pl.step(s); err != nil {
 			return &failure{s.Place, fmt.Errorf("doing the step %s: %w", s.Name, err)}
 		}
@@ -296,6 +326,17 @@ func (pl *player) process(r *scenario.Resource) error {
 	})
 	pl.expose(r.Name, "pid", int64(proc.Pid))
 	return nil
+}
+
+// describe says which step it is, and what it waits for.
+func describe(s *scenario.Step) string {
+	switch {
+	case s.Call != nil:
+		return "the step " + s.Name + " (the system call " + s.Call.Name + ")"
+	case s.Command != nil:
+		return "the step " + s.Name + " (the program " + s.Command.Program + ")"
+	}
+	return "the step " + s.Name
 }
 
 func (pl *player) step(s *scenario.Step) error {

@@ -30,6 +30,7 @@ type Order struct {
 	Become *Launch `json:"become,omitempty"` // change the user, and execute this in place
 	Start  *Launch `json:"start,omitempty"`  // start it, and end when it has ended
 	Play   *Play   `json:"play,omitempty"`   // do what the test says
+	Where  bool    `json:"where,omitempty"`  // tell where the test stands
 }
 
 // Launch is a process to start.
@@ -71,7 +72,8 @@ type Play struct {
 
 // Report is how it went.
 type Report struct {
-	PID int `json:"pid,omitempty"` // of a process that was started
+	PID int    `json:"pid,omitempty"` // of a process that was started
+	At  string `json:"at,omitempty"`  // where the test stands: what it is doing, and its place in the file
 
 	Done bool `json:"done,omitempty"` // this is the last message
 	// Skip is why the test cannot work here.

@@ -541,7 +541,14 @@ func texts(n *Node) []string {
 
 // scenario makes what a test does.
 func (c *Checker) scenario(n *Node) *scenario.Scenario {
-	s := &scenario.Scenario{Before: n.Get("before").Str(), After: n.Get("after").Str()}
+	before, after := n.Get("before"), n.Get("after")
+	s := &scenario.Scenario{Before: before.Str(), After: after.Str()}
+	if s.Before != "" {
+		s.BeforePlace = before.Place()
+	}
+	if s.After != "" {
+		s.AfterPlace = after.Place()
+	}
 	context := n.Get("context")
 	if k := context.Get("container"); k.Given() {
 		s.Container = &scenario.Container{Image: k.Get("image").Str(), Name: k.Get("name").Str(), Env: environ(k.Get("env"))}

@@ -60,6 +60,7 @@ type Process struct {
 	stopped  bool  // the cleanups have run, though the action has not ended
 
 	stopping sync.Once
+	standing func() string
 	started  time.Time
 	gate     chan *protocol.Setup
 	prepare  chan *protocol.Work
@@ -227,6 +228,14 @@ func (p *Process) Cleanup(f func(), args ...any) {
 	p.mu.Unlock()
 }
 
+// Standing has f asked what is being done when the process is stopped at its
+// deadline. It must return soon.
+func (p *Process) Standing(f func() string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.standing = f
+}
+
 // Started tells whoever watches of a process that this one started.
 func (p *Process) Started(pid int) {
 	p.conn.Send(protocol.Message{Type: protocol.TypeSpawned, PID: pid})
@@ -332,11 +341,16 @@ func (p *Process) end(rep *protocol.Report) {
 func (p *Process) stop() {
 	p.stopping.Do(func() {
 		p.mu.Lock()
+		standing := p.standing
 		var children []*spawned
 		for s := range p.spawned {
 			children = append(children, s)
 		}
 		p.mu.Unlock()
+		at := ""
+		if standing != nil {
+			at = standing()
+		}
 		for _, s := range children {
 			s.conn.Send(protocol.Message{Type: protocol.TypeStop})
 		}
@@ -348,7 +362,7 @@ func (p *Process) stop() {
 		p.stopped = true
 		p.mu.Unlock()
 		p.cleanUp() // what was added in between
-		p.conn.Send(protocol.Message{Type: protocol.TypeReport, Report: &protocol.Report{Outcome: protocol.TimedOut, Text: "stopped", Started: p.started, Ended: time.Now()}})
+		p.conn.Send(protocol.Message{Type: protocol.TypeReport, Report: &protocol.Report{Outcome: protocol.TimedOut, Text: "stopped", At: at, Started: p.started, Ended: time.Now()}})
 	})
 	if role == Spawned {
 		os.Exit(0)

@@ -100,6 +100,7 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 	Alone   bool      `json:"alone,omitempty"` // no other process of the tree lived then
+	At      string    `json:"at,omitempty"`    // what it was doing when it was stopped
 }
 
 // Conn is one end of the protocol. Sending is safe for concurrent use.
