@@ -15,7 +15,6 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/changes"
-	"github.com/falcotest/go-falcotest/internal/child"
 )
 
 // lingersFile names the file that the action makes, and removes as it cleans up.
@@ -106,7 +105,8 @@ func TestEndedRunCleansUp(t *testing.T) {
 const panicAt = "PANIC_AT"
 
 func init() {
-	if file := os.Getenv(panicAt); file != "" && !child.IsChild() {
+	if file := os.Getenv(panicAt); file != "" {
+		os.Unsetenv(panicAt) // for the processes that this one starts
 		go func() {
 			waitFor(func() bool { return exists(file) })
 			panic("a stranger's")

@@ -25,9 +25,6 @@ func Hooked() error {
 	return &NoHookError{Program: os.Args[0]}
 }
 
-// IsChild tells whether this process was started to run an action.
-func IsChild() bool { return inside.Here() != inside.Ordinary }
-
 // ErrNested is what Main says in a copy of the executable that an action
 // started by other means than SpawnAs.
 var errNested = errors.New("falcotest: this copy of the executable was started by an action, not by SpawnAs, and does nothing")

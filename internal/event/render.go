@@ -9,10 +9,6 @@ import (
 	"time"
 )
 
-// Snaplen is how many bytes of data buffers (PByteBuf: data) Falco reads from
-// the caller's memory unless its configuration says otherwise.
-const Snaplen = 80
-
 // Bytes is the value of a PByteBuf parameter. Each string of a vector ends with
 // a zero byte, as in memory.
 func (p *Param) Bytes() string {

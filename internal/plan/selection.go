@@ -34,7 +34,9 @@ func selectActions(c *config.Settings, set *rules.Set) (chosen []*Action, uncove
 		return nil, nil, err
 	}
 	byKey := map[string]*rules.Rule{}
-	ruleOf := func(action string) *rules.Rule { return byKey[spelling.Key(action[strings.LastIndexByte(action, '.')+1:])] }
+	ruleOf := func(action string) *rules.Rule {
+		return byKey[spelling.Key(action[strings.LastIndexByte(action, '.')+1:])]
+	}
 	if set != nil {
 		for _, r := range set.Rules {
 			if key := spelling.Key(r.Name); key != "" && byKey[key] == nil {
