@@ -5,6 +5,8 @@ package falcotest_test
 import (
 	"context"
 	"net"
+	"os"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +16,7 @@ import (
 	_ "github.com/falcotest/go-falcotest/events/k8saudit"
 	"github.com/falcotest/go-falcotest/falcotest"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/kube/nodes"
 )
 
 // TestOwnCluster works on a cluster that there is, as a user's would be: the
@@ -66,4 +69,46 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+const podRequests = `
+- rule: Attach/Exec Pod
+  desc: someone works in a pod
+  condition: ka.target.resource=pods and ka.target.subresource in (exec, attach)
+  output: "%ka.target.subresource is answered with %ka.response.code"
+  priority: NOTICE
+  source: k8s_audit
+- rule: port-forward
+  desc: someone connects to a pod
+  condition: ka.target.resource=pods and ka.target.subresource=portforward
+  output: "%ka.target.subresource is answered with %ka.response.code"
+  priority: NOTICE
+  source: k8s_audit
+`
+
+// Where the cluster that is started has nodes, actions work in pods that run: the
+// API server does not only answer that it cannot.
+func TestKubernetesNodes(t *testing.T) {
+	needKube(t)
+	if err := nodes.Available(); err != nil {
+		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	s := falcotest.Start(t, falcotest.WithRules(write(t, podRequests)), falcotest.WithDisabledActions(),
+		falcotest.WithKubernetes(falcotest.Kubernetes{Nodes: 1}))
+	for action, want := range map[string]string{
+		"k8saudit.AttachExecPod": "exec is answered with 101",
+		"k8saudit.PortForward":   "portforward is answered with 101",
+	} {
+		r := s.Do(t.Context(), action)
+		if r.Outcome != falcotest.Detected {
+			t.Errorf("%s: %s: %s\n%v", action, r.Outcome, r.Reason, r.Log)
+			continue
+		}
+		if !strings.Contains(r.Alerts[0].Output, want) {
+			t.Errorf("%s: alert %q, want %q", action, r.Alerts[0].Output, want)
+		}
+	}
 }

@@ -76,6 +76,7 @@
 //	FALCOTEST_CREATE_NAMESPACE Kubernetes.CreateNamespace: 1: create it
 //	FALCOTEST_AUDIT_LISTEN     Kubernetes.AuditListen: a URL to listen at
 //	FALCOTEST_AUDIT_WEBHOOK    Kubernetes.AuditWebhook: the URL of a plugin
+//	FALCOTEST_KUBERNETES_NODES Kubernetes.Nodes: how many nodes run pods (0)
 //	FALCOTEST_KEEP             Kubernetes.Keep: 1: leave what actions made
 //	FALCOTEST_NODES            Nodes.Selector: all, or labels: run on these
 //	                           nodes

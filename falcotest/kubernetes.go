@@ -39,6 +39,18 @@ type Kubernetes struct {
 	// parameters (Exec.Plugins) where it listens.
 	AuditWebhook string
 
+	// Nodes is how many nodes the cluster has that is started, on which pods run:
+	// then actions execute commands in real pods, attach to them and forward their
+	// ports. A node is a kubelet and a containerd on this machine, in namespaces
+	// of their own; it needs Linux, root, containerd and runc, and
+	//
+	//	go run github.com/falcotest/go-falcotest/falcotest/cmd/falcotest apiserver -nodes
+	//
+	// Without them the actions are skipped, or fail where CI is set. The default
+	// is 0: pods are objects that nothing runs, and the API server's answer to
+	// such requests is that it cannot, which is the same to Falco's rules.
+	Nodes int
+
 	// Keep leaves what actions made in the cluster, with labels to find it by.
 	Keep bool
 }

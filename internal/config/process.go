@@ -17,6 +17,7 @@ const (
 	EnvStage   = prefix + "STAGE"      // the descriptor by which a process of a test's chain is told what to do
 	EnvTell    = prefix + "TELL_FILES" // a file that sessions write into which files they read, in place of running
 	EnvNodeRun = prefix + "NODE_RUN"   // the id of a run on the nodes of a cluster, in whose pod this process is
+	EnvPods    = prefix + "PODS"       // says that the cluster has nodes that run pods, which have their image
 	EnvNodeAsk = prefix + "NODE_ASK"   // what the run asks of the pod, as JSON
 	EnvMounts  = prefix + "MOUNTS"     // starts those about a process's own mounts; removed likewise
 )
@@ -37,5 +38,5 @@ func Node() string {
 // OfProcess tells whether a variable is one that falcotest sets for a process
 // that it starts, and that the next process must not inherit.
 func OfProcess(name string) bool {
-	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvTell || name == EnvNodeRun || name == EnvNodeAsk || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
+	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvTell || name == EnvNodeRun || name == EnvPods || name == EnvNodeAsk || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
 }

@@ -84,6 +84,8 @@ var (
 		Doc: "a URL to listen at"})
 	AuditWebhook = text(Setting{Variable: "FALCOTEST_AUDIT_WEBHOOK", Option: "Kubernetes.AuditWebhook",
 		Doc: "the URL of a plugin"})
+	KubernetesNodes = number(Setting{Variable: "FALCOTEST_KUBERNETES_NODES", Option: "Kubernetes.Nodes", Unset: "0",
+		Doc: "how many nodes run pods"}, 0, 0)
 	Keep = flag(Setting{Variable: "FALCOTEST_KEEP", Option: "Kubernetes.Keep",
 		Doc: "1: leave what actions made"}, false)
 

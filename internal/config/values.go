@@ -53,6 +53,7 @@ type Kubernetes struct {
 	CreateNamespace     bool
 	AuditListen         string
 	AuditWebhook        string
+	Nodes               int
 	Keep                bool
 }
 
@@ -80,7 +81,7 @@ func New() Settings {
 // adds that to what is a list of Exec's, or of variables of the environment.
 func (s *Settings) Complete() error {
 	err := errors.Join(Timeout.Valid(s.Timeout), Deadline.Valid(s.Deadline), Retries.Valid(s.Retries),
-		Parallel.Valid(s.Parallel), MinCorrelation.Valid(s.MinCorrelation), RuleMatching.Valid(s.RuleMatching), Container.Valid(s.Container), MinCoverage.Valid(s.MinCoverage))
+		Parallel.Valid(s.Parallel), KubernetesNodes.Valid(s.Kubernetes.Nodes), MinCorrelation.Valid(s.MinCorrelation), RuleMatching.Valid(s.RuleMatching), Container.Valid(s.Container), MinCoverage.Valid(s.MinCoverage))
 	if err != nil {
 		return fmt.Errorf("reading the options: %w", err)
 	}
@@ -118,6 +119,7 @@ func (s *Settings) Complete() error {
 	CreateNamespace.Override(&s.Kubernetes.CreateNamespace)
 	AuditListen.Override(&s.Kubernetes.AuditListen)
 	AuditWebhook.Override(&s.Kubernetes.AuditWebhook)
+	KubernetesNodes.Override(&s.Kubernetes.Nodes)
 	Keep.Override(&s.Kubernetes.Keep)
 	if s.Nodes.Parallel == 0 {
 		s.Nodes.Parallel = NodesParallel.Default

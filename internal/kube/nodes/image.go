@@ -12,16 +12,28 @@ import (
 	"runtime"
 )
 
-// pauseImage is the image of the process that keeps a pod's namespaces.
-const pauseImage = "falcotest.test/pause:1"
+// Image is an image that each node has: that of the process that keeps a pod's
+// namespaces. As a container's command, /init serve is a server at port 80, which
+// ends when its standard input has a line, and id says which user runs it.
+const Image = "falcotest.test/pause:1"
 
-// writeImage writes an image of one static program, as docker save does.
-func writeImage(file, name, program string, arguments ...string) error {
+// writeImage writes the image of Image.
+func (t tools) writeImage(file string) error {
+	return writeImage(file, Image, t.init, []string{"init", "bin/id"}, "/init", "pause")
+}
+
+// writeImage writes an image of one static program, under several names, as
+// docker save does.
+func writeImage(file, name, program string, paths []string, entrypoint ...string) error {
 	binary, err := os.ReadFile(program)
 	if err != nil {
 		return err
 	}
-	layer, err := archive(map[string][]byte{"program": binary})
+	files := map[string][]byte{}
+	for _, path := range paths {
+		files[path] = binary
+	}
+	layer, err := archive(files)
 	if err != nil {
 		return err
 	}
@@ -29,7 +41,7 @@ func writeImage(file, name, program string, arguments ...string) error {
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH,
 		"os":           "linux",
-		"config":       map[string]any{"Entrypoint": append([]string{"/program"}, arguments...)},
+		"config":       map[string]any{"Entrypoint": entrypoint},
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(sum[:])}},
 	})
 	if err != nil {

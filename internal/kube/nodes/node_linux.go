@@ -106,8 +106,8 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return fmt.Errorf("%w; it said:\n%s", context.Cause(ctx), n.process.Said)
 	}
 	pause := filepath.Join(n.journal.Path(), "pause.tar")
-	if err := writeImage(pause, pauseImage, n.tools.init, "pause"); err != nil {
-		return fmt.Errorf("making the image %s: %w", pauseImage, err)
+	if err := n.tools.writeImage(pause); err != nil {
+		return fmt.Errorf("making the image %s: %w", Image, err)
 	}
 	if err := n.Import(ctx, pause); err != nil {
 		return err
@@ -278,7 +278,7 @@ level = "warn"
 path = "/var/lib/containerd/opt"
 
 [plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "` + pauseImage + `"
+sandbox_image = "` + Image + `"
 disable_apparmor = true
 # Where root may not lower a process's score, no pod would start.
 restrict_oom_score_adj = true

@@ -7,10 +7,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,7 +29,7 @@ var source embed.FS
 
 // Init is the first process of nodes and pods. It takes seconds to build, which
 // [Grow] does where it is missing.
-var Init = programs.Program{Name: "node-init", What: "the first process of nodes", Source: initFolder(), Main: []string{"groups.go", "main.go", "network.go", "node.go"}}
+var Init = programs.Program{Name: "node-init", What: "the first process of nodes", Source: initFolder(), Main: []string{"groups.go", "main.go", "network.go", "node.go", "pod.go"}}
 
 func initFolder() fs.FS {
 	f, err := fs.Sub(source, "init")
@@ -53,11 +53,11 @@ var ErrUnavailable = errors.New("no node of a cluster can run here")
 // must have been started with [kube.Options.Nodes]; its Close ends them. Where
 // there can be no nodes, the error is that of [Available].
 func Grow(ctx context.Context, c *kube.Cluster, n int) ([]*Node, error) {
-	tools, err := findTools()
+	tools, err := findTools() // before anything is started
 	if err != nil {
 		return nil, err
 	}
-	if tools.init, err = Init.Build(ctx, os.Stderr); err != nil {
+	if tools.init, err = Init.Build(ctx, io.Discard); err != nil {
 		return nil, err
 	}
 	client, err := dynamic.NewForConfig(c.Config())

@@ -92,7 +92,7 @@ func buildImage(t testing.TB) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := nodes.WriteImage(file, image, program); err != nil {
+	if err := nodes.WriteImage(file, image, program, []string{"program"}, "/program"); err != nil {
 		t.Fatal(err)
 	}
 	return file

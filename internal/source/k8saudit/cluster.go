@@ -22,6 +22,7 @@ import (
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/kube/nodes"
 	"github.com/falcotest/go-falcotest/internal/kube/programs"
 	"github.com/falcotest/go-falcotest/internal/source"
 	"github.com/falcotest/go-falcotest/internal/source/k8saudit/audit"
@@ -31,7 +32,13 @@ import (
 // session that needs one, and for those that forward its events anew.
 var embedded struct {
 	sync.Mutex
-	servers map[string]*embeddedServer // by AuditWebhook
+	servers map[demand]*embeddedServer
+}
+
+// A demand is what sessions want an API server for.
+type demand struct {
+	webhook string // AuditWebhook
+	nodes   int
 }
 
 // embeddedServer is one such API server, and what hands its events on.
@@ -58,17 +65,17 @@ var listening struct {
 }
 
 // embeddedCluster returns the API server, started if need be.
-func embeddedCluster(ctx context.Context, webhook string) (*embeddedServer, error) {
+func embeddedCluster(ctx context.Context, want demand) (*embeddedServer, error) {
 	embedded.Lock()
 	defer embedded.Unlock()
-	if c := embedded.servers[webhook]; c != nil && c.Err() == nil {
+	if c := embedded.servers[want]; c != nil && c.Err() == nil {
 		return c, nil
 	}
 	each := func(f func(*cluster)) {
 		listening.Lock()
 		defer listening.Unlock()
 		for c := range listening.sessions {
-			if c.settings.AuditWebhook == webhook {
+			if c.demand() == want {
 				f(c)
 			}
 		}
@@ -77,8 +84,8 @@ func embeddedCluster(ctx context.Context, webhook string) (*embeddedServer, erro
 	refused := func(err error) { each(func(c *cluster) { c.refused(err) }) }
 	handle := func(e *audit.Event) { each(func(c *cluster) { c.handle(e) }) }
 	c := &embeddedServer{}
-	if webhook != "" {
-		hear, f := handle, newForwarder(webhook, problem)
+	if want.webhook != "" {
+		hear, f := handle, newForwarder(want.webhook, problem)
 		handle = func(e *audit.Event) {
 			hear(e)
 			f.add(e)
@@ -86,14 +93,18 @@ func embeddedCluster(ctx context.Context, webhook string) (*embeddedServer, erro
 		c.forwarder = f
 	}
 	var err error
-	if c.Cluster, err = kube.Start(ctx, kube.Options{Handle: handle, Problem: problem, Refused: refused}); err != nil {
+	c.Cluster, err = kube.Start(ctx, kube.Options{Handle: handle, Problem: problem, Refused: refused, Nodes: want.nodes > 0})
+	if err == nil && want.nodes > 0 {
+		_, err = nodes.Grow(ctx, c.Cluster, want.nodes)
+	}
+	if err != nil {
 		c.close()
 		return nil, err
 	}
 	if embedded.servers == nil {
-		embedded.servers = make(map[string]*embeddedServer)
+		embedded.servers = make(map[demand]*embeddedServer)
 	}
-	embedded.servers[webhook] = c
+	embedded.servers[want] = c
 	return c, nil
 }
 
@@ -208,7 +219,7 @@ func (c *cluster) connect(ctx context.Context) (err error) {
 	}
 	listening.sessions[c] = true
 	listening.Unlock()
-	server, err := embeddedCluster(ctx, c.settings.AuditWebhook)
+	server, err := embeddedCluster(ctx, c.demand())
 	if err != nil {
 		return err
 	}
@@ -266,10 +277,19 @@ func (c *cluster) Flags() []string {
 
 // Environ is what the processes of actions must be told besides.
 func (c *cluster) Environ() []string {
-	if !c.settings.Keep {
-		return nil
+	var environ []string
+	if c.settings.Keep {
+		environ = append(environ, config.Keep.Variable+"=1")
 	}
-	return []string{config.Keep.Variable + "=1"}
+	if c.settings.Nodes > 0 && !c.existing() {
+		environ = append(environ, config.EnvPods+"=1")
+	}
+	return environ
+}
+
+// demand is what the session wants of an API server that is started.
+func (c *cluster) demand() demand {
+	return demand{c.settings.AuditWebhook, c.settings.Nodes}
 }
 
 // userAgent is what requests of an action call themselves; see events/k8saudit.
@@ -486,8 +506,19 @@ var needServer = events.Need{
 // missing tells of programs that there are not. Where CI is set, a job that was to
 // have them would not notice otherwise.
 func missing(err error) error {
-	if !errors.Is(err, kube.ErrNoBinaries) {
+	need, reason := needServer, "there is no kube-apiserver to start"
+	switch {
+	case errors.Is(err, kube.ErrNoBinaries):
+	case errors.Is(err, nodes.ErrUnavailable), errors.Is(err, kube.ErrNoNodes):
+		need, reason = needNodes, err.Error()
+	default:
 		return err
 	}
-	return &source.Missing{Need: needServer, Reason: "there is no kube-apiserver to start", Required: os.Getenv("CI") != ""}
+	return &source.Missing{Need: need, Reason: reason, Required: os.Getenv("CI") != ""}
+}
+
+// needNodes is the need of what nodes of such a cluster are made of.
+var needNodes = events.Need{
+	Name: "nodes",
+	Hint: "install containerd and runc, build the rest by `" + programs.NodesCommand + "` (some minutes, once), and run as root; or take Nodes out of WithKubernetes and " + config.KubernetesNodes.Variable,
 }

@@ -9,6 +9,8 @@
 //
 //	init SPEC       the first process of a node, as the file SPEC says
 //	init pause      the first process of a pod
+//	init serve      a server for pods of actions: at port 80, until standard input has a line
+//	id              says which user runs it
 //
 // By the names [loopback] and [network] it is a plugin of the Container Network
 // Interface.
@@ -30,8 +32,12 @@ func main() {
 	switch name := filepath.Base(os.Args[0]); {
 	case name == loopback || name == network:
 		err = plugin(name)
+	case name == "id":
+		fmt.Printf("uid=%d gid=%d\n", os.Getuid(), os.Getgid())
 	case len(os.Args) == 2 && os.Args[1] == "pause":
 		pause()
+	case len(os.Args) == 2 && os.Args[1] == "serve":
+		err = serve()
 	case len(os.Args) == 2:
 		err = node(os.Args[1])
 	default:

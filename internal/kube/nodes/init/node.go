@@ -216,19 +216,3 @@ func remove(s spec) {
 	}
 	os.RemoveAll(s.Dir)
 }
-
-// pause keeps a pod's namespaces until it is told to end.
-func pause() {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
-	go func() { // where a pod's processes see one another, this is the first
-		died := make(chan os.Signal, 1)
-		signal.Notify(died, syscall.SIGCHLD)
-		for range died {
-			for pid := 1; pid > 0; {
-				pid, _ = syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
-			}
-		}
-	}()
-	<-told
-}
