@@ -81,9 +81,11 @@
 //	FALCOTEST_NODES            Nodes.Selector: all, or labels: run on these
 //	                           nodes
 //	FALCOTEST_NODES_IMAGE      Nodes.Image: the image of this test binary
-//	FALCOTEST_NODES_PULL_SECRETSNodes.PullSecrets: names, separated by commas
+//	FALCOTEST_NODES_PULL_SECRETS
+//	                           Nodes.PullSecrets: names, separated by commas
 //	FALCOTEST_NODES_NAMESPACE  Nodes.Namespace: of the pods (falcotest)
-//	FALCOTEST_NODES_CREATE_NAMESPACENodes.CreateNamespace: 1: create it
+//	FALCOTEST_NODES_CREATE_NAMESPACE
+//	                           Nodes.CreateNamespace: 1: create it
 //	FALCOTEST_NODES_PROFILE    Nodes.Profile: baseline or privileged (baseline)
 //	FALCOTEST_NODES_PARALLEL   Nodes.Parallel: nodes at a time (50)
 //	FALCOTEST_NODES_DEADLINE   Nodes.Deadline: how long one may take (10m)

@@ -25,6 +25,10 @@ func Table() string {
 		start := s.Variable
 		line := ""
 		flush := func() {
+			if len(start) > column-2 { // a line of its own
+				fmt.Fprintf(&b, "%s\n", start)
+				start = ""
+			}
 			fmt.Fprintf(&b, "%-*s%s\n", column-1, start, line)
 			start, line = "", ""
 		}
