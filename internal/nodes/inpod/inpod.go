@@ -248,7 +248,7 @@ func deaf(s *session.Session, canaries []result.Pending) string {
 		return ""
 	}
 	what := "no alert came, whether of " + strings.Join(names, ", ") + " or of anything else"
-	next := "see that the Falco of this node runs, that its rules are loaded, and that its output goes where this run listens (go tool falcotest manifest -values prints the lines of Falco's chart)"
+	next := "see that the Falco of this node runs, that its rules are loaded, and that its output goes where this run listens (go tool falcotest manifest values prints the lines of Falco's chart)"
 	switch {
 	case len(counts.Elsewhere) > 0 && counts.Elsewhere[0] == "":
 		what = "alerts came that name no host, and none of them can be told to be of this node"
