@@ -39,19 +39,15 @@
 // code says, or adds to what is a list of [Exec]:
 //
 //	FALCOTEST_FALCO            WithFalco: who judges, by URL (builtin:)
-//	FALCOTEST_RULES            WithRules: rules files, separated like PATH
-//	                           (rules)
-//	FALCOTEST_ACTIONS          WithActions: by name or pattern, separated by ,
-//	                           (all that match a rule)
-//	FALCOTEST_TEST_FILES       WithTestFiles: files of tests, as PATH (beside
-//	                           the rules)
+//	FALCOTEST_RULES            WithRules: rules files, as PATH (rules)
+//	FALCOTEST_ACTIONS          WithActions: names, patterns, by comma (all)
+//	FALCOTEST_TEST_FILES       WithTestFiles: of tests, as PATH (beside rules)
 //	FALCOTEST_DISABLED         WithDisabledActions: 1: those disabled, too
 //	FALCOTEST_TIMEOUT          WithTimeout: how long to wait for alerts (10s)
 //	FALCOTEST_ACTION_DEADLINE  WithActionDeadline: how long one may run (30s)
 //	FALCOTEST_RETRIES          WithRetries: of inconclusive actions (2)
 //	FALCOTEST_PARALLEL         WithParallel: actions at a time (4 a processor)
-//	FALCOTEST_MIN_CORRELATION  WithMinCorrelation: the weakest that passes
-//	                           (time)
+//	FALCOTEST_MIN_CORRELATION  WithMinCorrelation: weakest that passes (time)
 //	FALCOTEST_RULE_MATCHING    WithRuleMatching: all, or first as Falco (all)
 //	FALCOTEST_STRICT           WithStrict: 1: a skip fails
 //	FALCOTEST_REPORT           WithReport: files, separated by commas
@@ -78,8 +74,7 @@
 //	FALCOTEST_AUDIT_WEBHOOK    Kubernetes.AuditWebhook: the URL of a plugin
 //	FALCOTEST_KUBERNETES_NODES Kubernetes.Nodes: how many nodes run pods (0)
 //	FALCOTEST_KEEP             Kubernetes.Keep: 1: leave what actions made
-//	FALCOTEST_NODES            Nodes.Selector: all, or labels: run on these
-//	                           nodes
+//	FALCOTEST_NODES            Nodes.Selector: all, or labels of nodes
 //	FALCOTEST_NODES_IMAGE      Nodes.Image: the image of this test binary
 //	FALCOTEST_NODES_PULL_SECRETS
 //	                           Nodes.PullSecrets: names, separated by commas

@@ -35,7 +35,7 @@ func TestEnvironmentOverrides(t *testing.T) {
 	want := &settings{Settings: config.Settings{
 		Falco: "exec:", Actions: []string{"a", "b"}, Timeout: 3 * time.Second, Deadline: 30 * time.Second, Retries: 7, Parallel: 3,
 		Strict: true, Hermetic: true, Terminal: true, Kubernetes: config.Kubernetes{Namespace: "there", CreateNamespace: true, Keep: true},
-		Exec: config.Exec{Rules: []string{"own.yaml", "added.yaml"}},
+		Exec: config.Exec{Rules: []string{"own.yaml", "added.yaml"}}, Nodes: config.Nodes{Parallel: 50, Deadline: 10 * time.Minute},
 	}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(settings{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -82,7 +82,7 @@ func TestEverySettingHasAnOption(t *testing.T) {
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
-					if ts, ok := spec.(*ast.TypeSpec); ok && (ts.Name.Name == "Kubernetes" || ts.Name.Name == "Exec") {
+					if ts, ok := spec.(*ast.TypeSpec); ok && (ts.Name.Name == "Kubernetes" || ts.Name.Name == "Exec" || ts.Name.Name == "Nodes") {
 						for _, field := range ts.Type.(*ast.StructType).Fields.List {
 							for _, name := range field.Names {
 								options[ts.Name.Name+"."+name.Name] = true
@@ -95,6 +95,7 @@ func TestEverySettingHasAnOption(t *testing.T) {
 	}
 	delete(options, "WithKubernetes")  // its fields are
 	delete(options, "WithExec")        // likewise
+	delete(options, "WithNodes")       // likewise
 	delete(options, "WithExpectation") // is of one action, and a variable cannot say it
 	settings := map[string]bool{}
 	for _, s := range config.All() {

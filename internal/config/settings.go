@@ -12,11 +12,11 @@ var (
 	Falco = text(Setting{Variable: "FALCOTEST_FALCO", Option: "WithFalco", Unset: "builtin:",
 		Doc: "who judges, by URL"})
 	Rules = list(Setting{Variable: "FALCOTEST_RULES", Option: "WithRules", Unset: "rules",
-		Doc: "rules files, separated like PATH"}, paths)
-	Actions = list(Setting{Variable: "FALCOTEST_ACTIONS", Option: "WithActions", Unset: "all that match a rule",
-		Doc: "by name or pattern, separated by ,"}, commas)
-	TestFiles = list(Setting{Variable: "FALCOTEST_TEST_FILES", Option: "WithTestFiles", Unset: "beside the rules",
-		Doc: "files of tests, as PATH"}, paths)
+		Doc: "rules files, as PATH"}, paths)
+	Actions = list(Setting{Variable: "FALCOTEST_ACTIONS", Option: "WithActions", Unset: "all",
+		Doc: "names, patterns, by comma"}, commas)
+	TestFiles = list(Setting{Variable: "FALCOTEST_TEST_FILES", Option: "WithTestFiles", Unset: "beside rules",
+		Doc: "of tests, as PATH"}, paths)
 	Disabled = flag(Setting{Variable: "FALCOTEST_DISABLED", Option: "WithDisabledActions",
 		Doc: "1: those disabled, too"}, false)
 
@@ -29,7 +29,7 @@ var (
 	Parallel = number(Setting{Variable: "FALCOTEST_PARALLEL", Option: "WithParallel", Unset: "4 a processor",
 		Doc: "actions at a time"}, 4*runtime.GOMAXPROCS(0), 1)
 	MinCorrelation = oneOf(Setting{Variable: "FALCOTEST_MIN_CORRELATION", Option: "WithMinCorrelation", Unset: "time",
-		Doc: "the weakest that passes"},
+		Doc: "weakest that passes"},
 		"environment", "process", "text", "time")
 	RuleMatching = oneOf(Setting{Variable: "FALCOTEST_RULE_MATCHING", Option: "WithRuleMatching", Unset: "all",
 		Doc: "all, or first as Falco"},
@@ -90,7 +90,7 @@ var (
 		Doc: "1: leave what actions made"}, false)
 
 	NodesSelector = text(Setting{Variable: "FALCOTEST_NODES", Option: "Nodes.Selector",
-		Doc: "all, or labels: run on these nodes"})
+		Doc: "all, or labels of nodes"})
 	NodesImage = text(Setting{Variable: "FALCOTEST_NODES_IMAGE", Option: "Nodes.Image",
 		Doc: "the image of this test binary"})
 	NodesPullSecrets = list(Setting{Variable: "FALCOTEST_NODES_PULL_SECRETS", Option: "Nodes.PullSecrets",
