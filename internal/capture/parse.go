@@ -519,30 +519,29 @@ func (s *state) prlimit(c *call) {
 	}
 }
 
+// userEvent notes an account of the host. Those of containers Falco looks up in the
+// container's files, which are not there when it replays, and not in its own event
+// (sinsp_usergroup_manager::add_container_user).
 func (s *state) userEvent(c *call) {
-	container := s.strings.bytes(c.text(5))
-	if c.empty(5) {
-		container = ""
-	}
 	uid := c.u32(0)
-	if c.typ == event.EvtUserdeleted {
-		delete(s.users[container], uid)
-		return
+	switch {
+	case len(cutNull(c.param(5))) > 0:
+	case c.typ == event.EvtUserdeleted:
+		delete(s.users, uid)
+	default:
+		s.setUser(uid, &event.User{
+			Name: string(c.text(2)), Home: string(c.text(3)), Shell: string(c.text(4)),
+		})
 	}
-	s.setUser(container, uid, &event.User{
-		Name: string(c.text(2)), Home: string(c.text(3)), Shell: string(c.text(4)),
-	})
 }
 
 func (s *state) groupEvent(c *call) {
-	container := s.strings.bytes(c.text(2))
-	if c.empty(2) {
-		container = ""
-	}
 	gid := c.u32(0)
-	if c.typ == event.EvtGroupdeleted {
-		delete(s.nGroups[container], gid)
-		return
+	switch {
+	case len(cutNull(c.param(2))) > 0:
+	case c.typ == event.EvtGroupdeleted:
+		delete(s.nGroups, gid)
+	default:
+		s.setGroup(gid, string(c.text(1)))
 	}
-	s.setGroup(container, gid, string(c.text(1)))
 }

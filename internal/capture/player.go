@@ -149,15 +149,14 @@ type world state
 
 var _ event.World = (*world)(nil)
 
-func (w *world) container(p *event.Process) string {
-	if p != nil && p.Container != nil {
-		return p.Container.ID
-	}
-	return ""
-}
+// inContainer: of whose accounts Falco knows nothing when it replays.
+func inContainer(p *event.Process) bool { return p != nil && p.Container != nil }
 
 func (w *world) User(p *event.Process, uid uint32) (*event.User, bool) {
-	u := w.users[w.container(p)][uid]
+	if inContainer(p) {
+		return nil, false
+	}
+	u := w.users[uid]
 	return u, u != nil
 }
 
@@ -165,7 +164,10 @@ func (w *world) User(p *event.Process, uid uint32) (*event.User, bool) {
 func (w *world) AccountsUnknown(*event.Process) event.Unknown { return event.Known }
 
 func (w *world) Group(p *event.Process, gid uint32) (string, bool) {
-	g, ok := w.nGroups[w.container(p)][gid]
+	if inContainer(p) {
+		return "", false
+	}
+	g, ok := w.nGroups[gid]
 	return g, ok
 }
 

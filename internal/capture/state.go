@@ -17,8 +17,8 @@ type state struct {
 	generation uint64 // counts the changes of who is whose parent
 	walk       uint64 // counts the searches for parents
 	interfaces []interfaceEntry
-	users      map[string]map[uint32]*event.User // by container, "" is the host
-	nGroups    map[string]map[uint32]string
+	users      map[uint32]*event.User // of the host
+	nGroups    map[uint32]string
 	accounts   int
 	containers map[string]*event.Container
 	strings    interner
@@ -50,7 +50,7 @@ func (s *state) section() {
 	generation, walk := s.generation+1, s.walk
 	*s = state{
 		generation: generation, walk: walk, threads: map[int64]*thread{}, groups: map[int64]*group{},
-		users: map[string]map[uint32]*event.User{}, nGroups: map[string]map[uint32]string{},
+		users: map[uint32]*event.User{}, nGroups: map[uint32]string{},
 		containers: map[string]*event.Container{}, strings: s.strings, serverPort: map[uint16]bool{}, inTables: true, opening: true,
 	}
 }
@@ -65,40 +65,30 @@ func (s *state) iface(i interfaceEntry) {
 
 func (s *state) account(a accountEntry) {
 	if a.group {
-		s.setGroup("", a.gid, a.name)
+		s.setGroup(a.gid, a.name)
 		return
 	}
-	s.setUser("", a.uid, &event.User{Name: a.name, Home: a.home, Shell: a.shell})
+	s.setUser(a.uid, &event.User{Name: a.name, Home: a.home, Shell: a.shell})
 }
 
-func (s *state) setUser(container string, uid uint32, u *event.User) {
-	m := s.users[container]
-	if m == nil {
-		m = map[uint32]*event.User{}
-		s.users[container] = m
-	}
-	if m[uid] == nil {
+func (s *state) setUser(uid uint32, u *event.User) {
+	if s.users[uid] == nil {
 		if s.accounts >= maxAccounts {
 			return
 		}
 		s.accounts++
 	}
-	m[uid] = u
+	s.users[uid] = u
 }
 
-func (s *state) setGroup(container string, gid uint32, name string) {
-	m := s.nGroups[container]
-	if m == nil {
-		m = map[uint32]string{}
-		s.nGroups[container] = m
-	}
-	if _, ok := m[gid]; !ok {
+func (s *state) setGroup(gid uint32, name string) {
+	if _, ok := s.nGroups[gid]; !ok {
 		if s.accounts >= maxAccounts {
 			return
 		}
 		s.accounts++
 	}
-	m[gid] = name
+	s.nGroups[gid] = name
 }
 
 // process adds a thread from the process list.

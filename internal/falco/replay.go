@@ -45,6 +45,8 @@ type Recording struct {
 	Path   string
 	Events uint64 // that the Falco will count in it
 	ID     string // of the action's run, in the environment of its processes
+
+	InContainer bool // a process in it is
 }
 
 // NumberField is the field by which alerts are given to their recordings.

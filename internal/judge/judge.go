@@ -72,6 +72,8 @@ type Beside interface {
 	Watcher
 	// Alerts are those that the engine made of them.
 	Alerts() []*alert.Alert
+	// InContainer tells whether a process of the action was in a container.
+	InContainer() bool
 }
 
 // Brief is what a judge is told of a run.

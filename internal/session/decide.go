@@ -112,14 +112,22 @@ func (s *Session) contradicted(r *result.Result, a *plan.Action, w judge.Watcher
 	if falcos {
 		r.Reason = "of the same events, this Falco alerts and the built-in engine does not"
 	}
-	lacks := source.ByName(a.Source()).Recording.Lacks
+	beside, _ := w.(judge.Beside)
+	recording := source.ByName(a.Source()).Recording
 	for _, field := range a.Rule.Fields {
-		if slices.Contains(lacks, field) {
-			r.Outcome = result.Skipped
-			r.Reason = fmt.Sprintf("the rule asks for %s, which a recording does not tell: %s", field, r.Reason)
-			r.Hint = "judge this rule by a Falco that watches, or by the built-in engine"
-			return true
+		why := ""
+		switch {
+		case slices.Contains(recording.Lacks, field):
+			why = "a recording does not tell"
+		case beside != nil && beside.InContainer() && slices.Contains(recording.LacksOfContainers, field):
+			why = "a Falco that replays does not know of containers"
+		default:
+			continue
 		}
+		r.Outcome = result.Skipped
+		r.Reason = fmt.Sprintf("the rule asks for %s, which %s: %s", field, why, r.Reason)
+		r.Hint = "judge this rule by a Falco that watches, or by the built-in engine"
+		return true
 	}
 	r.Reason, r.Differ = "THE TWO ENGINES DIFFER: "+r.Reason, true
 	of := func(alerts []*alert.Alert) []string {
@@ -133,7 +141,7 @@ func (s *Session) contradicted(r *result.Result, a *plan.Action, w judge.Watcher
 	for _, line := range of(r.Alerts) {
 		r.Difference = append(r.Difference, "this Falco       "+line)
 	}
-	if beside, ok := w.(judge.Beside); ok {
+	if beside != nil {
 		for _, line := range of(beside.Alerts()) {
 			r.Difference = append(r.Difference, "built-in engine  "+line)
 		}

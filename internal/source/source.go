@@ -162,6 +162,8 @@ type Recording struct {
 	Read func(ctx context.Context, r io.Reader, types []string, handle func(event any)) (n uint64, err error)
 	// Lacks are fields that a Falco cannot work out from a recording.
 	Lacks []string
+	// LacksOfContainers are those that it cannot where the process is in a container.
+	LacksOfContainers []string
 }
 
 var registered []*Source

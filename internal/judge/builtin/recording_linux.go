@@ -28,6 +28,8 @@ type recording struct {
 	err  error
 	once sync.Once
 
+	inContainer bool // a process of it is
+
 	replay *Replay // nil where nobody judges it
 }
 
@@ -43,6 +45,7 @@ func newRecording(folder, action string, replay *Replay) *recording {
 
 // add is called on the tracer's thread, while the action stands still.
 func (r *recording) add(e *event.Event) {
+	r.inContainer = r.inContainer || e.Thread != nil && e.Thread.Process.Container != nil
 	if r.err == nil {
 		r.err = r.w.Event(e)
 	}
@@ -65,7 +68,7 @@ func (r *recording) close() error {
 			return
 		}
 		if r.replay != nil {
-			r.replay.Done(falco.Recording{Path: r.path, Events: r.w.Total()})
+			r.replay.Done(falco.Recording{Path: r.path, Events: r.w.Total(), InContainer: r.inContainer})
 		}
 	})
 	return r.err

@@ -142,6 +142,9 @@ var _ judge.Beside = (*beside)(nil)
 // Alerts are the built-in engine's, after the action's end.
 func (b *beside) Alerts() []*alert.Alert { return b.action.alerts }
 
+// InContainer is known after the action's end, too.
+func (b *beside) InContainer() bool { return b.action.recording.InContainer }
+
 // started and ended count the actions that are being recorded.
 func (r *Falco) started() {
 	r.mu.Lock()

@@ -41,7 +41,7 @@ func init() {
 		ID:           []string{env, ancestorsEnv},
 		PluginFields: map[string][]string{"container": {"container.id", "container.name"}}, // whether it knows the container
 		Sentinel:     source.Sentinel{Rule: "Falcotest Sentinel", YAML: sentinel, Trigger: open},
-		Recording:    &source.Recording{Is: isCapture, Read: read, Lacks: unrecorded},
+		Recording:    &source.Recording{Is: isCapture, Read: read, Lacks: unrecorded, LacksOfContainers: unrecordedOfContainers},
 		Tests:        &testfile.Source{Processes: true},
 	})
 }
@@ -59,6 +59,10 @@ var unrecorded = []string{
 	"proc.duration", "proc.ppid.duration", "proc.pid.ts", "proc.ppid.ts",
 	"fd.sip.name", "fd.cip.name", "fd.lip.name", "fd.rip.name",
 }
+
+// unrecordedOfContainers are the names of accounts, which it looks up in the container's
+// files, even if the recording has them.
+var unrecordedOfContainers = []string{"user.name", "user.loginname", "user.homedir", "user.shell", "group.name"}
 
 // sentinel looks at the event's argument, since a failed open has no fd.name.
 const sentinel = `- rule: Falcotest Sentinel

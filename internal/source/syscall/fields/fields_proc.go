@@ -537,6 +537,14 @@ func since(n int) getter {
 	}
 }
 
+// inPidNamespace: Falco looks at the thread, of which a recording may not tell it.
+func inPidNamespace(t *event.Thread) bool {
+	if t.Process.Recorded {
+		return t.VTID >= 0 && t.VTID != t.TID
+	}
+	return t.Process.VPID != t.Process.PID
+}
+
 // leader is the text of the leader of a session or process group: the process
 // with that id, or else the oldest of the ancestors in unbroken line that are
 // in it. It is empty when there is none.
@@ -565,13 +573,14 @@ func leader(id func(*event.Process) int64, what event.ProcessText, virtual bool)
 		if want < 0 {
 			return true
 		}
-		if want == p.PID && e.Thread.TID != p.PID { // a thread need not be named like its process
+		virtual := virtual && inPidNamespace(e.Thread)
+		if !virtual && want == p.PID && e.Thread.TID != p.PID { // a thread need not be named like its process
 			if t, ok := e.Machine().Process(want, what); ok {
 				v.Str = t
 				return true
 			}
 		}
-		if !virtual || p.VPID == p.PID {
+		if !virtual {
 			for q := p; q != nil; q = q.Parent {
 				if q.PID == want {
 					if what == event.TextExePath && q.Unknown.Exe != event.Known {

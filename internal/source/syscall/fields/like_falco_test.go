@@ -143,6 +143,28 @@ func TestRecordedProcess(t *testing.T) {
 	check(map[string]string{"proc.ppid.duration": "2"})
 }
 
+// named is a machine on which each process has the same name.
+type named struct {
+	event.World
+	name string
+}
+
+func (n named) Process(int64, event.ProcessText) (string, bool) { return n.name, true }
+
+// Of a thread in a pid namespace, the leader of its session is one of its ancestors, or
+// not known, even if it is its own process.
+func TestLeaderOfThreadInNamespace(t *testing.T) {
+	p := &event.Process{PID: 200, VPID: 1, SID: 200, VSID: 200, Comm: "worker", Recorded: true}
+	e := &event.Event{Type: event.SysUnshare, World: named{name: "main"}, Thread: &event.Thread{TID: 201, VTID: 12, Process: p}}
+	if got, ok := valueOf(t, "proc.sname", e); !ok || got != "" {
+		t.Errorf("in a pid namespace, proc.sname is %q", got)
+	}
+	e.Thread.VTID = 201
+	if got, _ := valueOf(t, "proc.sname", e); got != "main" {
+		t.Errorf("on the host, proc.sname is %q", got)
+	}
+}
+
 // What is longer than Falco's buffer for paths is told by a text in its place.
 func TestLongPath(t *testing.T) {
 	long := "/" + string(make([]byte, 1100))
