@@ -5,6 +5,7 @@ package scenario
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -71,6 +72,9 @@ func capabilitySet(names string) (set uint64, err error) {
 	}
 	for name := range strings.SplitSeq(names, ",") {
 		bit := slices.Index(capabilityNames, strings.TrimPrefix(strings.ToLower(name), "cap_"))
+		if n, err := strconv.ParseUint(name, 10, 6); err == nil { // or its number
+			bit = int(n)
+		}
 		if bit < 0 {
 			return 0, fmt.Errorf("there is no capability %q", name)
 		}

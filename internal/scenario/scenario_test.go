@@ -54,3 +54,27 @@ func TestArguments(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What cap_from_text(3) reads, numbers included.
+func TestParseCapabilities(t *testing.T) {
+	const all = 1<<41 - 1
+	for text, want := range map[string]Capabilities{
+		"all=iep":                            {all, all, all},
+		"=":                                  {},
+		"=ep":                                {Effective: all, Permitted: all},
+		"cap_chown,cap_kill=ep":              {Effective: 1 | 1<<5, Permitted: 1 | 1<<5},
+		"CAP_CHOWN+e+p":                      {Effective: 1, Permitted: 1},
+		"0,5=p":                              {Permitted: 1 | 1<<5},
+		"all=iep cap_sys_admin-e":            {Effective: all &^ (1 << 21), Inheritable: all, Permitted: all},
+		"cap_chown=eip  cap_chown-e\tkill+i": {Inheritable: 1 | 1<<5, Permitted: 1},
+	} {
+		if got, err := ParseCapabilities(text); err != nil || got != want {
+			t.Errorf("%q is %x, %v, want %x", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"cap_chown", "cap_chwon=e", "64=e", "+e", "cap_chown=x"} {
+		if got, err := ParseCapabilities(text); err == nil {
+			t.Errorf("%q is %x, want an error", text, got)
+		}
+	}
+}

@@ -306,7 +306,7 @@ func (pl *player) process(r *scenario.Resource) error {
 	if err != nil {
 		return err
 	}
-	proc, err := os.StartProcess(path, l.Argv, &os.ProcAttr{Env: append(inherited(), l.Env...), Files: []*os.File{null, os.Stderr, os.Stderr, running}})
+	proc, err := os.StartProcess(path, l.Argv, &os.ProcAttr{Env: inherited(l.Env...), Files: []*os.File{null, os.Stderr, os.Stderr, running}})
 	pl.marks.Aside(func() {
 		running.Close()
 		if err == nil {

@@ -91,7 +91,7 @@ func (l *Launch) start() (*os.Process, error) {
 	}
 	defer null.Close()
 	attr := &os.ProcAttr{
-		Env:   append(inherited(), l.Env...),
+		Env:   inherited(l.Env...),
 		Files: []*os.File{null, os.Stderr, os.Stderr},
 	}
 	attr.Env = append(attr.Env, fmt.Sprintf("%s=%d", config.EnvStage, ControlFD))
@@ -113,16 +113,22 @@ func (l *Launch) start() (*os.Process, error) {
 	return p, nil
 }
 
-// inherited is the environment without what is for this process alone.
-func inherited() []string {
+// inherited is the environment without what is for this process alone, and with
+// more, which replaces what has the same name: of two, programs see the first.
+func inherited(more ...string) []string {
+	given := map[string]bool{}
+	for _, kv := range more {
+		name, _, _ := strings.Cut(kv, "=")
+		given[name] = true
+	}
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if name == config.EnvID || !config.OfProcess(name) {
+		if !given[name] && (name == config.EnvID || !config.OfProcess(name)) {
 			env = append(env, kv)
 		}
 	}
-	return env
+	return append(env, more...)
 }
 
 func bits(set uint64) (list []uintptr) {

@@ -140,12 +140,12 @@ func (pl *player) command(c *scenario.Command) error {
 	if err != nil {
 		return fmt.Errorf("running %s: %w", c.Program, err)
 	}
-	env := append(inherited(), c.Env...)
+	more := c.Env
 	if c.Dir != "" {
-		env = append(env, "PWD="+c.Dir)
+		more = append([]string{"PWD=" + c.Dir}, more...)
 	}
 	proc, err := os.StartProcess(path, append([]string{c.Program}, c.Args...), &os.ProcAttr{
-		Dir: c.Dir, Env: env, Files: []*os.File{stdin, os.Stderr, os.Stderr},
+		Dir: c.Dir, Env: inherited(more...), Files: []*os.File{stdin, os.Stderr, os.Stderr},
 	})
 	var ended *os.ProcessState
 	pl.marks.Aside(func() {
