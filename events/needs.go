@@ -47,7 +47,9 @@ type Container struct {
 	SeccompUnconfined bool
 
 	Name       string            // part of the container's name, for rules on container.name
+	WholeName  bool              // Name is all of it: containers of one name run one after the other
 	Repository string            // the image's repository, for rules on container.image.repository
+	Tag        string            // its tag, unless there is an image of that name already; default: one that no image has
 	Files      map[string]string // files of the image besides the executable, by absolute path
 	Labels     map[string]string
 }

@@ -4,6 +4,7 @@ package container
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -280,5 +281,42 @@ func TestGivenImage(t *testing.T) {
 	e.Image = "falcotest/no-such-image"
 	if _, _, err := e.Start(t.Context(), child.Spec{Action: "container.describes"}, events.Container{}); err == nil {
 		t.Error("an image that is not there was used")
+	}
+}
+
+// A container that asks for it has just its name and its image's, and waits for one
+// of the same name to end.
+func TestWholeNames(t *testing.T) {
+	e := engine(t)
+	name := "whole-" + strings.ToLower(rand.Text()[:8])
+	like := events.Container{Name: name, WholeName: true, Repository: "example.com:5000/" + name, Tag: "v1"}
+	first, info, err := e.Start(t.Context(), child.Spec{Action: "container.hangs"}, like)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Name != name || info.Image != like.Repository+":v1" || info.Tag != "v1" {
+		t.Errorf("the container is %q, of the image %q", info.Name, info.Image)
+	}
+	started := make(chan error)
+	go func() {
+		second, info, err := e.Start(t.Context(), child.Spec{Action: "container.hangs"}, like)
+		if err == nil {
+			if info.Name != name {
+				err = fmt.Errorf("the second container is %q", info.Name)
+			}
+			second.Kill(nil)
+		}
+		started <- err
+	}()
+	select {
+	case err := <-started:
+		t.Errorf("a second container of the same name started beside the first: %v", err)
+		first.Kill(nil)
+		return
+	case <-time.After(100 * time.Millisecond):
+	}
+	first.Kill(nil)
+	if err := <-started; err != nil {
+		t.Error(err)
 	}
 }

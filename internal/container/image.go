@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"github.com/falcotest/go-falcotest/events"
@@ -93,12 +94,21 @@ func (e *Engine) image(ctx context.Context, like events.Container) (image, error
 			m.err = fmt.Errorf("making the image %s: %w", ref, m.err)
 		}
 	})
-	if m.err != nil || like.Repository == "" || like.Repository == defaultRepository {
+	if m.err != nil || like.Repository == "" || like.Repository == defaultRepository && like.Tag == "" {
 		return m.image, m.err
 	}
 	other := like.Repository + tag
+	if like.Tag != "" {
+		other = like.Repository + ":" + like.Tag
+	}
 	named := e.images.get(other)
 	named.once.Do(func() {
+		if like.Tag != "" {
+			// An image of the user's would lose its name.
+			if _, err := e.cli.ImageInspect(ctx, other); !cerrdefs.IsNotFound(err) {
+				other = like.Repository + tag
+			}
+		}
 		if _, err := e.cli.ImageTag(ctx, client.ImageTagOptions{Source: ref, Target: other}); err != nil {
 			named.err = fmt.Errorf("naming the image %s: %w", other, err)
 			return

@@ -125,14 +125,17 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 	if name == "" {
 		name = "falcotest"
 	}
+	if !like.WholeName || like.Name == "" {
+		name += "-" + spec.ID
+	}
 	labels := map[string]string{labelOwner: e.owner, labelID: spec.ID}
 	maps.Copy(labels, like.Labels)
 	// What SpawnAs executes must not be on the container's overlay, where it
 	// would be a program that the image does not have.
 	host := hostConfig(like, image)
 	host.Tmpfs = map[string]string{temp(spec.ID): "exec,suid,mode=1777"}
-	created, err := e.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name: name + "-" + spec.ID,
+	created, err := e.named(ctx, client.ContainerCreateOptions{
+		Name: name,
 		Config: &container.Config{
 			Image:        image.ref,
 			Entrypoint:   []string{image.executable},
@@ -156,6 +159,25 @@ func (e *Engine) create(ctx context.Context, spec child.Spec, like events.Contai
 	e.running[created.ID] = struct{}{}
 	e.mu.Unlock()
 	return created.ID, nil
+}
+
+// sameName is how long a container waits for another of the same name to end.
+const sameName = time.Minute
+
+// named makes a container, when its name is free.
+func (e *Engine) named(ctx context.Context, opts client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+	const again = 50 * time.Millisecond
+	for deadline := time.Now().Add(sameName); ; {
+		created, err := e.cli.ContainerCreate(ctx, opts)
+		if !cerrdefs.IsConflict(err) || time.Now().After(deadline) {
+			return created, err
+		}
+		select {
+		case <-ctx.Done():
+			return created, errors.Join(err, context.Cause(ctx))
+		case <-time.After(again):
+		}
+	}
 }
 
 // hostConfig is what the engine must do for a container.

@@ -53,12 +53,30 @@ func (a *accounts) unknownFor(p *event.Process) event.Unknown {
 	return a.get(p, func(*accountFiles) bool { return true }).unknown
 }
 
+// get returns the accounts by which the ids of a process are named: those of its
+// container, else of the host. A test that has the host's folders for itself may have
+// made users there, where the host has none.
 func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountFiles {
-	key, root := "", "/"
-	inside := p.Container != nil && !p.Container.Own
-	if inside {
-		key, root = p.Container.ID, "/proc/"+itoa(p.PID)+"/root/"
+	root := "/proc/" + itoa(p.PID) + "/root/"
+	if p.Container != nil && !p.Container.Own {
+		return a.load(p.Container.ID, root, has, func() (bool, error) { return ownMountNamespace(p.PID) })
 	}
+	host := a.load("", "/", has, func() (bool, error) { return true, nil })
+	if has(host) {
+		return host
+	}
+	if own, err := ownMountNamespace(p.PID); err != nil || !own {
+		return host
+	}
+	if f := readAccounts(root, nil); has(f) { // not kept: the next test's are others
+		return f
+	}
+	return host
+}
+
+// load returns the files below a root, which are kept by a key. Exist tells whether
+// there are any.
+func (a *accounts) load(key, root string, has func(*accountFiles) bool, exist func() (bool, error)) *accountFiles {
 	a.mu.RLock()
 	f := a.files[key]
 	a.mu.RUnlock()
@@ -67,10 +85,7 @@ func (a *accounts) get(p *event.Process, has func(*accountFiles) bool) *accountF
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	own, err := true, error(nil)
-	if inside {
-		own, err = ownMountNamespace(p.PID)
-	}
+	own, err := exist()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		f = &accountFiles{read: time.Now(), unknown: event.UnknownAccounts}

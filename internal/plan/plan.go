@@ -65,12 +65,22 @@ func Case(t *testfile.Test) *Action {
 		a.Duration, a.Oversleep = duration(s)
 		a.Program = a.prepare
 		if c := s.Container; c != nil {
-			repository, _, _ := strings.Cut(c.Image, ":")
-			a.Container = &events.Container{Privileged: true, Name: c.Name, Repository: repository}
+			repository, tag := imageName(c.Image)
+			a.Container = &events.Container{Privileged: true, Name: c.Name, WholeName: true, Repository: repository, Tag: tag}
 		}
 	}
 	a.Name = t.Name
 	return a
+}
+
+// imageName cuts an image's name, such as registry:5000/name:tag@sha256:0123, into its
+// repository and its tag.
+func imageName(name string) (repository, tag string) {
+	name, _, _ = strings.Cut(name, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		return name[:i], name[i+1:]
+	}
+	return name, ""
 }
 
 // sleeping finds how long scripts sleep, but in the background.

@@ -130,7 +130,7 @@ func contextShape() *Shape {
 		may("processes", atMost(64, ListOf(processShape("name", true), 1, "A chain of processes, each started by the one before it. The last one makes the resources and does the steps, and it alone is judged."))),
 		may("container", FieldsOf("Runs the chain in a privileged container.",
 			may("image", Words("The name of the container's image, for the rules: the image is made from the test binary, or is the one of WithImage.")),
-			may("name", Words("The container's name. The id of the run is added to it.")),
+			may("name", Words("The container's name. Tests whose containers have one name run one after another.")),
 			may("env", envShape("of the container")),
 		)),
 	)
