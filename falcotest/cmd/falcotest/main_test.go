@@ -108,7 +108,7 @@ func TestManifest(t *testing.T) {
 	}{
 		"all":      {[]string{"-falco", "http://0.0.0.0:2801/s"}, 0, []string{"kind: ClusterRole", "kind: Job", "# falco:\n#   json_output: true"}},
 		"rights":   {[]string{"-driver", "ServiceAccount:ci/gate", "-driver", "User:eve@example.org", "rights"}, 0, []string{"name: gate\n  namespace: ci", "name: eve@example.org"}},
-		"values":   {[]string{"-falco", "unix:///run/falco/falco.sock", "values"}, 0, []string{"\nfalco:\n  grpc:\n", "bind_address: unix:///run/falco/falco.sock"}},
+		"values":   {[]string{"-falco", "unix:///run/falco/falco.sock", "values"}, 0, []string{"    - rule: Falcotest Sentinel", "\nfalco:\n  grpc:\n", "bind_address: unix:///run/falco/falco.sock"}},
 		"a driver": {[]string{"-driver", "gate"}, 2, []string{"want User:NAME"}},
 		"a part":   {[]string{"right"}, 1, []string{`there is no part "right": want rights, run, values`}},
 		"a judge":  {[]string{"-falco", "exec:"}, 1, []string{`the judge "exec:" of nodes: want unix:///run/falco/falco.sock`}},

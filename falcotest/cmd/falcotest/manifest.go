@@ -14,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
+	"github.com/falcotest/go-falcotest/internal/source"
 )
 
 var manifestVerb = verb{
@@ -77,7 +78,7 @@ func manifestCommand(_ context.Context, args []string, stdout, stderr io.Writer)
 			err = manifest.Run(stdout, o, *node)
 		case "values":
 			var b strings.Builder
-			err = manifest.Values(&b, o)
+			err = manifest.Values(&b, o, source.ByName("syscall").Sentinel.YAML)
 			text := b.String()
 			if len(wanted) != 1 { // among manifests, for kubectl to read over
 				text = "---\n# " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n# ") + "\n"

@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/golden"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
 )
 
 const testImage = "registry.example/rules@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -37,13 +38,19 @@ func TestYAML(t *testing.T) {
 			for what, write := range map[string]func(io.Writer) error{
 				"rights": func(w io.Writer) error { return Rights(w, o, drivers...) },
 				"run":    func(w io.Writer) error { return Run(w, o, "worker-7") },
-				"values": func(w io.Writer) error { return Values(w, o) },
+				"values": func(w io.Writer) error { return Values(w, o, "- rule: Sentinel\n  priority: DEBUG\n") },
 			} {
 				var b strings.Builder
 				if err := write(&b); err != nil {
 					t.Fatal(err)
 				}
 				golden.Assert(t, b.String(), name+"_"+what+".yaml")
+				for i, text := range strings.Split(b.String(), "---\n") {
+					var document map[string]any
+					if err := yaml.UnmarshalStrict([]byte(text), &document); err != nil {
+						t.Errorf("document %d of %s: %v", i, what, err)
+					}
+				}
 			}
 		})
 	}

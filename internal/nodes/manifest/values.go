@@ -12,17 +12,23 @@ import (
 // JUDGES.md.
 const extraFields = `  # So that each alert is known to be an action's, whatever its rule prints.
   append_output:
+    - suggested_output: true  # the chart's own, which this list replaces
     - match: {source: syscall}
       extra_fields: ["proc.env[FALCOTEST_ID]", "proc.aenv[FALCOTEST_ID]", "proc.pid", "proc.ppid", "proc.sid", "thread.tid", "evt.type"]
 `
 
 // Values writes the lines for the values of Falco's chart
-// (falcosecurity/charts, charts/falco) that let the Falco of each node judge.
-func Values(w io.Writer, o Options) error {
+// (falcosecurity/charts, charts/falco) that let the Falco of each node judge. The
+// sentinel is a rules file for it, by whose alerts it tells how far it has come.
+func Values(w io.Writer, o Options, sentinel string) error {
 	o = o.withDefaults()
 	j, err := judgeOf(o.Falco)
 	if err != nil {
 		return err
+	}
+	custom := "# So that a miss is told at once, and a silence proves something.\ncustomRules:\n  falcotest.yaml: |-\n"
+	for line := range strings.Lines(sentinel) {
+		custom += "    " + line
 	}
 	var b strings.Builder
 	switch {
@@ -35,7 +41,7 @@ falco:
     bind_address: unix:///%s
   grpc_output:
     enabled: true
-%s`, strings.TrimLeft(strings.TrimPrefix(j.url, "unix:"), "/"), extraFields)
+%s%s`, strings.TrimLeft(strings.TrimPrefix(j.url, "unix:"), "/"), extraFields, custom)
 	case j.port != 0:
 		scheme := "http"
 		if j.secure {
@@ -50,7 +56,7 @@ falco:
   http_output:
     enabled: true
     url: %[1]s
-%[2]s
+%[2]s%[3]s
 # Where http_output posts to Falcosidekick already, which runs on few nodes, leave it, and
 # have Falco post to the pod by a program, too: the chart's image.tag VERSION-debian has curl.
 #
@@ -67,7 +73,7 @@ falco:
 #   config:
 #     webhook:
 #       address: %[1]s
-`, url, extraFields)
+`, url, extraFields, custom)
 	default:
 		fmt.Fprintf(&b, "# The judge %s is in the pods: no Falco of the cluster is asked, and none needs other values.\n", o.Falco)
 	}
