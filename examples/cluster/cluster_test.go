@@ -210,11 +210,15 @@ var makeImage = func() func(testing.TB) string {
 func (b *bed) drive(ctx context.Context, t testing.TB, env ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-run=^TestRules$", "-v", ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "FALCOTEST_NODES=all", "FALCOTEST_NODES_IMAGE="+image, "FALCOTEST_KUBECONFIG="+b.cluster.Kubeconfig(),
-		"FALCOTEST_FALCO=unix:///run/falco/falco.sock", "FALCOTEST_TIMEOUT=4s", "FALCOTEST_TERMINAL=0", "CI=", "GITHUB_ACTIONS=")
-	cmd.Env = append(cmd.Env, env...)
+	cmd.Env = append(append(b.environ(), env...), "FALCOTEST_TIMEOUT=4s")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// environ is the environment of a run on the nodes.
+func (b *bed) environ() []string {
+	return append(os.Environ(), "CGO_ENABLED=0", "FALCOTEST_NODES=all", "FALCOTEST_NODES_IMAGE="+image, "FALCOTEST_KUBECONFIG="+b.cluster.Kubeconfig(),
+		"FALCOTEST_FALCO=unix:///run/falco/falco.sock", "FALCOTEST_TERMINAL=0", "CI=", "GITHUB_ACTIONS=")
 }
 
 // objects lists what there is in the cluster that a run could leave.

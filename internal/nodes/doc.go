@@ -48,7 +48,8 @@ type Options struct {
 	Parallel int
 	// Start bounds the time from a Job's creation until its pod runs. Default: 3 min.
 	Start time.Duration
-	// Lost is how long a node that is not ready is waited for. Default: 1 min.
+	// Lost is how long a node that is not ready is waited for. Default: 1 min, but at
+	// most a quarter of the Job's deadline.
 	Lost time.Duration
 
 	// Handle takes what a node's pod tells, in its order. Ended is called once for each
@@ -78,7 +79,7 @@ func (o *Options) defaults() {
 		o.Manifest.Namespace = manifest.DefaultNamespace
 	}
 	set(&o.Start, 3*time.Minute)
-	set(&o.Lost, time.Minute)
+	set(&o.Lost, min(time.Minute, o.Manifest.Deadline/4))
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}

@@ -25,8 +25,10 @@ const (
 	// leaseFor is how long a run counts as alive that does not say so.
 	leaseFor = 60 * time.Second
 	renew    = leaseFor / 4
-	// goneWithin bounds the wait until what was deleted is gone.
-	goneWithin = 60 * time.Second
+	// goneWithin bounds the wait until what was deleted is gone, and answersWithin that
+	// for an API server that does not answer.
+	goneWithin    = 60 * time.Second
+	answersWithin = 20 * time.Second
 )
 
 func (r *Run) makeNamespace() error {
@@ -145,6 +147,7 @@ func (r *Run) remove(ctx context.Context) error {
 	if r.anchor == nil {
 		return nil
 	}
+	r.bury(ctx)
 	err := r.again(ctx, func() error {
 		return r.core.ServiceAccounts(r.opts.Manifest.Namespace).Delete(ctx, r.opts.Manifest.Name(), metav1.DeleteOptions{})
 	})
@@ -157,6 +160,23 @@ func (r *Run) remove(ctx context.Context) error {
 		return err
 	}
 	return r.removeRun(ctx, r.opts.Manifest.Namespace, r.opts.Manifest.Run)
+}
+
+// bury deletes the pods of nodes that are lost, whose kubelets do not say that they
+// ended, so that they and their Jobs would stay.
+func (r *Run) bury(ctx context.Context) {
+	now := int64(0)
+	for _, n := range r.nodes {
+		n.mu.Lock()
+		pod, lost := n.pod, n.pod != nil && !n.podGone && (n.unready != "" || n.gone)
+		n.mu.Unlock()
+		if lost {
+			err := r.core.Pods(r.opts.Manifest.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now, Preconditions: metav1.NewUIDPreconditions(string(pod.UID))})
+			if err != nil && !apierrors.IsNotFound(err) {
+				r.opts.Logf("deleting the pod %s of the node %s, which is lost: %v", pod.Name, n.Name, err)
+			}
+		}
+	}
 }
 
 // removeRun deletes the Jobs and the lease of a run, and waits until the Jobs are gone,

@@ -239,6 +239,11 @@ func (r *Run) create(ctx context.Context, n *state) *Failure {
 // again repeats a request while the API server cannot be reached or is not able to
 // answer.
 func (r *Run) again(ctx context.Context, request func() error) error {
+	if r.ctx != nil && r.ctx.Err() != nil { // what is done after the run is not worth a long wait
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, answersWithin, fmt.Errorf("the API server did not answer within %s", answersWithin))
+		defer cancel()
+	}
 	pause := 100 * time.Millisecond
 	for {
 		err := request()

@@ -30,8 +30,8 @@ func Permissions(o Options) (namespaced, inDefault, cluster []Permission) {
 	namespaced = []Permission{
 		permission("A Job for each node, and one that owns all that the run makes. They are watched, and go at the end.",
 			"batch", "jobs", "create", "list", "watch", "deletecollection"),
-		permission("What became of the Jobs' pods: waiting, running, evicted, gone.",
-			"", "pods", "list", "watch"),
+		permission("What became of the Jobs' pods: waiting, running, evicted, gone. Those on a node that was lost are deleted,\nfor nobody else would.",
+			"", "pods", "list", "watch", "delete"),
 		permission("The results: each pod writes them to its log, which is followed.",
 			"", "pods/log", "get"),
 		permission("Why a pod does not start: no room, no image, a quota, a folder that is missing.",
