@@ -3,7 +3,13 @@
 package gate
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/config"
+	"github.com/falcotest/go-falcotest/internal/plan"
+	"github.com/falcotest/go-falcotest/internal/result"
+	"github.com/falcotest/go-falcotest/internal/rules"
 )
 
 // With -count, a rule that is detected in some runs of a test and missed in others is
@@ -30,6 +36,32 @@ func TestFlaky(t *testing.T) {
 		other := []Entry{{Rule: "Sometimes", Outcome: Missed}}
 		if note(t.Name()+"/other", other); other[0].Outcome != Missed {
 			t.Errorf("another test's rule is %q", other[0].Outcome)
+		}
+	}
+}
+
+// On the nodes of a cluster a rule is detected only if it is on all of them: neither one
+// where it was skipped nor one that was not judged counts as that.
+func TestOnNodes(t *testing.T) {
+	g := &Gate{settings: &config.Settings{}, plan: &plan.Plan{Rules: &rules.Set{Rules: []*rules.Rule{{Name: "R", Enabled: true}}}}}
+	for _, c := range []struct {
+		outcomes []result.Outcome
+		want     string
+	}{
+		{[]result.Outcome{result.Detected, result.Detected}, Detected},
+		{[]result.Outcome{result.Detected, result.Skipped}, Skipped},
+		{[]result.Outcome{result.Skipped, result.Detected}, Skipped},
+		{[]result.Outcome{result.Skipped, result.Inconclusive}, "inconclusive"},
+		{[]result.Outcome{result.Missed, result.Detected, result.Inconclusive}, Missed},
+		{[]result.Outcome{result.Detected, result.Silent}, Detected}, // of its near miss
+	} {
+		var results []*result.Result
+		for i, o := range c.outcomes {
+			results = append(results, &result.Result{Rule: "R", Action: "a", Node: fmt.Sprint("worker-", i), Outcome: o})
+		}
+		entries := g.entries(results)
+		if entries[0].Outcome != c.want || len(entries[0].Tests) != 1 {
+			t.Errorf("%v: %q with the tests %v, want %q", c.outcomes, entries[0].Outcome, entries[0].Tests, c.want)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (d *Document) JUnit(w io.Writer) error {
 		}
 		s.Properties = []junitProperty{{"judge", r.Judge}}
 		for _, row := range r.Rows {
-			c := junitCase{Name: row.Action, ClassName: cmp.Or(row.Rule, "falcotest"), Time: seconds(row.Ran), File: row.File, Line: row.Line}
+			c := junitCase{Name: row.name(), ClassName: cmp.Or(row.Rule, "falcotest"), Time: seconds(row.Ran), File: row.File, Line: row.Line}
 			m := &junitMessage{Message: row.headline(), Type: row.Outcome, Text: row.Message}
 			switch row.Shown() {
 			case "known miss":
@@ -86,6 +86,12 @@ func (d *Document) JUnit(w io.Writer) error {
 				c.Skipped = m
 			}
 			s.Cases = append(s.Cases, c)
+		}
+		for _, n := range r.Nodes {
+			if n.Problem != "" {
+				s.Cases = append(s.Cases, junitCase{Name: n.Name, ClassName: "nodes", Time: seconds(0),
+					Error: &junitMessage{Message: firstLine(n.Problem), Type: "inconclusive", Text: n.Problem}})
+			}
 		}
 		for _, p := range r.Problems {
 			s.Cases = append(s.Cases, junitCase{Name: p.Code + " " + p.Item, ClassName: "rules", Time: seconds(0), File: p.File, Line: p.Line,

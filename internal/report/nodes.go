@@ -86,7 +86,7 @@ func (s *Spread) on(nodes []Node, outcomes ...string) (list []Node) {
 
 // differs finds what all nodes that missed a rule have in common, and none of those
 // that detected it.
-func (r *Report) differs(s *Spread) (list []string) {
+func (r *Report) differs(s *Spread) (found []string) {
 	missed, detected := s.on(r.Nodes, "missed", "unexpected", "known miss"), s.on(r.Nodes, "detected")
 	if len(missed) == 0 || len(detected) == 0 {
 		return nil
@@ -104,7 +104,7 @@ func (r *Report) differs(s *Spread) (list []string) {
 			}
 		}
 		slices.Sort(others)
-		list = append(list, fmt.Sprintf("%s %s (elsewhere %s)", what, value, listed(others, 3)))
+		found = append(found, fmt.Sprintf("%s %s (elsewhere %s)", what, value, list(others, 3)))
 	}
 	compare("kernel", func(n Node) string { return n.Kernel })
 	compare("Falco", func(n Node) string { return n.Falco })
@@ -117,7 +117,7 @@ func (r *Report) differs(s *Spread) (list []string) {
 			compare("label "+label+":", func(n Node) string { return n.Labels[label] })
 		}
 	}
-	return list
+	return found
 }
 
 // namesNodes tells whether a label has another value on each node, so that it tells
@@ -146,7 +146,7 @@ func (r *Report) Line(s *Spread) string {
 		for _, n := range on {
 			names = append(names, n.Name)
 		}
-		line += fmt.Sprintf("; %s on %s", outcome, listed(names, 6))
+		line += fmt.Sprintf("; %s on %s", outcome, list(names, 6))
 		if outcome == "missed" && len(on) <= 3 {
 			var about []string
 			for _, n := range on {
@@ -158,6 +158,29 @@ func (r *Report) Line(s *Spread) string {
 		}
 	}
 	return line
+}
+
+// lineOf is the line of a rule by its name, "" for one that ran on no node.
+func (r *Report) lineOf(rule string) string {
+	for i := range r.Spread {
+		if r.Spread[i].Rule == rule {
+			return rule + ": " + r.Line(&r.Spread[i])
+		}
+	}
+	return ""
+}
+
+// OnNodes are the outcomes of a rule in the order of the nodes, for a table.
+func (r *Report) OnNodes(s Spread) (outcomes []string) {
+	for _, n := range r.Nodes {
+		outcomes = append(outcomes, s.Outcomes[n.Name])
+	}
+	return outcomes
+}
+
+// DetectedOn counts the nodes on which a rule was detected.
+func (r *Report) DetectedOn(s Spread) string {
+	return fmt.Sprintf("%d of %d", len(s.on(r.Nodes, "detected")), len(s.Outcomes))
 }
 
 // about says what a node is: its kernel, Falco and runtime.
@@ -186,11 +209,6 @@ func (r *Report) NodeTotals(n Node) string {
 	return own.Totals()
 }
 
-// marks are the outcomes in a table of few columns.
-var marks = map[string]string{"detected": "detected", "": "-"}
-
-func mark(outcome string) string { return cmp.Or(marks[outcome], outcome) }
-
 // wide is the number of nodes up to which each has a column of its own.
 const wide = 6
 
@@ -209,7 +227,7 @@ func (r *Report) nodesText(w io.Writer) {
 		fmt.Fprintf(tw, "%s\t", s.Rule)
 		if len(r.Nodes) <= wide {
 			for _, n := range r.Nodes {
-				fmt.Fprintf(tw, "%s\t", mark(s.Outcomes[n.Name]))
+				fmt.Fprintf(tw, "%s\t", orDash(s.Outcomes[n.Name]))
 			}
 		}
 		fmt.Fprintf(tw, "%d of %d\t\n", len(s.on(r.Nodes, "detected")), len(s.Outcomes))
@@ -225,6 +243,39 @@ func (r *Report) nodesText(w io.Writer) {
 	fmt.Fprintln(w)
 	for _, line := range r.nodeLines() {
 		fmt.Fprintln(w, line)
+	}
+}
+
+// nodesMarkdown writes the table rule × node, and one of the nodes.
+func (r *Report) nodesMarkdown(b *strings.Builder) {
+	columns := r.Nodes
+	if len(columns) > wide {
+		columns = nil
+	}
+	b.WriteString("| Rule |")
+	for _, n := range columns {
+		fmt.Fprintf(b, " %s |", cell(n.Name))
+	}
+	b.WriteString(" Detected on |\n| --- |" + strings.Repeat(" --- |", len(columns)) + " --- |\n")
+	for i := range r.Spread {
+		s := &r.Spread[i]
+		fmt.Fprintf(b, "| %s |", cell(s.Rule))
+		for _, n := range columns {
+			fmt.Fprintf(b, " %s |", orDash(s.Outcomes[n.Name]))
+		}
+		fmt.Fprintf(b, " %d of %d |\n", len(s.on(r.Nodes, "detected")), len(s.Outcomes))
+	}
+	b.WriteString("\n| Node | Kernel | OS | Runtime | Falco | Results |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, n := range r.Nodes {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", cell(n.Name), cell(orDash(n.Kernel)), cell(orDash(n.OSImage)), cell(orDash(n.Runtime)), cell(orDash(n.Falco)), r.NodeTotals(n))
+	}
+	for _, line := range r.nodeLines() {
+		fmt.Fprintf(b, "\n%s\n", cell(strings.TrimSpace(line)))
+	}
+	for _, n := range r.Nodes {
+		if n.Problem != "" {
+			details(b, n.Name+": "+r.NodeTotals(n), n.Problem)
+		}
 	}
 }
 
@@ -248,5 +299,3 @@ func (r *Report) nodeLines() (lines []string) {
 	}
 	return lines
 }
-
-func listed(names []string, limit int) string { return list(names, limit) }

@@ -60,6 +60,14 @@ func (row Row) place() (file string, line, column int) {
 	return row.File, row.Line, 0
 }
 
+// name tells the row from all others of its run.
+func (row Row) name() string {
+	if row.Node != "" {
+		return row.Node + "/" + row.Action
+	}
+	return row.Action
+}
+
 // headline says in a line what became of the action.
 func (row Row) headline() string {
 	if row.Message != "" {
@@ -140,6 +148,8 @@ func (r *Report) Totals() string {
 	switch {
 	case len(parts) == 0 && len(r.Problems) > 0:
 		return "the rules do not load"
+	case len(parts) == 0 && len(r.Nodes) > 0:
+		return "no node was judged"
 	case len(parts) == 0:
 		return "nothing ran"
 	}
@@ -193,11 +203,16 @@ func (r *Report) rowsText(b *strings.Builder) {
 func (r *Report) Summary(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "falcotest: %s: %s; judged by %s\n", strings.TrimSpace(r.Package+" "+r.Test), r.Totals(), r.Judge)
+	for _, line := range r.nodeLines() {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
 	for _, row := range r.Rows {
 		switch row.Shown() {
 		case "detected", "silent", "skipped", "known miss":
 		default:
-			fmt.Fprintf(&b, "  %s: %s (%s)\n", row.Outcome, cmp.Or(row.Rule, row.Action), row.Action)
+			if row.Node == "" {
+				fmt.Fprintf(&b, "  %s: %s (%s)\n", row.Outcome, cmp.Or(row.Rule, row.Action), row.Action)
+			}
 		}
 	}
 	for _, f := range r.Findings {
@@ -311,19 +326,22 @@ func (r *Report) Markdown(w io.Writer) error {
 	if len(r.Problems)+len(r.Findings)+len(r.Changes) > 0 {
 		b.WriteString("\n")
 	}
-	if len(r.Rows) == 0 {
+	if len(r.Rows) == 0 && len(r.Nodes) == 0 {
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
-	b.WriteString("| Rule | Action | Outcome | Priority | Correlation | Time |\n| --- | --- | --- | --- | --- | ---: |\n")
-	for _, row := range r.Rows {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(orDash(row.Rule)), cell(row.Action),
-			cell(row.Shown()), orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
+	if len(r.Nodes) > 0 {
+		r.nodesMarkdown(&b)
+	} else {
+		b.WriteString("| Rule | Action | Outcome | Priority | Correlation | Time |\n| --- | --- | --- | --- | --- | ---: |\n")
+		for _, row := range r.Rows {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(orDash(row.Rule)), cell(row.Action),
+				cell(row.Shown()), orDash(row.Priority), orDash(row.Correlation), latency(row.Latency))
+		}
 	}
 	for _, row := range r.Rows {
 		if row.Message != "" {
-			fmt.Fprintf(&b, "\n<details><summary>%s: %s</summary>\n\n```text\n%s\n```\n\n</details>\n",
-				cell(row.Action), row.Shown(), strings.TrimRight(strings.ReplaceAll(row.Message, "```", "'''"), "\n"))
+			details(&b, strings.TrimSpace(row.Node+" "+row.Action)+": "+row.Shown(), row.Message)
 		}
 	}
 	for _, line := range append(r.shared(), r.unverified(len(r.Verdicts)+len(r.Uncovered))...) {
@@ -334,6 +352,12 @@ func (r *Report) Markdown(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// details is what opens on a click.
+func details(b *strings.Builder, summary, text string) {
+	fmt.Fprintf(b, "\n<details><summary>%s</summary>\n\n```text\n%s\n```\n\n</details>\n",
+		cell(summary), strings.TrimRight(strings.ReplaceAll(text, "```", "'''"), "\n"))
 }
 
 // Annotations writes a GitHub workflow command for each finding, which shows it in a

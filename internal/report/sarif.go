@@ -31,7 +31,21 @@ func (d *Document) findings() []finding {
 		for _, p := range r.Problems {
 			list = append(list, finding{"rules-do-not-load", "error", p.Message, p.Item, p.File, p.Line, p.Column})
 		}
+		for _, n := range r.Nodes {
+			if n.Problem != "" {
+				list = append(list, finding{"node-not-judged", "warning", fmt.Sprintf("the node %s was not judged: %s", n.Name, n.Problem), "", "", 0, 0})
+			}
+		}
+		told := map[[2]string]bool{} // on nodes the same is found many times
 		for _, row := range r.Rows {
+			if row.Node != "" {
+				key := [2]string{row.Action, row.Shown()}
+				if told[key] {
+					continue
+				}
+				told[key] = true
+				row.Message = strings.TrimSpace(r.lineOf(row.Rule) + "\n" + cmp.Or(row.Message, row.headline()))
+			}
 			file, line, column := row.place()
 			switch row.Shown() {
 			case "missed", "unexpected":
@@ -95,6 +109,7 @@ var sarifRules = []struct{ id, text string }{
 	{"unexpected", "A rule fired where it must not, or not as is expected."},
 	{"trigger-failed", "The action of a rule failed, which says nothing of the rule."},
 	{"inconclusive", "It could not be found out whether a rule fired."},
+	{"node-not-judged", "A node of the cluster could not be judged, which says nothing of the rules."},
 	{"rules-do-not-load", "A rules file is wrong, so that nothing was judged."},
 	{"regression", "A rule is worse than what was accepted."},
 	{"renamed", "A rule has another name, under which its alerts will come."},

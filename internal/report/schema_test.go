@@ -48,6 +48,7 @@ func validate(t *testing.T, schema, document string) {
 
 func TestOwnSchema(t *testing.T) {
 	validate(t, filepath.Join("..", "..", "falcotest", "report.schema.json"), "testdata/report.json")
+	validate(t, filepath.Join("..", "..", "falcotest", "report.schema.json"), "testdata/nodes.json")
 }
 
 func TestNavigatorSchema(t *testing.T) {
