@@ -35,6 +35,9 @@ func (t *Test) explain(b *strings.Builder) {
 	if t.Description != "" {
 		fmt.Fprintf(b, "  %s\n", t.Description)
 	}
+	if t.Draft != "" {
+		fmt.Fprintf(b, "  is a draft, which fails until it is completed: %s\n", t.Draft)
+	}
 	if t.Skip != "" {
 		fmt.Fprintf(b, "  is skipped here: %s\n", t.Skip)
 	}

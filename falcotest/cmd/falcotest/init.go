@@ -19,6 +19,7 @@ import (
 	_ "github.com/falcotest/go-falcotest/events/syscall"
 	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/scenario"
 	"github.com/falcotest/go-falcotest/internal/source"
 	_ "github.com/falcotest/go-falcotest/internal/source/all"
 	"github.com/falcotest/go-falcotest/internal/testfile"
@@ -235,24 +236,42 @@ func draft(r *rules.Rule) string {
 	if more := testfile.Draft(r.Source, asked); more != "" {
 		return b.String() + more
 	}
+	name := first(asked["evt.type"], "openat")
+	executes := name == "execve" || name == "execveat"
 	var chain []string
 	for _, field := range []string{"proc.aname", "proc.pname", "proc.name"} {
-		if names := asked[field]; len(names) > 0 {
-			chain = append(chain, fmt.Sprintf("{name: %q}", first(names, "")))
+		names := asked[field]
+		if len(names) == 0 {
+			continue
 		}
+		args := ""
+		if field == "proc.name" && executes {
+			if args = first(asked["proc.args"], first(asked["proc.cmdline"], "")); args != "" {
+				args = fmt.Sprintf(", args: %q", args)
+			}
+		}
+		chain = append(chain, fmt.Sprintf("{name: %q%s}", names[0], args))
 	}
 	if len(asked["proc.name"]) == 0 && len(chain) > 0 {
 		chain = append(chain, "{}")
 	}
-	if len(chain) > 0 || len(asked["container.id"]) > 0 {
+	inside := slices.ContainsFunc(sorted(asked), func(f string) bool { return strings.HasPrefix(f, "container.") })
+	if len(chain) > 0 || inside {
 		b.WriteString("    context:\n")
-		if slices.ContainsFunc(sorted(asked), func(f string) bool { return strings.HasPrefix(f, "container.") }) {
+		if inside {
 			b.WriteString("      container: {}\n")
 		}
 		if len(chain) > 0 {
 			fmt.Fprintf(&b, "      processes: [%s]\n", strings.Join(chain, ", "))
 		}
 	}
+	b.WriteString(draftSteps(name, asked))
+	b.WriteString("    expectedOutcome: {}\n")
+	return b.String()
+}
+
+// draftSteps are resources and steps that cause an event of a type.
+func draftSteps(name string, asked map[string][]string) string {
 	path := ""
 	for _, field := range []string{"fd.name", "fd.filename", "fd.directory", "evt.arg.path", "evt.arg.name"} {
 		if path == "" {
@@ -265,8 +284,42 @@ func draft(r *rules.Rule) string {
 	if strings.HasSuffix(path, "/") {
 		path += "file"
 	}
-	fmt.Fprintf(&b, "    resources:\n      - {type: fd, name: target, subtype: file, filePath: %q}\n    steps:\n      - {type: syscall, name: open, syscall: openat, args: {pathname: %q, flags: O_RDONLY}}\n    expectedOutcome: {}\n", path, path)
-	return b.String()
+	file := fmt.Sprintf("    resources:\n      - {type: fd, name: target, subtype: file, filePath: %q}\n", path)
+	address := "203.0.113.10:" + first(asked["fd.sport"], first(asked["fd.rport"], "80"))
+	flags := "O_RDONLY"
+	if slices.ContainsFunc(sorted(asked), func(f string) bool { return f == "evt.is_open_write" || f == "evt.is_open_create" }) {
+		flags = "O_WRONLY|O_CREAT"
+	}
+	call := scenario.SyscallByName(name)
+	switch {
+	case name == "execve", name == "execveat":
+		return "" // of the last process, whose start is judged
+	case name == "connect":
+		return fmt.Sprintf("    resources:\n      - {type: clientServer, name: server, l4Proto: tcp4, address: %q} # the client connects\n", address)
+	case call == nil || strings.HasPrefix(name, "open"):
+		return file + fmt.Sprintf("    steps:\n      - {type: syscall, name: open, syscall: openat, args: {pathname: %q, flags: %s}}\n", path, flags)
+	}
+	resources := ""
+	var args []string
+	for i := range call.Args {
+		arg, value := &call.Args[i], ""
+		switch arg.Kind {
+		case scenario.FD:
+			resources, value = file, `"${target.fd}"`
+		case scenario.Path:
+			value = fmt.Sprintf("%q", path)
+		case scenario.Address:
+			value = fmt.Sprintf("%q", address)
+		case scenario.Number, scenario.Length:
+			value = "0"
+		case scenario.Text, scenario.Buffer, scenario.Vector, scenario.Message:
+			value = "text"
+		}
+		if arg.Settable() && !arg.Optional && value != "" {
+			args = append(args, arg.Name+": "+value)
+		}
+	}
+	return resources + fmt.Sprintf("    steps:\n      - {type: syscall, name: call, syscall: %s, args: {%s}}\n", name, strings.Join(args, ", "))
 }
 
 func first(values []string, otherwise string) string {
@@ -294,9 +347,18 @@ func collect(e *filter.Expr, not bool, into map[string][]string) {
 	if e.Kind == filter.Not {
 		not = !not
 	}
-	if e.Kind == filter.Check && !not && e.Left != nil && e.Right != nil && e.Op != "!=" {
+	if e.Kind == filter.Check && e.Left != nil && e.Right != nil {
+		name := e.Left.String()
 		for _, v := range e.Right.Values {
-			if name := e.Left.String(); !slices.Contains(into[name], v) && v != "<NA>" {
+			switch unequal := not != (e.Op == "!="); {
+			case name == "container.id" && v == "host":
+				if v = "any"; !unequal {
+					continue
+				}
+			case unequal, v == "<NA>":
+				continue
+			}
+			if !slices.Contains(into[name], v) {
 				into[name] = append(into[name], v)
 			}
 		}

@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/falcotest/go-falcotest/internal/rules"
+	"github.com/falcotest/go-falcotest/internal/source"
+	"github.com/falcotest/go-falcotest/internal/testfile"
 )
 
 func TestVerbs(t *testing.T) {
@@ -125,5 +129,52 @@ func TestManifest(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The draft for a rule does what its condition is about, and can be read.
+func TestDrafts(t *testing.T) {
+	for condition, want := range map[string][]string{
+		"evt.type in (open, openat) and evt.is_open_write=true and fd.name startswith /srv/": {"O_WRONLY|O_CREAT", `pathname: "/srv/file"`},
+		"evt.type=openat and fd.name=/etc/x":                                                 {"O_RDONLY", `filePath: "/etc/x"`},
+		"evt.type=execve and container.id!=host and proc.name=nc":                            {"container: {}", `{name: "nc"}`},
+		"evt.type=execve and not container.id=host and proc.args contains -e":                {"container: {}"},
+		"evt.type=execve and container.id=host and proc.pname=sshd":                          {`[{name: "sshd"}, {}]`},
+		"evt.type=connect and fd.sport=4444 and proc.name=curl":                              {`"203.0.113.10:4444"`, `{name: "curl"}`},
+		"evt.type=setuid and user.name!=root":                                                {"syscall: setuid, args: {uid: 0}"},
+		"evt.type=fchmod and evt.rawres=0":                                                   {`fd: "${target.fd}"`, "subtype: file"},
+		"evt.type=sendto":                                                                    {`syscall: sendto, args: {fd: "${target.fd}"`},
+		"evt.type=bind":                                                                      {"syscall: bind"},
+		"evt.type=ptrace":                                                                    {"syscall: ptrace"},
+		"evt.type=mount":                                                                     {"syscall: mount"},
+		"evt.type=bpf":                                                                       {"syscall: bpf"},
+		"proc.name=cat":                                                                      {"syscall: openat", `{name: "cat"}`},
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "rules.yaml")
+		text := "- rule: R\n  desc: d\n  condition: >\n    " + condition + "\n  output: o\n  priority: NOTICE\n"
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		set, err := rules.Load(t.Context(), []string{file}, rules.Options{Sources: source.Fields()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := draft(set.Rules[0])
+		for _, part := range want {
+			if !strings.Contains(got, part) {
+				t.Errorf("%s: %q is not in\n%s", condition, part, got)
+			}
+		}
+		if strings.Contains(condition, "id=host and proc.pname") && strings.Contains(got, "container: {}") {
+			t.Errorf("%s: the draft runs in a container", condition)
+		}
+		tests := filepath.Join(dir, "r_falcotest.yaml")
+		if err := os.WriteFile(tests, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := testfile.Load(tests); err != nil {
+			t.Errorf("%s: %v\n%s", condition, err, got)
+		}
 	}
 }
