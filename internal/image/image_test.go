@@ -5,6 +5,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -294,6 +295,46 @@ func forget(t *testing.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Each platform's binary is for its processor, and needs no library.
+func TestPlatforms(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "module")
+	module(t, dir, time.Now())
+	o := options(t, dir)
+	o.Platforms = Platforms
+	i := build(t, o)
+	for n, want := range []elf.Machine{elf.EM_X86_64, elf.EM_AARCH64} {
+		conf, err := i.images[n].ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conf.OS+"/"+conf.Architecture != Platforms[n] {
+			t.Errorf("the image is for %s/%s, want %s", conf.OS, conf.Architecture, Platforms[n])
+		}
+		r := tar.NewReader(mutate.Extract(i.images[n]))
+		for {
+			h, err := r.Next()
+			if err != nil {
+				t.Fatalf("%s: the binary: %v", Platforms[n], err)
+			}
+			if h.Name == "falcotest/detect.test" {
+				break
+			}
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		binary, err := elf.NewFile(bytes.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dynamic := slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
+		if binary.Machine != want || dynamic {
+			t.Errorf("%s: the binary is for %s, linked dynamically: %v", Platforms[n], binary.Machine, dynamic)
+		}
 	}
 }
 
