@@ -4,12 +4,14 @@ package gate
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/plan"
 	"github.com/falcotest/go-falcotest/internal/result"
-	"github.com/falcotest/go-falcotest/internal/rules"
+	_ "github.com/falcotest/go-falcotest/internal/source/all"
 )
 
 // With -count, a rule that is detected in some runs of a test and missed in others is
@@ -43,7 +45,17 @@ func TestFlaky(t *testing.T) {
 // On the nodes of a cluster a rule is detected only if it is on all of them: neither one
 // where it was skipped nor one that was not judged counts as that.
 func TestOnNodes(t *testing.T) {
-	g := &Gate{settings: &config.Settings{}, plan: &plan.Plan{Rules: &rules.Set{Rules: []*rules.Rule{{Name: "R", Enabled: true}}}}}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte("- {rule: R, desc: d, condition: evt.type = open, output: o, priority: NOTICE}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := config.New()
+	settings.Rules = []string{file}
+	p, err := plan.Load(t.Context(), &settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Gate{settings: &settings, plan: p}
 	for _, c := range []struct {
 		outcomes []result.Outcome
 		want     string
