@@ -75,7 +75,7 @@ func (e *PanicError) Error() string { return "the action panicked: " + e.Value }
 
 // Frames lists the calls that led to the panic, "a.go:17 in actions.Writes", the
 // innermost first: the action's own, without those of the runtime that raised the
-// panic and of package inside that called the action.
+// panic and of the packages that called the action.
 func (e *PanicError) Frames() []string {
 	lines := strings.Split(e.Stack, "\n")
 	if i := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, "panic(") }); i >= 0 {
@@ -94,7 +94,7 @@ func (e *PanicError) Frames() []string {
 		function = function[strings.LastIndexByte(function, '/')+1:]
 		place, _, _ = strings.Cut(place, " +0x")
 		switch {
-		case strings.HasPrefix(function, "inside.(*Process)."):
+		case function == "child.(*helper).do" || strings.HasPrefix(function, "inside.(*Process)."):
 			return frames
 		case function == "panic" || strings.HasPrefix(function, "runtime."):
 			continue
