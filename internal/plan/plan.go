@@ -3,11 +3,12 @@
 // Package plan says what is to be run and what is expected of it, once: an action,
 // the rule that it is for, what it needs, where it runs, and which alerts are to come.
 //
-// Actions come from the registry ([Registered]) or from a test file ([Case]), and need
-// not be registered: whatever package run can run will do. A plan is passed on whole,
-// to package run and to whoever judges. It imports internal/run, internal/testfile,
-// internal/rules, internal/expect, internal/source, and internal/perform for what the
-// cases of test files do.
+// Settings enter: the rules that they name are loaded ([Load]), and what is asked for is
+// planned ([Plan.Select]). Actions come from the registry ([Registered]) or from a test
+// file ([Case]), and need not be registered: whatever package run can run will do. A plan
+// is passed on whole, to package run and to whoever judges. It imports internal/config,
+// internal/run, internal/testfile, internal/rules, internal/expect, internal/source, and
+// internal/perform for what the cases of test files do.
 package plan
 
 import (
