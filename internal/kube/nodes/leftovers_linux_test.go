@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,8 +22,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/falcotest/go-falcotest/internal/journal"
 	"github.com/falcotest/go-falcotest/internal/kube"
 	"github.com/falcotest/go-falcotest/internal/kube/nodes"
+	"github.com/falcotest/go-falcotest/internal/procstat"
 )
 
 // A machine is what a cluster could leave of itself: what has to do with the
@@ -177,39 +181,86 @@ func TestMain(m *testing.M) {
 
 func TestNothingIsLeftOfTheKilled(t *testing.T) {
 	needNodes(t)
-	temp := shortTemp(t)
-	before := look(t, temp, nil)
-	self, err := os.Executable()
+	image := buildImage(t)
+	for _, test := range []struct {
+		name string
+		all  bool // its processes are killed, too, so that they cannot tidy up
+	}{{"the test alone", false}, {"with all that it started", true}} {
+		t.Run(test.name, func(t *testing.T) {
+			temp := shortTemp(t)
+			before := look(t, temp, nil)
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(self)
+			cmd.Env = append(os.Environ(), "NODES_TEST_HANG="+image, "TMPDIR="+temp)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, _ := bufio.NewReader(out).ReadString('\n')
+			names := look(t, temp, nil).Files
+			during := look(t, temp, names)
+			if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			if test.all {
+				for _, child := range children(t, cmd.Process.Pid) {
+					if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait()
+			if len(during.Processes) < 6 || len(during.Groups) == 0 {
+				t.Errorf("while it runs, the test does not see what there is: %+v", during)
+			}
+			if line != "error: <nil>\n" {
+				t.Fatalf("the process says %q", line)
+			}
+			if test.all {
+				if report, err := journal.Recover(temp); err != nil {
+					t.Errorf("a later run recovers %v, %v", report, err)
+				}
+			}
+			poll.WaitOn(t, func(poll.LogT) poll.Result {
+				if diff := cmp.Diff(before, look(t, temp, names)); diff != "" {
+					return poll.Continue("the machine before (-) and after (+):\n%s", diff)
+				}
+				return poll.Success()
+			}, poll.WithTimeout(time.Minute), poll.WithDelay(50*time.Millisecond))
+		})
+	}
+}
+
+// children returns the processes that a process has started.
+func children(t testing.TB, parent int) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "NODES_TEST_HANG="+buildImage(t), "TMPDIR="+temp)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, _ := bufio.NewReader(out).ReadString('\n')
-	names := look(t, temp, nil).Files
-	during := look(t, temp, names)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	if len(during.Processes) < 6 || len(during.Groups) == 0 {
-		t.Errorf("while it runs, the test does not see what there is: %+v", during)
-	}
-	if line != "error: <nil>\n" {
-		t.Fatalf("the process says %q", line)
-	}
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		if diff := cmp.Diff(before, look(t, temp, names)); diff != "" {
-			return poll.Continue("the machine before (-) and after (+):\n%s", diff)
+	var list []int
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
 		}
-		return poll.Success()
-	}, poll.WithTimeout(time.Minute), poll.WithDelay(50*time.Millisecond))
+		if st, err := procstat.Parse(data); err == nil && int(st.PPID) == parent {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, pid)
+		}
+	}
+	return list
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/client-go/dynamic"
@@ -312,11 +313,25 @@ func (n *Node) snapshotter() string {
 // Import gives the node the images of a tar file: of docker save, or of an OCI
 // layout.
 func (n *Node) Import(ctx context.Context, tar string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-n.process.Done:
+			cancel(n.process.Failure())
+		case <-ctx.Done():
+		}
+	}()
 	cmd := exec.CommandContext(ctx, n.tools.ctr, "--address="+n.Path(socket), "--namespace=k8s.io",
 		"images", "import", "--snapshotter="+n.snapshotter(), tar)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
+		}
+		select {
+		case <-n.process.Done:
+			err = n.process.Failure()
+		case <-time.After(time.Second): // that the node has ended may be noticed after this
 		}
 		return fmt.Errorf("importing %s on node %s: %w\n%s", tar, n.Name(), err, out)
 	}
