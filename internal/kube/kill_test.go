@@ -75,3 +75,44 @@ func TestKilled(t *testing.T) {
 		return poll.Success()
 	}, poll.WithTimeout(time.Minute), poll.WithDelay(20*time.Millisecond))
 }
+
+// When it is killed while the cluster starts, the cluster does not get any further,
+// and removes its files as well.
+func TestKilledEarly(t *testing.T) {
+	needCluster(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	temp := t.TempDir()
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "KUBE_TEST_HANG=1", "TMPDIR="+temp)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The API server starts when etcd listens.
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		sockets, err := filepath.Glob(filepath.Join(temp, "*", "client.sock"))
+		if err != nil {
+			return poll.Error(err)
+		}
+		if len(sockets) == 0 {
+			return poll.Continue("there is no etcd")
+		}
+		return poll.Success()
+	}, poll.WithTimeout(time.Minute), poll.WithDelay(5*time.Millisecond))
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		left, err := os.ReadDir(temp)
+		if err != nil {
+			return poll.Error(err)
+		}
+		if len(left) > 0 {
+			return poll.Continue("%v is still there", left)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(time.Minute), poll.WithDelay(20*time.Millisecond))
+}

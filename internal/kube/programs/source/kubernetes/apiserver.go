@@ -32,6 +32,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 )
@@ -45,6 +46,11 @@ func main() {
 		os.Exit(2)
 	}
 	dir := os.Args[1]
+	// One that is told to stop while it starts ends by this.
+	klog.OsExit = func(code int) {
+		remove(dir)
+		os.Exit(code)
+	}
 	err := run(dir, os.Args[2:])
 	if e := remove(dir); err == nil {
 		err = e
