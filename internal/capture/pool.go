@@ -9,6 +9,11 @@ import "github.com/falcotest/go-falcotest/internal/event"
 type pool struct {
 	fds    []*event.FD
 	tables []map[int64]*event.FD
+
+	// Of a table that grows: its descriptors, and where those of each bucket come in the
+	// new order, from its end.
+	growing []*event.FD
+	places  map[int64]int
 }
 
 // The most that is kept, and the largest table.

@@ -4,7 +4,6 @@ package capture
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -182,9 +181,18 @@ func (t *thread) grow() {
 	if len(t.fds) == 0 {
 		return
 	}
-	list := slices.SortedFunc(maps.Values(t.fds), func(a, b *event.FD) int { return cmp.Compare(a.Order, b.Order) })
+	list, place := t.pool.growing[:0], t.pool.places
+	if place == nil {
+		place = map[int64]int{}
+		t.pool.places = place
+	}
+	clear(place)
+	for _, f := range t.fds {
+		list = append(list, f)
+	}
+	t.pool.growing = list
 	bucket := func(f *event.FD) int64 { return int64(uint64(f.Num) % uint64(t.buckets)) }
-	place := make(map[int64]int, len(list)) // of a bucket in the new order, from its end
+	slices.SortFunc(list, func(a, b *event.FD) int { return cmp.Compare(a.Order, b.Order) })
 	for _, f := range list {
 		if _, ok := place[bucket(f)]; !ok {
 			place[bucket(f)] = len(place)
