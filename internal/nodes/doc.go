@@ -88,11 +88,6 @@ func (o *Options) defaults() {
 	}
 }
 
-func seconds[T int32 | int64](d time.Duration) *T {
-	n := T((d + time.Second - 1) / time.Second)
-	return &n
-}
-
 func ownedBy(job *batchv1.Job) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID}}
 }
