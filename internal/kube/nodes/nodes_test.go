@@ -42,6 +42,9 @@ import (
 // needNodes skips the test where no node can run. In CI they must, if it is root.
 func needNodes(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	err := nodes.Available()
 	switch {
 	case err == nil:
@@ -368,6 +371,9 @@ func TestNodes(t *testing.T) {
 }
 
 func TestSimulate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	const count = 50
 	c, err := kube.Start(t.Context(), kube.Options{Nodes: true})
 	if errors.Is(err, kube.ErrNoNodes) && os.Getenv("CI") == "" {
