@@ -21,10 +21,10 @@ import (
 	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
 
+// leaseFor is how long a run counts as alive that does not say so.
+var leaseFor = 60 * time.Second
+
 const (
-	// leaseFor is how long a run counts as alive that does not say so.
-	leaseFor = 60 * time.Second
-	renew    = leaseFor / 4
 	// goneWithin bounds the wait until what was deleted is gone, and answersWithin that
 	// for an API server that does not answer.
 	goneWithin    = 60 * time.Second
@@ -73,7 +73,7 @@ func (r *Run) holdLease() error {
 		return r.refused(err, "making the run's lease")
 	}
 	r.work.Go(func() {
-		tick := time.NewTicker(renew)
+		tick := time.NewTicker(leaseFor / 4)
 		defer tick.Stop()
 		for {
 			select {

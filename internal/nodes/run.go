@@ -191,7 +191,7 @@ func (r *Run) judge(n *state) *Failure {
 }
 
 // grace is how much longer than its Job a node is waited for.
-const grace = 30 * time.Second
+var grace = 30 * time.Second
 
 var errLimit = errors.New("it took longer than it may")
 
