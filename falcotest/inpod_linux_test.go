@@ -85,13 +85,30 @@ func TestPodRules(t *testing.T) {
 	falcotest.Run(t, falcotest.WithRules(file), falcotest.WithActions("pod.OpensOne", "pod.OpensTwo"), falcotest.WithDisabledActions(),
 		falcotest.WithBaseline("none"), falcotest.WithCoverage(), falcotest.WithReport("none.json"),
 		falcotest.WithNodes(falcotest.Nodes{Selector: "all"}))
+	t.Setenv("FALCOTEST_RULES", file)
+	falcotest.RunFiles(t, os.Getenv("IN_POD_TESTS"))
 }
+
+const inPodTests = `
+tests:
+  - name: opens_it
+    rule: Opens One
+    steps: [{type: syscall, name: open, syscall: openat, args: {pathname: /etc/hostname, flags: O_RDONLY}}]
+  - name: opens_another
+    rule: Opens One
+    steps: [{type: syscall, name: open, syscall: openat, args: {pathname: /etc/hosts, flags: O_RDONLY}}]
+    expectedOutcome: {fires: false}
+`
 
 // A test binary that is told to be in a pod tells its driver of each result, and what
 // is wrong with the node's Falco once.
 func TestInPod(t *testing.T) {
 	rules := filepath.Join(t.TempDir(), "rules.yaml")
 	if err := os.WriteFile(rules, []byte(inPodRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := filepath.Join(t.TempDir(), "tests.yaml")
+	if err := os.WriteFile(tests, []byte(inPodTests), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
@@ -108,6 +125,8 @@ func TestInPod(t *testing.T) {
 		deaf    bool
 	}{
 		{name: "builtin", want: both},
+		{name: "tests of files", ask: lines.Ask{Call: 3}, want: []string{"Opens One/opens_another silent", "Opens One/opens_it detected"}},
+		{name: "a test of a file", ask: lines.Ask{Call: 3, Run: "TestPodRules/worker-1/Opens_One/opens_it$"}, want: []string{"Opens One/opens_it detected"}},
 		{name: "the first call", ask: lines.Ask{Call: 1}, want: both[:1]},
 		{name: "selected", ask: lines.Ask{Run: "TestPodRules/worker-./.*Two$"}, want: both[1:]},
 		{name: "another node selected", ask: lines.Ask{Run: "TestPodRules/worker-9"}},
@@ -133,7 +152,7 @@ func TestInPod(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestPodRules$", "-test.count=1")
-			cmd.Env = append(os.Environ(), "IN_POD_RULES="+rules, "FALCOTEST_NODE_RUN=r1", "NODE_NAME=worker-1", "FALCOTEST_NODE_ASK="+string(data), "FALCOTEST_TIMEOUT=1s", "FALCOTEST_RETRIES=0")
+			cmd.Env = append(os.Environ(), "IN_POD_RULES="+rules, "IN_POD_TESTS="+tests, "FALCOTEST_NODE_RUN=r1", "NODE_NAME=worker-1", "FALCOTEST_NODE_ASK="+string(data), "FALCOTEST_TIMEOUT=1s", "FALCOTEST_RETRIES=0")
 			for _, kv := range test.env {
 				if kv == inPodURL || kv == "no alerts" {
 					url := freeURL(t)

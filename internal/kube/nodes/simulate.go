@@ -112,7 +112,7 @@ func (s *simulator) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer w.Stop()
+	defer func() { w.Stop() }()
 	var create errgroup.Group
 	create.SetLimit(atOnce)
 	for i := range s.opts.Count {
@@ -137,8 +137,15 @@ func (s *simulator) start(ctx context.Context) (err error) {
 		case <-s.process.Done:
 			return s.process.Failure()
 		case e, ok := <-w.ResultChan():
-			if !ok {
+			if !ok && ctx.Err() != nil {
 				return fmt.Errorf("%d are ready: %w; kwok said:\n%s", len(ready), context.Cause(ctx), s.process.Said)
+			}
+			if !ok { // the API server ends a watch whose reader falls behind
+				w.Stop()
+				if w, err = client.Resource(nodeKind).Watch(ctx, metav1.ListOptions{LabelSelector: SimulatedLabel + "=true"}); err != nil {
+					return err
+				}
+				continue
 			}
 			if node, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Deleted {
 				if yes, _ := readiness(node); yes {
