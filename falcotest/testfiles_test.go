@@ -17,6 +17,12 @@ func TestFiles(t *testing.T) {
 	falcotest.RunFiles(t)
 }
 
+// TestForms runs what the language takes in all its forms, the odd ones too.
+func TestForms(t *testing.T) {
+	t.Setenv("FALCOTEST_RULES", filepath.Join("testdata", "testforms", "rules.yaml"))
+	falcotest.RunFiles(t)
+}
+
 // TestFalcosOwnFiles runs files with which Falco's own CI tests its stable rules.
 func TestFalcosOwnFiles(t *testing.T) {
 	dir := os.Getenv("FALCO_TESTDATA")

@@ -93,6 +93,23 @@ func changedPaths(s *scenario.Scenario) []string {
 	return paths
 }
 
+// Paths are the files and directories that a scenario names and may make or change.
+func Paths(s *scenario.Scenario) []string {
+	paths := changedPaths(s)
+	add := func(p *scenario.Process) {
+		if p != nil && p.ExePath != "" {
+			paths = append(paths, filepath.Clean(p.ExePath))
+		}
+	}
+	for i := range s.Processes {
+		add(&s.Processes[i])
+	}
+	for i := range s.Resources {
+		add(s.Resources[i].Process)
+	}
+	return paths
+}
+
 // put has what is at a path now put back when the test has ended.
 func put(h *inside.Process, path string) error {
 	info, err := os.Lstat(path)

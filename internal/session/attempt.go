@@ -208,10 +208,18 @@ func (s *Session) enter(ctx context.Context, a *plan.Action, alone bool) (leave 
 	if a.Idles() && !alone && s.Judge.Exact() {
 		n = 0 // its alerts are told from those of others in any case
 	}
+	apart, err := s.paths.enter(ctx, s.shares(a))
+	if err != nil {
+		return nil, fmt.Errorf("the action was not started: %w", err)
+	}
 	if err := s.slots.Acquire(ctx, n); err != nil {
+		apart()
 		return nil, fmt.Errorf("the action was not started: %w", context.Cause(ctx))
 	}
-	return func() { s.slots.Release(n) }, nil
+	return func() {
+		s.slots.Release(n)
+		apart()
+	}, nil
 }
 
 // runner is what runs the actions of a session, as it is at the moment.

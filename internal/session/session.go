@@ -52,6 +52,7 @@ type Session struct {
 	brief      *judge.Brief
 	test       Test
 	slots      *semaphore.Weighted // for actions that run at the same time; all, for one that must run alone
+	paths      paths               // of tests that share them
 	life       context.Context
 	end        func(why error) error // stops the actions, and ends what was started
 	closing    sync.Once

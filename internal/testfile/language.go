@@ -276,7 +276,7 @@ func stepShape() *Shape {
 		{"syscall", "Makes a system call. It fails the test if the call fails, or with expectError if it does not.", []*Field{
 			need("syscall", Choice("The system call.", scenario.SyscallNames()...)),
 			may("args", &Shape{kinds: []Kind{object}, doc: "The arguments, by the names of the manual or of evt.arg; case and underscores do not count.",
-				items: &Shape{kinds: []Kind{text, number, boolean, list, object}, empty: true, items: anyArgument(), doc: "A number, names of flags joined by |, a text, or ${name.field}."}, keys: "The argument's name."}),
+				items: &Shape{kinds: []Kind{text, number, boolean, list, object, null}, empty: true, items: anyArgument(), doc: "A number, names of flags joined by |, a text, or ${name.field}."}, keys: "The argument's name."}),
 			Plus("expectError", expectError),
 		}},
 		{"command", "Runs a program to its end.", []*Field{
@@ -311,7 +311,7 @@ const maxSleep = 10 * time.Minute
 var errnoName = regexp.MustCompile(`^E[A-Z0-9]+$`)
 
 func anyArgument() *Shape {
-	return &Shape{kinds: []Kind{text, number, boolean}, empty: true, doc: "A part of the argument."}
+	return &Shape{kinds: []Kind{text, number, boolean, null}, empty: true, doc: "A part of the argument."}
 }
 
 // binding is ${name.field}, alone in a text.
@@ -369,9 +369,12 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 		c.add(e.pos, "", "the argument %s is here twice, first in line %d", a.Name, before.Line)
 		return
 	}
-	given[a.Name] = e.pos
 	v := e.value
-	if v.kind == null || c.skip && isTemplate(v) || v.kind == text && isBinding(v.text) {
+	if v.kind == null {
+		return // as if it were not there
+	}
+	given[a.Name] = e.pos
+	if c.skip && isTemplate(v) || v.kind == text && isBinding(v.text) {
 		return
 	}
 	bad := func(hint, want string) {
@@ -381,7 +384,7 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 	case scenario.How, scenario.Limit:
 		c.checkParts(call, a, v)
 	case scenario.List:
-		if v.kind != list {
+		if v.kind != list || slices.ContainsFunc(v.items, func(item *Node) bool { return item.kind == null }) {
 			bad("", "a list of texts")
 		}
 	case scenario.Groups:
