@@ -42,8 +42,8 @@ var knownDifferences = map[string]bool{
 	"proc.exe_ino.ctime_duration_proc_start other":   true,
 }
 
-// TestRealFalco replays every recording that there is with a Falco, and compares all
-// that it says of each event, and the alerts of the rules, with this project's engine.
+// TestRealFalco replays every recording that there is, and those of all actions, with a
+// Falco, and compares all that it says of each event, and the alerts of the rules, with this project's engine.
 func TestRealFalco(t *testing.T) {
 	falco := os.Getenv(falcoExecutable)
 	if falco == "" {
@@ -51,6 +51,7 @@ func TestRealFalco(t *testing.T) {
 	}
 	var names []string
 	for _, glob := range []string{
+		filepath.Join(recordedActions(t), "*.scap"),
 		"../../examples/captures/testdata/*.scap", filepath.Join(testdataFolder(), "captures", "*.scap"), os.Getenv(moreRecordings),
 		filepath.Join(os.Getenv("FALCO_LIBS"), "test/libsinsp_e2e/resources/captures/*.scap"),
 	} {
@@ -75,6 +76,18 @@ func TestRealFalco(t *testing.T) {
 			t.Run("alerts", func(t *testing.T) { compareAlerts(t, falco, name, recording) })
 		})
 	}
+}
+
+// recordedActions is a folder with a recording of each action that runs here.
+func recordedActions(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "^TestRules$", "../../events/syscall")
+	cmd.Env = append(os.Environ(), "FALCOTEST_RECORD="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil { // those that were recorded are compared
+		t.Logf("running the actions: %v\n%s", err, out)
+	}
+	return dir
 }
 
 // everyField is a rule that prints all fields that need no argument, for each event.
