@@ -37,6 +37,7 @@ func (r *Run) follow(ctx context.Context, n *state) *Failure {
 	l := &log{r: r, n: n, pod: n.podName(), reader: lines.NewReader(r.opts.Manifest.Run)}
 	const shortest, longest = 100 * time.Millisecond, 5 * time.Second
 	pause, whole, ends := shortest, false, 0
+	var broke error // why the log could not be read the last time
 	for {
 		// What is known before the log is read tells whether its end is the last.
 		n.mu.Lock()
@@ -48,7 +49,11 @@ func (r *Run) follow(ctx context.Context, n *state) *Failure {
 		case l.reader.Ended():
 			return nil
 		case ctx.Err() != nil:
-			return r.interrupted(ctx)
+			f := r.interrupted(ctx)
+			if broke != nil {
+				f.Reason += "; its log could not be read: " + broke.Error()
+			}
+			return f
 		case errors.Is(err, errAway):
 			return r.away(n)
 		case l.gap != nil && whole:
@@ -68,7 +73,7 @@ func (r *Run) follow(ctx context.Context, n *state) *Failure {
 		case ended != nil && !itsPods(ended):
 			return r.away(n)
 		}
-		whole = false
+		whole, broke = false, err
 		if l.last.After(before) {
 			pause = shortest
 		}

@@ -225,7 +225,7 @@ func TestOwnNamespace(t *testing.T) {
 // BenchmarkNodes runs on simulated nodes, and tells the driver's memory and requests
 // for each. The server of the pods' logs is in this process, too.
 func BenchmarkNodes(b *testing.B) {
-	for _, count := range []int{10, 100, 1000} {
+	for _, count := range []int{10, 100, 300, 1000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
 			c, client := simulate(b, count)
 			for b.Loop() {
