@@ -122,7 +122,6 @@ type told struct {
 	messages map[string][]*lines.Message
 	failures map[string]*nodes.Failure
 	ended    int
-	parallel atomic.Int32
 }
 
 func options(config *rest.Config, namespace string) (nodes.Options, *told) {
