@@ -18,9 +18,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/falcotest/go-falcotest/internal/kube"
+	"github.com/falcotest/go-falcotest/internal/kube/process"
 	"github.com/falcotest/go-falcotest/internal/kube/programs"
 )
 
@@ -85,29 +87,41 @@ func Grow(ctx context.Context, c *kube.Cluster, n int) ([]*Node, error) {
 
 // waitReady waits until a node says that it is ready.
 func (n *Node) waitReady(ctx context.Context) error {
-	w, err := n.client.Resource(nodeKind).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + n.Name()})
-	if err != nil {
-		return fmt.Errorf("waiting until it is ready: %w", err)
-	}
-	defer w.Stop()
 	last := "it has not registered"
-	for {
-		select {
-		case e, ok := <-w.ResultChan():
-			if !ok {
-				return fmt.Errorf("waiting until it is ready: %w; %s; it said:\n%s", context.Cause(ctx), last, n.process.Said)
-			}
-			if node, ok := e.Object.(*unstructured.Unstructured); ok {
-				ready, message := readiness(node)
-				if ready {
+	opts := metav1.ListOptions{FieldSelector: "metadata.name=" + n.Name()}
+	err := watchNodes(ctx, n.client, opts, n.process, func(node *unstructured.Unstructured) (ready bool) {
+		ready, last = readiness(node)
+		return ready
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("waiting until it is ready: %w; %s; it said:\n%s", err, last, n.process.Said)
+	}
+	return err
+}
+
+// watchNodes calls f for nodes, and again when they change, until it returns true
+// or a process has ended. API servers end the watches of those who are slow, so it
+// watches anew, which starts with all nodes that there are.
+func watchNodes(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, p *process.Process, f func(*unstructured.Unstructured) bool) error {
+	for ctx.Err() == nil {
+		w, err := client.Resource(nodeKind).Watch(ctx, opts)
+		if err != nil {
+			return err
+		}
+		defer w.Stop()
+		for open := true; open; {
+			select {
+			case e, ok := <-w.ResultChan():
+				open = ok
+				if node, is := e.Object.(*unstructured.Unstructured); is && e.Type != watch.Deleted && f(node) {
 					return nil
 				}
-				last = message
+			case <-p.Done:
+				return p.Failure()
 			}
-		case <-n.process.Done:
-			return n.process.Failure()
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // leave removes the node from the cluster.

@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/falcotest/go-falcotest/internal/journal"
@@ -100,7 +99,7 @@ func (s *simulator) start(ctx context.Context) (err error) {
 		"--config="+stages, "--kubeconfig="+s.cluster.Kubeconfig(),
 		"--manage-nodes-with-annotation-selector="+simulatedAnnotation+"=fake",
 		"--node-ip="+address.IP.String(), "--node-port="+strconv.Itoa(address.Port), "--server-address=127.0.0.1:0",
-		"--node-lease-duration-seconds=40"), s.cluster.Log())
+		"--node-lease-duration-seconds=40", "-v=WARN"), s.cluster.Log())
 	if err != nil {
 		return err
 	}
@@ -108,11 +107,6 @@ func (s *simulator) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := client.Resource(nodeKind).Watch(ctx, metav1.ListOptions{LabelSelector: SimulatedLabel + "=true"})
-	if err != nil {
-		return err
-	}
-	defer func() { w.Stop() }()
 	var create errgroup.Group
 	create.SetLimit(atOnce)
 	for i := range s.opts.Count {
@@ -126,35 +120,21 @@ func (s *simulator) start(ctx context.Context) (err error) {
 			return err
 		})
 	}
-	made := make(chan error, 1)
-	go func() { made <- create.Wait() }()
-	for ready := map[string]bool{}; len(ready) < s.opts.Count; {
-		select {
-		case err := <-made:
-			if err != nil {
-				return err
-			}
-		case <-s.process.Done:
-			return s.process.Failure()
-		case e, ok := <-w.ResultChan():
-			if !ok && ctx.Err() != nil {
-				return fmt.Errorf("%d are ready: %w; kwok said:\n%s", len(ready), context.Cause(ctx), s.process.Said)
-			}
-			if !ok { // the API server ends a watch whose reader falls behind
-				w.Stop()
-				if w, err = client.Resource(nodeKind).Watch(ctx, metav1.ListOptions{LabelSelector: SimulatedLabel + "=true"}); err != nil {
-					return err
-				}
-				continue
-			}
-			if node, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Deleted {
-				if yes, _ := readiness(node); yes {
-					ready[node.GetName()] = true
-				}
-			}
-		}
+	if err := create.Wait(); err != nil {
+		return err
 	}
-	return nil
+	ready := map[string]bool{}
+	opts := metav1.ListOptions{LabelSelector: SimulatedLabel + "=true"}
+	err = watchNodes(ctx, client, opts, s.process, func(node *unstructured.Unstructured) bool {
+		if yes, _ := readiness(node); yes {
+			ready[node.GetName()] = true
+		}
+		return len(ready) == s.opts.Count
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%d are ready: %w; kwok said:\n%s", len(ready), err, s.process.Said)
+	}
+	return err
 }
 
 // serveLogs answers what the API server asks kubelets for, and nobody else.
