@@ -23,8 +23,9 @@ import (
 
 // rarely are the rights that a short run at a new API server does not need: a lease is
 // renewed after some seconds, and read where an answer was lost or a namespace was left;
-// servers before Kubernetes 1.34 list first what is watched then.
-var rarely = []string{"get leases", "update leases", "list pods"}
+// servers before Kubernetes 1.34 list first what is watched then; pods are deleted of a node
+// that was lost.
+var rarely = []string{"get leases", "update leases", "list pods", "delete pods"}
 
 // A run can do with the rights that manifest prints, and needs each of them.
 func TestRights(t *testing.T) {
