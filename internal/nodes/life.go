@@ -141,13 +141,13 @@ func (r *Run) Close(ctx context.Context) error {
 func (r *Run) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, goneWithin, fmt.Errorf("it was not gone within %s", goneWithin))
 	defer cancel()
+	r.bury(ctx)
 	if r.madeNS {
 		return r.removeNamespace(ctx, r.opts.Manifest.Namespace)
 	}
 	if r.anchor == nil {
 		return nil
 	}
-	r.bury(ctx)
 	err := r.again(ctx, func() error {
 		return r.core.ServiceAccounts(r.opts.Manifest.Namespace).Delete(ctx, r.opts.Manifest.Name(), metav1.DeleteOptions{})
 	})

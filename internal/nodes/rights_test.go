@@ -9,7 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"gotest.tools/v3/poll"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,6 +103,12 @@ func drivenBy(t *testing.T, client kubernetes.Interface, opts *nodes.Options) fu
 		_, err = client.RbacV1().RoleBindings(role.Namespace).Create(ctx, binding, metav1.CreateOptions{})
 		create(err)
 	}
+	namespaced, inDefault, everywhere := manifest.Permissions(opts.Manifest)
+	for where, list := range map[string][]manifest.Permission{opts.Manifest.Namespace: namespaced, "default": inDefault, "": everywhere} {
+		for _, p := range list {
+			effective(t, client, user, where, p)
+		}
+	}
 	opts.Config = rest.CopyConfig(opts.Config)
 	opts.Config.Impersonate.UserName = user
 	seen := &requests{t: t, rights: map[string]bool{}}
@@ -118,6 +127,25 @@ func drivenBy(t *testing.T, client kubernetes.Interface, opts *nodes.Options) fu
 		}
 		return seen.rights[right]
 	}
+}
+
+// effective waits until the API server has seen that a user has rights.
+func effective(t *testing.T, client kubernetes.Interface, user, namespace string, p manifest.Permission) {
+	t.Helper()
+	resource, sub, _ := strings.Cut(p.Resources[0], "/")
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: p.Verbs[0], Group: p.APIGroups[0], Resource: resource, Subresource: sub,
+	}}}
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		answer, err := client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		switch {
+		case err != nil:
+			return poll.Error(err)
+		case !answer.Status.Allowed:
+			return poll.Continue("%s may not %s %s in %q: %s", user, p.Verbs[0], p.Resources[0], namespace, answer.Status.Reason)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(time.Minute), poll.WithDelay(20*time.Millisecond))
 }
 
 // requests are the rights that requests need.

@@ -53,7 +53,11 @@ func Permissions(o Options) (namespaced, inDefault, cluster []Permission) {
 		cluster = append(cluster, permission("The run's own namespace. It is worth avoiding: whoever may make namespaces and Jobs in them may do\nanything on the nodes. Without -create-namespace this is not needed, and what follows is for one namespace alone.",
 			"", "namespaces", "create", "list", "watch", "delete"))
 		for _, p := range namespaced {
-			// What is in the namespace goes with it.
+			// What is in the namespace goes with it, but for pods that no kubelet ends.
+			if p.Resources[0] == "pods" {
+				cluster = append(cluster, p)
+				continue
+			}
 			p.Verbs = slices.DeleteFunc(p.Verbs, func(verb string) bool { return strings.HasPrefix(verb, "delete") })
 			cluster = append(cluster, p)
 		}
