@@ -91,7 +91,7 @@ const podRequests = `
 func TestKubernetesNodes(t *testing.T) {
 	needKube(t)
 	if err := nodes.Available(); err != nil {
-		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
+		if os.Getenv("CI") != "" && errors.Is(err, nodes.ErrMissing) {
 			t.Fatal(err)
 		}
 		t.Skip(err)

@@ -138,8 +138,8 @@ type bed struct {
 	nodes   []*nodes.Node
 }
 
-// lay starts a cluster of n nodes, or skips the test where none can run. In CI they
-// must, if it is root.
+// lay starts a cluster of n nodes, or skips the test where none can run. In CI no
+// program may be missing.
 func lay(t testing.TB, n int) *bed {
 	t.Helper()
 	if os.Getenv("FALCOTEST_NODES") != "" || os.Getenv("FALCOTEST_NODE_RUN") != "" || os.Getenv("FALCOTEST_TELL_FILES") != "" {
@@ -148,7 +148,7 @@ func lay(t testing.TB, n int) *bed {
 	err := nodes.Available()
 	switch {
 	case err == nil:
-	case os.Getenv("CI") == "" || os.Geteuid() != 0:
+	case os.Getenv("CI") == "" || !errors.Is(err, nodes.ErrMissing):
 		t.Skip(err)
 	default:
 		t.Fatal(err)

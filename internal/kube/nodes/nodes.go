@@ -51,6 +51,10 @@ var nodeKind = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
 // machine.
 var ErrUnavailable = errors.New("no node of a cluster can run here")
 
+// ErrMissing is wrapped besides where nothing but programs are missing, which can be
+// installed or built.
+var ErrMissing = errors.New("programs are missing")
+
 // Grow gives a cluster n more nodes, and waits until they are ready. The cluster
 // must have been started with [kube.Options.Nodes]; its Close ends them. Where
 // there can be no nodes, the error is that of [Available].

@@ -39,7 +39,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/kube/nodes"
 )
 
-// needNodes skips the test where no node can run. In CI they must, if it is root.
+// needNodes skips the test where no node can run. In CI no program may be missing.
 func needNodes(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -48,7 +48,7 @@ func needNodes(t testing.TB) {
 	err := nodes.Available()
 	switch {
 	case err == nil:
-	case os.Getenv("CI") == "" || os.Geteuid() != 0:
+	case os.Getenv("CI") == "" || !errors.Is(err, nodes.ErrMissing):
 		t.Skip(err)
 	default:
 		t.Fatal(err)

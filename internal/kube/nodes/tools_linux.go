@@ -36,10 +36,10 @@ func findTools() (t tools, err error) {
 		}
 	}
 	if len(missing) > 0 {
-		return t, fmt.Errorf("%w: %s is not on the PATH: install containerd and runc (Debian and Ubuntu: apt-get install containerd runc)", ErrUnavailable, strings.Join(missing, ", "))
+		return t, fmt.Errorf("%w: %w: %s is not on the PATH: install containerd and runc (Debian and Ubuntu: apt-get install containerd runc)", ErrUnavailable, ErrMissing, strings.Join(missing, ", "))
 	}
 	if t.kubelet, err = kube.FindNodes(); err != nil {
-		return t, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return t, fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrMissing, err)
 	}
 	if err := groupless(); err != nil {
 		return t, fmt.Errorf("%w: %w", ErrUnavailable, err)
