@@ -4,6 +4,7 @@ package falcotest_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"strings"
