@@ -28,14 +28,14 @@ func init() {
 }
 
 // TestOwnDoing tells what the framework does from what an action does: by the
-// built-in engine's marks, and by time with the Falco that FALCO_EXECUTABLE
+// built-in engine's marks, and by time with the Falco that FALCOTEST_REAL_FALCO
 // names.
 func TestOwnDoing(t *testing.T) {
 	t.Run("builtin", func(t *testing.T) { ownDoing(t, "builtin:") })
 	t.Run("falco", func(t *testing.T) {
-		path := os.Getenv("FALCO_EXECUTABLE")
+		path := os.Getenv("FALCOTEST_REAL_FALCO")
 		if path == "" || os.Getuid() != 0 {
-			t.Skip("FALCO_EXECUTABLE names no Falco to test with, or this is not root, who may start it")
+			t.Skip("FALCOTEST_REAL_FALCO names no Falco to test with, or this is not root, who may start it")
 		}
 		ownDoing(t, "exec://"+path)
 	})

@@ -26,10 +26,10 @@ import (
 	"github.com/falcotest/go-falcotest/internal/source/syscall/fields"
 )
 
-// FALCO_EXECUTABLE is a Falco 0.43, FALCO_PLUGINS the folder of its plugins, and
+// FALCOTEST_REAL_FALCO is a Falco 0.43, FALCO_PLUGINS the folder of its plugins, and
 // FALCO_RECORDINGS a pattern of more recordings to compare it on.
 const (
-	falcoExecutable = "FALCO_EXECUTABLE"
+	falcoExecutable = "FALCOTEST_REAL_FALCO"
 	falcoPlugins    = "FALCO_PLUGINS"
 	moreRecordings  = "FALCO_RECORDINGS"
 )

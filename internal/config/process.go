@@ -10,7 +10,7 @@ import (
 const prefix = "FALCOTEST_"
 
 // Variables that are no settings: falcotest sets them for the processes that it
-// starts.
+// starts, but for one.
 const (
 	EnvID      = prefix + "ID"         // the id of the run of an action, for all its processes
 	EnvControl = prefix + "CONTROL"    // what a process is for; removed before the action runs
@@ -19,6 +19,7 @@ const (
 	EnvNodeRun = prefix + "NODE_RUN"   // the id of a run on the nodes of a cluster, in whose pod this process is
 	EnvPods    = prefix + "PODS"       // says that the cluster has nodes that run pods, which have their image
 	EnvNodeAsk = prefix + "NODE_ASK"   // what the run asks of the pod, as JSON
+	EnvReal    = prefix + "REAL_FALCO" // a Falco that tests of this project compare with; set by who runs them
 	EnvMounts  = prefix + "MOUNTS"     // starts those about a process's own mounts; removed likewise
 )
 
@@ -38,5 +39,5 @@ func Node() string {
 // OfProcess tells whether a variable is one that falcotest sets for a process
 // that it starts, and that the next process must not inherit.
 func OfProcess(name string) bool {
-	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvTell || name == EnvNodeRun || name == EnvPods || name == EnvNodeAsk || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
+	return name == EnvID || name == EnvControl || name == EnvStage || name == EnvTell || name == EnvNodeRun || name == EnvPods || name == EnvNodeAsk || name == EnvReal || name == EnvMounts || strings.HasPrefix(name, EnvMounts+"_")
 }

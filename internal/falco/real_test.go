@@ -24,11 +24,11 @@ const catRule = `
   priority: NOTICE
 `
 
-// realFalco is the Falco that tests may start, named by FALCO_EXECUTABLE.
+// realFalco is the Falco that tests may start, named by FALCOTEST_REAL_FALCO.
 func realFalco(t *testing.T) string {
-	path := os.Getenv("FALCO_EXECUTABLE")
+	path := os.Getenv("FALCOTEST_REAL_FALCO")
 	if path == "" {
-		t.Skip("FALCO_EXECUTABLE names no Falco to test with")
+		t.Skip("FALCOTEST_REAL_FALCO names no Falco to test with")
 	}
 	if os.Getuid() != 0 {
 		t.Skip("starting a Falco needs root")

@@ -28,7 +28,7 @@ const corpusFile = "testdata/corpus.jsonl.gz"
 // realFalco names a Falco 0.43.1: with -update, TestCorpus asks it anew.
 // realPlugins is the folder of its plugins k8saudit and json.
 const (
-	realFalco   = "FALCO_EXECUTABLE"
+	realFalco   = "FALCOTEST_REAL_FALCO"
 	realPlugins = "FALCO_PLUGINS"
 )
 
