@@ -18,6 +18,7 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/klog/v2"
 
 	"github.com/falcotest/go-falcotest/internal/nodes/manifest"
 )
@@ -94,6 +95,7 @@ func Prepare(ctx context.Context, opts Options) (*Run, error) {
 	if err := opts.Manifest.Check(); err != nil {
 		return nil, fmt.Errorf("running on the nodes of a cluster: %w", err)
 	}
+	ctx = klog.NewContext(ctx, klog.Logger{}) // which logs nothing: errors are told once, by who meets them
 	config := rest.CopyConfig(opts.Config)
 	// The API server says when it has too much to do, and Parallel bounds what there is.
 	config.QPS, config.RateLimiter = -1, flowcontrol.NewFakeAlwaysRateLimiter()
