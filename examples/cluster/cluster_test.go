@@ -182,30 +182,35 @@ func lay(t testing.TB, n int) *bed {
 	return b
 }
 
-// makeImage makes the image of these tests, as a user does.
-var makeImage = func() func(testing.TB) string {
-	var once sync.Once
-	var dir, file string
-	var said []byte
-	var err error
-	return func(t testing.TB) string {
-		t.Helper()
-		once.Do(func() {
-			if dir, err = os.MkdirTemp("", "falcotest-cluster-"); err != nil {
-				return
-			}
-			file = filepath.Join(dir, "image.tar")
-			cmd := exec.Command("go", "run", "../../falcotest/cmd/falcotest", "image", "-o", file, "-name", image, "-platform", "linux/"+runtime.GOARCH, "-run", "^TestRules$", ".")
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-			said, err = cmd.CombinedOutput()
-		})
-		if err != nil {
-			t.Fatalf("making the image: %v\n%s", err, said)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		return file
+// makeImage makes the image of these tests, as a user does, and returns it in a file of
+// the test's own.
+func makeImage(t testing.TB) string {
+	t.Helper()
+	content, err := imageOnce()
+	if err != nil {
+		t.Fatal(err)
 	}
-}()
+	file := filepath.Join(t.TempDir(), "image.tar")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+var imageOnce = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "falcotest-cluster-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "image.tar")
+	cmd := exec.Command("go", "run", "../../falcotest/cmd/falcotest", "image", "-o", file, "-name", image, "-platform", "linux/"+runtime.GOARCH, "-run", "^TestRules$", ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making the image: %w\n%s", err, said)
+	}
+	return os.ReadFile(file)
+})
 
 // drive runs the tests on the nodes, as a user does, and returns what go test said.
 func (b *bed) drive(ctx context.Context, t testing.TB, env ...string) (string, error) {
