@@ -19,7 +19,9 @@ func Schema() []byte {
 	// The keys that a test takes over from another are not required of it.
 	item := plainSchema(testShape())
 	item["required"] = []string{"name"}
-	s["properties"].(schema)["tests"].(schema)["items"] = item
+	tests := plainSchema(language().field("tests").shape) // a list, and nothing that stands for it
+	tests["items"] = item
+	s["properties"].(schema)["tests"] = tests
 	extending := item["properties"].(schema)
 	for _, name := range []string{"resources", "steps"} {
 		extending[name] = schema{"description": testShape().field(name).doc, "anyOf": []any{extending[name], schema{
@@ -29,7 +31,7 @@ func Schema() []byte {
 	// Then the rest of the test is checked where it is whole.
 	whole := schema{"properties": schema{}}
 	for _, name := range []string{"resources", "steps"} {
-		whole["properties"].(schema)[name] = schema{"anyOf": []any{plainSchema(testShape().field(name).shape), schema{"type": "null"}}}
+		whole["properties"].(schema)[name] = schema{"anyOf": []any{schemaOf(testShape().field(name).shape), schema{"type": "null"}}}
 	}
 	item["if"], item["else"] = schema{"required": []string{"extends"}}, whole
 	var b bytes.Buffer
@@ -44,7 +46,7 @@ func Schema() []byte {
 
 type schema = map[string]any
 
-// standIn is what may stand for any scalar: a placeholder, or where bindings
+// standIn is what may stand for any value: a placeholder, or where bindings
 // are, a binding.
 var standIn = schema{"type": "string", "pattern": `%\{\s*item\.\S+?\s*\}`}
 
@@ -53,10 +55,8 @@ var typeNames = map[Kind]string{null: "null", text: "string", number: "integer",
 // schemaOf is the schema of a value, or of what stands for it.
 func schemaOf(s *Shape) schema {
 	out := plainSchema(s)
-	// Whatever may come from a case may be a placeholder, but for the lists that
-	// a file is made of, whose keys editors are to offer.
-	if s.items == s || len(s.kinds) == 1 && s.kinds[0] == list && s.items != nil && len(s.items.fields) > 0 {
-		return out
+	if s.items == s {
+		return out // any value
 	}
 	return schema{"anyOf": []any{out, standIn}, "description": s.doc}
 }
