@@ -3,6 +3,7 @@
 package falcotest_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -202,6 +204,48 @@ func TestInPod(t *testing.T) {
 				t.Errorf("the problem %+v, want %q:\n%s", problem, test.problem, said)
 			}
 		})
+	}
+}
+
+// A pod that is told to end tells nothing of actions that this ended: their rules and the
+// node's Falco have no part in it.
+func TestPodToldToEnd(t *testing.T) {
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(rules, []byte(inPodRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestPodRules$", "-test.count=1")
+	cmd.Env = append(os.Environ(), "IN_POD_RULES="+rules, "FALCOTEST_NODE_RUN=r1", "NODE_NAME=worker-1", `FALCOTEST_NODE_ASK={"test":"TestPodRules","call":2}`,
+		"FALCOTEST_FALCO="+freeURL(t), "FALCOTEST_TIMEOUT=2m")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r, planned := lines.NewReader("r1"), false
+	for in := bufio.NewScanner(out); in.Scan(); {
+		m, _, err := r.Line(in.Bytes())
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case m == nil:
+		case m.Plan != nil:
+			planned = true
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		case m.Result != nil:
+			t.Errorf("it told of %s: %s", m.Result.Row.Action, m.Result.Row.Outcome)
+		case m.Problem != nil:
+			t.Errorf("it told of a problem: %s", m.Problem.Text)
+		}
+	}
+	if err := cmd.Wait(); err == nil || !planned || r.Ended() {
+		t.Errorf("it ended with %v; planned %v, told to the end %v", err, planned, r.Ended())
 	}
 }
 

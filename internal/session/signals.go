@@ -52,6 +52,9 @@ func (l *sessionSet) end(why error) error {
 	return errors.Join(all...)
 }
 
+// ErrSignal is wrapped by why sessions end that a signal ends.
+var ErrSignal = errors.New("the run was ended by a signal")
+
 // cleanUpWithin bounds what is cleaned up after a signal: the grace of actions,
 // and the end of containers and of a Falco.
 const cleanUpWithin = 30 * time.Second
@@ -71,7 +74,7 @@ func CleanUpOnSignal() (ending func()) {
 		fmt.Fprintf(os.Stderr, "falcotest: %s: stopping the actions and cleaning up; once more ends this at once\n", sig)
 		ended := make(chan error, 1)
 		go func() {
-			ended <- errors.Join(sessions.end(fmt.Errorf("the run was ended by a signal: %s", sig)), source.Close())
+			ended <- errors.Join(sessions.end(fmt.Errorf("%w: %s", ErrSignal, sig)), source.Close())
 		}()
 		select {
 		case err := <-ended:

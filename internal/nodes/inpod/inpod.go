@@ -10,6 +10,7 @@
 package inpod
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,14 +143,18 @@ func (p *Pod) Run(s *session.Session, pl *plan.Plan) error {
 	}
 	first := s.Run(canaries, every, nobody{})
 	if len(first) > 0 {
-		if problem := deaf(s, first); problem != "" {
+		problem := deaf(s, first)
+		if err := toldToEnd(s); err != nil {
+			return err
+		}
+		if problem != "" {
 			return p.w.Write(&lines.Message{Problem: &lines.Problem{Text: problem, Deaf: true}})
 		}
 	}
 	pending := append(first, s.Run(rest, every, nobody{})...)
 	errs := make(chan error, len(pending))
 	for _, one := range pending {
-		go func() { errs <- p.tell(one) }()
+		go func() { errs <- p.tell(s, one) }()
 	}
 	var err error
 	for range pending {
@@ -189,9 +194,21 @@ type nobody struct{}
 func (nobody) Begin(int)         {}
 func (nobody) Runs(string, bool) {}
 
+// toldToEnd returns an error where the pod was told to end. What becomes of actions then
+// is not told: the cluster knows why, and the driver asks it.
+func toldToEnd(s *session.Session) error {
+	if why := context.Cause(s.Context()); errors.Is(why, session.ErrSignal) {
+		return why
+	}
+	return nil
+}
+
 // tell tells a result.
-func (p *Pod) tell(pending result.Pending) error {
+func (p *Pod) tell(s *session.Session, pending result.Pending) error {
 	r := pending.Wait()
+	if err := toldToEnd(s); err != nil {
+		return err
+	}
 	told := &lines.Result{Path: pending.Subtest, Row: report.RowOf(r), Here: r.Lasting}
 	if r.Outcome == result.Detected || r.Outcome == result.Silent {
 		told.Text = r.Passed()
