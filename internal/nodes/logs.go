@@ -153,7 +153,7 @@ func (r *Run) away(n *state) *Failure {
 	case n.ended != nil && !itsPods(n.ended):
 		return &Failure{Reason: "the node's Job ended before it was done: " + condition(n.ended)}
 	case n.podGone:
-		return &Failure{Reason: "the node's pod was deleted before it was done: " + deleted(n.pod)}
+		return &Failure{Reason: podDeleted(n.pod)}
 	case terminated(n.pod) != nil:
 		return &Failure{Reason: podFailed(n.pod)}
 	case n.gone:

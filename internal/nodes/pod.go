@@ -87,10 +87,17 @@ func podFailed(pod *corev1.Pod) string {
 			return "the node's pod was disrupted: " + reasonAnd(c.Reason, c.Message)
 		}
 	}
+	if pod.DeletionTimestamp != nil {
+		return podDeleted(pod)
+	}
 	if t := terminated(pod); t != nil {
 		return "the node's pod ended before it was done: " + ending(t)
 	}
 	return "the node's pod failed"
+}
+
+func podDeleted(pod *corev1.Pod) string {
+	return "the node's pod was deleted before it was done: " + deleted(pod)
 }
 
 func ending(t *corev1.ContainerStateTerminated) string {
