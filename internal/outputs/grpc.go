@@ -398,16 +398,18 @@ func (s *grpcSource) receive(ctx context.Context, sub *stream) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer sub.cancel()
-	wg.Go(func() { // asks for alerts
-		for s.hub.pace.wait(ctx) {
-			if sub.Send(&outputs.Request{}) != nil {
-				// Recv has the reason, but where gRPC has begun the stream anew, in
-				// silence, on another connection: nothing would ask on that one.
-				sub.cancel()
-				return
+	if !s.hub.opts.Pushed {
+		wg.Go(func() { // asks for alerts
+			for s.hub.pace.wait(ctx) {
+				if sub.Send(&outputs.Request{}) != nil {
+					// Recv has the reason, but where gRPC has begun the stream anew, in
+					// silence, on another connection: nothing would ask on that one.
+					sub.cancel()
+					return
+				}
 			}
-		}
-	})
+		})
+	}
 	wg.Go(func() { // asks whether the Falco lives
 		for s.probeLater(ctx) {
 			probe, done := context.WithTimeout(ctx, probeTimeout)

@@ -76,6 +76,9 @@ type Options struct {
 	Who string
 	// Private says that no other process uses the endpoint: no turns are taken.
 	Private bool
+	// Pushed says that the server of gRPC sends all that comes after the first
+	// request, as internal/serve does; a Falco has to be asked each time.
+	Pushed bool
 	// MaxAlert bounds the size of one alert in bytes. Default: 16 MiB.
 	MaxAlert int
 }
@@ -270,6 +273,7 @@ func (h *hub) emit(ev Event) {
 	if ev.At.IsZero() {
 		ev.At = time.Now()
 	}
+	h.pace.news()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ev.Kind == Connected || ev.Kind == Disconnected || ev.Kind == Gone {
@@ -304,9 +308,11 @@ func (s *Subscription) Handle(f func(Event)) {
 // the endpoint, e.g. that the Falco behind it has ended.
 func (s *Subscription) Inject(ev Event) { s.hub.emit(ev) }
 
-// Pending tells that so many more (or, negative, fewer) actions wait for their
-// alerts. While any does, an alert waits at most 2 ms for being asked for;
-// otherwise up to 250 ms, so that nothing is busy for nothing.
+// Pending tells that so many more (or, negative, fewer) wait for alerts: actions
+// that run, and verdicts on those that have ended. While any does, an alert waits
+// some 2 ms for being asked for, where nothing was heard for a while a little
+// longer (up to 20 ms, or 6 % of that while); otherwise up to 250 ms, so that
+// nothing is busy for nothing.
 func (s *Subscription) Pending(delta int) {
 	s.pending.Add(int64(delta))
 	s.hub.pace.add(int64(delta))

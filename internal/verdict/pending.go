@@ -260,6 +260,8 @@ func (p *Pending) Wait(ctx context.Context) (Verdict, error) {
 	}
 	timeout := time.NewTimer(p.d.opts.Timeout)
 	defer timeout.Stop()
+	p.d.src.Pending(1)
+	defer p.d.src.Pending(-1)
 
 	if v, ok := p.detected(); ok && p.enough(v) {
 		return v, nil

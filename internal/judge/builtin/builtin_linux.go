@@ -57,7 +57,7 @@ func Open(ctx context.Context, brief *judge.Brief) (*Judge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
 	}
-	if b.sub, err = outputs.Open(ctx, b.server.URL(), outputs.Options{Private: true}); err != nil {
+	if b.sub, err = outputs.Open(ctx, b.server.URL(), outputs.Options{Private: true, Pushed: true}); err != nil {
 		b.server.Close()
 		return nil, fmt.Errorf("starting the built-in engine: %w", err)
 	}
