@@ -21,7 +21,7 @@ func (d *director) resolve() error {
 			continue
 		}
 		if c.Proto == "unix" {
-			c.Address = "unix://" + filepath.Join(d.temp, d.s.Resources[i].Name+".sock")
+			c.Address = "unix://" + filepath.Join(d.temp, fmt.Sprintf("%d.sock", i))
 		}
 		var err error
 		if c.Raw, err = d.socketAddress(c.Address); err != nil {

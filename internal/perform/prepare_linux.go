@@ -305,7 +305,9 @@ func (d *director) place(dir string, p *scenario.Process, base string, make func
 	if path == "" {
 		path = filepath.Join(dir, base)
 	}
-	path = filepath.Clean(path)
+	if path, err = filepath.Abs(path); err != nil {
+		return "", "", err
+	}
 	if err := make(path, p.ExePath == ""); err != nil {
 		return "", "", err
 	}

@@ -63,6 +63,7 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 	}
 	bytesArg := func(b []byte) uintptr { return uintptr(unsafe.Pointer(hold(b))) }
 	length := 0 // of the last buffer
+	buffers := map[string][]byte{}
 	var pair []byte
 	for i := range known.Args {
 		a := &known.Args[i]
@@ -85,9 +86,13 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 		case scenario.Number, scenario.FD:
 			if !given {
 				number = a.Default
+				pl.expose(s.Name, a.Name, number)
 			}
 			raw = append(raw, uintptr(number))
 		case scenario.Path, scenario.Text:
+			if !given {
+				pl.expose(s.Name, a.Name, str)
+			}
 			if !given && a.Kind == scenario.Text {
 				raw = append(raw, 0)
 				break
@@ -105,7 +110,7 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 			} else {
 				raw = append(raw, bytesArg(b))
 			}
-			length = len(b)
+			length, buffers[a.Name] = len(b), b
 		case scenario.Length:
 			if !given || number == 0 {
 				number = int64(length)
@@ -114,12 +119,14 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 			pl.expose(s.Name, a.Name, number)
 		case scenario.Vector:
 			b := []byte(str)
+			buffers[a.Name] = b
 			vector := &unix.Iovec{Base: hold(b)}
 			vector.SetLen(len(b))
 			pl.keep = append(pl.keep, vector)
 			raw = append(raw, uintptr(unsafe.Pointer(vector)), 1)
 		case scenario.Message:
 			b := []byte(str)
+			buffers[a.Name] = b
 			vector := &unix.Iovec{Base: hold(b)}
 			vector.SetLen(len(b))
 			header := &unix.Msghdr{Iov: vector}
@@ -172,6 +179,9 @@ func (pl *player) raw(known *scenario.Syscall, s *scenario.Step) (int64, error) 
 	copy(args[:], raw)
 	ret, _, errno := unix.Syscall6(uintptr(s.Call.Number), args[0], args[1], args[2], args[3], args[4], args[5])
 	runtime.KeepAlive(pl.keep)
+	for name, b := range buffers { // with what the kernel has written
+		pl.expose(s.Name, name, string(b))
+	}
 	if errno != 0 {
 		return 0, errno
 	}
@@ -315,14 +325,12 @@ func (pl *player) parts(s *scenario.Step, a *scenario.Arg) ([]byte, error) {
 	}
 	var b []byte
 	for _, part := range names {
-		v, given, err := pl.value(s, a.Name+"."+part)
+		v, _, err := pl.value(s, a.Name+"."+part)
 		if err != nil {
 			return nil, err
 		}
 		n, _ := v.(int64)
-		if given {
-			pl.expose(s.Name, a.Name+"."+part, n)
-		}
+		pl.expose(s.Name, a.Name+"."+part, n)
 		b = binary.NativeEndian.AppendUint64(b, uint64(n))
 	}
 	return b, nil

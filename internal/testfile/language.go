@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -77,7 +78,7 @@ var language = sync.OnceValue(func() *Shape {
 
 func testShape() *Shape {
 	fields := []*Field{
-		need("name", Words("The test's name, unique among the files of a run. Tests made from cases get _testCase#N added to it.")),
+		need("name", Words("The test's name, unique among the tests of its rule. Tests made from cases get _testCase#N added to it.")),
 		may("rule", &Shape{kinds: []Kind{text, list}, items: Words("A rule's name."), least: 1, doc: "The rule that is expected to fire; or a list of rules, each of which is."}),
 		may("description", Words("What the test shows, for people.")),
 		may("runner", Choice("Where it runs. HostRunner is the only one.", "HostRunner")),
@@ -147,6 +148,17 @@ func fileName(doc string) *Shape {
 	return s
 }
 
+// anyPath is a path, of which a relative one is below the working directory of the run.
+func anyPath(doc string) *Shape {
+	s := Words(doc)
+	s.check = func(c *Checker, n *Node) {
+		if strings.Contains(n.text, "\x00") {
+			c.Wrong(n, "", "%q is no path", n.text)
+		}
+	}
+	return s
+}
+
 func absolute(doc string) *Shape {
 	s := Words(doc)
 	s.check = func(c *Checker, n *Node) {
@@ -161,8 +173,8 @@ func processShape(nameKey string, chain bool) *Shape {
 	fields := []*Field{
 		may(nameKey, fileName("The process's name, as the kernel has it. Default: the last element of exePath.")),
 		may("exe", Words("argv[0]. Default: the name if there is one, else the last element of exePath.")),
-		may("exePath", absolute("The path of the executable. Folders that are missing are made. Default: a path of the run's own.")),
-		may("args", optionalText("The arguments, separated by spaces; quoted by ' or \", one may hold spaces.")),
+		may("exePath", anyPath("The path of the executable. Folders that are missing are made. Default: a path of the run's own.")),
+		may("args", optionalText("The arguments, separated by spaces; one that holds spaces stands whole in \" or '.")),
 		may("env", envShape("of the process, added to those that it inherits")),
 	}
 	if chain {
@@ -194,9 +206,9 @@ func resourceShape() *Shape {
 		}},
 		{"fd", "A descriptor. Exposes fd; of a pipe, readFd and writeFd.", []*Field{
 			need("subtype", subtype),
-			may("filePath", absolute("The path of the file. One that is missing is made, and removed afterwards.")),
-			may("dirPath", absolute("The path of the directory. One that is missing is made, and removed afterwards.")),
-			may("fileName", Words("The name of the memfd.")),
+			may("filePath", anyPath("The path of the file. One that is missing is made, and removed afterwards.")),
+			may("dirPath", anyPath("The path of the directory. One that is missing is made, and removed afterwards.")),
+			may("fileName", optionalText("The name of the memfd.")),
 		}},
 		{"process", "A process that waits. Exposes pid.", append(processShape("procName", false).fields,
 			may("fileLess", yesNo("Executes it from a memfd.")))},
@@ -206,7 +218,7 @@ func resourceShape() *Shape {
 }
 
 func checkResource(c *Checker, n *Node) {
-	path := map[string]string{"file": "filePath", "directory": "dirPath", "memfd": "fileName"}[n.Get("subtype").Str()]
+	path := map[string]string{"file": "filePath", "directory": "dirPath"}[n.Get("subtype").Str()]
 	if n.Get("type").Str() == "fd" && path != "" && !n.Get(path).Given() {
 		c.Wrong(n, "", "a resource of the subtype %s lacks the key %s", n.Get("subtype").Str(), path)
 	}
@@ -220,31 +232,32 @@ func checkResource(c *Checker, n *Node) {
 		}
 		return
 	}
-	ip, _, err := splitAddress(address.text)
+	at, err := parseAddress(address.text)
 	switch {
 	case err != nil:
 		c.Wrong(address, "such as 203.0.113.10:80 or [2001:db8::1]:80", "the address %q cannot be read: %v", address.text, err)
-	case strings.HasSuffix(proto.text, "4") != (ip.To4() != nil):
+	case strings.HasSuffix(proto.text, "4") != at.Addr().Unmap().Is4():
 		c.Wrong(address, "", "the address %s is none of the protocol %s", address.text, proto.text)
 	}
 }
 
 func isTemplate(n *Node) bool { return n.kind == text && placeholder.MatchString(n.text) }
 
-func splitAddress(address string) (net.IP, int, error) {
+// parseAddress reads host:port, as net.SplitHostPort and net.ParseIP do.
+func parseAddress(address string) (at netip.AddrPort, err error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, 0, err
+		return at, err
 	}
-	ip := net.ParseIP(host)
-	if ip == nil {
-		return nil, 0, fmt.Errorf("%q is no IP address", host)
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.Zone() != "" {
+		return at, fmt.Errorf("%q is no IP address", host)
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 1 || n > 65535 {
-		return nil, 0, fmt.Errorf("%q is no port from 1 to 65535", port)
+		return at, fmt.Errorf("%q is no port from 1 to 65535", port)
 	}
-	return ip, n, nil
+	return netip.AddrPortFrom(ip, uint16(n)), nil
 }
 
 func stepShape() *Shape {
@@ -488,7 +501,7 @@ func checkSocketAddress(s string) error {
 		}
 		return nil
 	}
-	_, _, err := splitAddress(s)
+	_, err := parseAddress(s)
 	return err
 }
 

@@ -87,6 +87,14 @@ func (n *Node) Get(key string) *Node {
 // Given tells whether a value is there and is not null.
 func (n *Node) Given() bool { return n != nil && n.kind != null }
 
+// place is where the value is written, or the placeholder that it came in for.
+func (n *Node) place() Pos {
+	if n.filledAt.Line != 0 {
+		return n.filledAt
+	}
+	return n.pos
+}
+
 // Str returns the text of a scalar, "" for a value that is not there.
 func (n *Node) Str() string {
 	if n == nil || n.kind == null {
@@ -149,7 +157,7 @@ func parse(file string, data []byte) (n *Node, repeated Problems, err error) {
 	}
 	var docs []ast.Node
 	for _, doc := range f.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType && doc.Body.Type() != ast.DirectiveType {
 			docs = append(docs, doc.Body)
 		}
 	}
@@ -264,15 +272,18 @@ func (r *reader) alias(n *ast.AliasNode) (*Node, error) {
 }
 
 func (r *reader) entries(out *Node, values []*ast.MappingValueNode) error {
+	type merged struct {
+		from *Node
+		at   ast.Node
+	}
+	var merges []merged // after all else, for the object's own keys win
 	for _, v := range values {
 		value, err := r.read(v.Value)
 		if err != nil {
 			return err
 		}
 		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
-			if err := r.merge(out, value, v.Key); err != nil {
-				return err
-			}
+			merges = append(merges, merged{value, v.Key})
 			continue
 		}
 		key := v.Key.GetToken().Value
@@ -283,6 +294,11 @@ func (r *reader) entries(out *Node, values []*ast.MappingValueNode) error {
 			continue
 		}
 		out.entries = append(out.entries, entry{key, r.pos(v.Key), value})
+	}
+	for _, m := range merges {
+		if err := r.merge(out, m.from, m.at); err != nil {
+			return err
+		}
 	}
 	return nil
 }

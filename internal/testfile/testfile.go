@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -35,7 +36,7 @@ import (
 // Test is one test, or one case of a template.
 type Test struct {
 	Pos         Pos
-	Name        string // unique; of a case, with _testCase#N
+	Name        string // unique among the tests of its rule; of a case, with _testCase#N
 	Template    string // the name in the file
 	Values      []CaseValue
 	Description string
@@ -96,7 +97,7 @@ const maxSize = 16 << 20
 func Load(names ...string) ([]*File, error) {
 	var files []*File
 	var problems Problems
-	used := map[string]Pos{}
+	used := map[[2]string]Pos{} // by rule and name
 	for _, name := range names {
 		data, err := os.ReadFile(name)
 		if err == nil && len(data) > maxSize {
@@ -115,10 +116,11 @@ func Load(names ...string) ([]*File, error) {
 			continue
 		}
 		for _, t := range f.Tests {
-			if before, ok := used[t.Template]; ok && before != t.Pos {
-				problems = append(problems, &Problem{Pos: t.Pos, Text: fmt.Sprintf("there is a test %q already, at %s", t.Template, before)})
+			key := [2]string{t.Rule, t.Template}
+			if before, ok := used[key]; ok && before.File != t.Pos.File {
+				problems = append(problems, &Problem{Pos: t.Pos, Text: fmt.Sprintf("%s already, at %s", t.there(), before)})
 			}
-			used[t.Template] = t.Pos
+			used[key] = t.Pos
 		}
 		files = append(files, f)
 	}
@@ -173,23 +175,25 @@ func (c *Checker) load(root *Node) *File {
 	if len(tests.items) == 0 {
 		c.add(tests.pos, "", "there are no tests")
 	}
-	names := map[string]Pos{}
 	one := testShape()
 	for i, n := range merged.items {
 		before := len(c.problems)
 		c.skip = true
 		c.check(one, n, testPath(n, i))
 		c.skip = false
-		if name := n.Get("name"); n.kind == object && name.Given() {
-			if first, ok := names[name.text]; ok {
-				c.add(name.pos, "", "there is a test %q already, in line %d", name.text, first.Line)
-			}
-			names[name.text] = name.pos
-		}
 		if len(c.problems) > before {
 			continue
 		}
 		f.Tests = append(f.Tests, c.expand(one, n, i)...)
+	}
+	used := map[[2]string]Pos{} // by rule and name
+	for _, t := range f.Tests {
+		key := [2]string{t.Rule, t.Template}
+		if first, ok := used[key]; ok && first != t.Pos {
+			c.add(t.Pos, "", "%s already, in line %d", t.there(), first.Line)
+			continue
+		}
+		used[key] = t.Pos
 	}
 	if quiet := root.Get("quiet"); quiet != nil && quiet.kind == list {
 		for _, n := range quiet.items {
@@ -197,6 +201,14 @@ func (c *Checker) load(root *Node) *File {
 		}
 	}
 	return f
+}
+
+// there says that there is such a test.
+func (t *Test) there() string {
+	if t.Rule == "" {
+		return fmt.Sprintf("there is a test %q without a rule", t.Template)
+	}
+	return fmt.Sprintf("there is a test %q of the rule %q", t.Template, t.Rule)
 }
 
 func testPath(n *Node, i int) string {
@@ -209,11 +221,15 @@ func testPath(n *Node, i int) string {
 // extend returns the tests with what they take over from others.
 func (c *Checker) extend(tests []*Node) []*Node {
 	byName := map[string]*Node{}
-	var names []string
+	var names, repeated []string
 	for _, n := range tests {
-		if name := n.Get("name"); name != nil && byName[name.text] == nil {
+		switch name := n.Get("name"); {
+		case name == nil:
+		case byName[name.text] == nil:
 			byName[name.text] = n
 			names = append(names, name.text)
+		default:
+			repeated = append(repeated, name.text)
 		}
 	}
 	var resolve func(n *Node, depth int) *Node
@@ -224,6 +240,9 @@ func (c *Checker) extend(tests []*Node) []*Node {
 		}
 		base := byName[from.text]
 		switch {
+		case slices.Contains(repeated, from.text):
+			c.add(from.pos, "", "there are several tests %q in this file, and one test can be extended", from.text)
+			return n
 		case base == nil:
 			c.add(from.pos, nearestOf(from.text, names), "there is no test %q in this file to extend", from.text)
 			return n
@@ -313,7 +332,7 @@ func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number in
 	if len(c.problems) > before {
 		return nil
 	}
-	t := &Test{Pos: n.Get("name").pos, Template: n.Get("name").Str(), Values: values.values(), Description: n.Get("description").Str()}
+	t := &Test{Pos: n.Get("name").place(), Template: n.Get("name").Str(), Values: values.values(), Description: n.Get("description").Str()}
 	t.Name = t.Template
 	if values != nil {
 		t.Name = generatedName(t.Template, number)
@@ -558,7 +577,7 @@ func (c *Checker) scenario(n *Node) *scenario.Scenario {
 			if caps := p.Get("capabilities"); caps.Given() && i < len(list.items)-1 {
 				c.Wrong(caps, "only the last process of the chain may have them", "process %d of the chain has capabilities", i+1)
 			}
-			s.Processes = append(s.Processes, c.process(p, "name"))
+			s.Processes = append(s.Processes, process(p, "name"))
 		}
 	}
 	if len(s.Processes) == 0 {
@@ -595,46 +614,32 @@ func (c *Checker) scenario(n *Node) *scenario.Scenario {
 	return s
 }
 
-func (c *Checker) process(n *Node, nameKey string) scenario.Process {
-	args, err := splitArgs(n.Get("args").Str())
-	if err != nil {
-		c.Wrong(n.Get("args"), "", "%v", err)
-	}
+func process(n *Node, nameKey string) scenario.Process {
 	return scenario.Process{
-		ExePath: n.Get("exePath").Str(), Args: args, Exe: n.Get("exe").Str(), Name: n.Get(nameKey).Str(),
+		ExePath: n.Get("exePath").Str(), Args: splitArgs(n.Get("args").Str()), Exe: n.Get("exe").Str(), Name: n.Get(nameKey).Str(),
 		Env: environ(n.Get("env")), User: n.Get("user").Str(), Capabilities: n.Get("capabilities").Str(),
 	}
 }
 
-// splitArgs splits a command line at spaces. What stands in single or double
-// quotes is one argument, or a part of one.
-func splitArgs(s string) (args []string, err error) {
-	var current strings.Builder
-	inside := false
-	for i := 0; i < len(s); i++ {
-		switch ch := s[i]; {
-		case ch == '"' || ch == '\'':
-			end := strings.IndexByte(s[i+1:], ch)
-			if end < 0 {
-				return nil, fmt.Errorf("a quote %c has no end in the arguments %s", ch, s)
+// splitArgs splits a command line at spaces, as event-generator does: what stands in
+// quotes is one argument, if they begin it and are not empty. A quote elsewhere, or
+// without an end, is a character like any other.
+func splitArgs(s string) (args []string) {
+	const spaces = " \t\n\f\r"
+	for s = strings.TrimLeft(s, spaces); s != ""; s = strings.TrimLeft(s, spaces) {
+		if quote := s[0]; quote == '"' || quote == '\'' {
+			if end := strings.IndexByte(s[1:], quote); end > 0 {
+				args, s = append(args, s[1:1+end]), s[end+2:]
+				continue
 			}
-			current.WriteString(s[i+1 : i+1+end])
-			inside, i = true, i+1+end
-		case ch == ' ' || ch == '\t' || ch == '\n':
-			if inside {
-				args = append(args, current.String())
-			}
-			current.Reset()
-			inside = false
-		default:
-			current.WriteByte(ch)
-			inside = true
 		}
+		end := strings.IndexAny(s, spaces)
+		if end < 0 {
+			end = len(s)
+		}
+		args, s = append(args, s[:end]), s[end:]
 	}
-	if inside {
-		args = append(args, current.String())
-	}
-	return args, nil
+	return args
 }
 
 func environ(n *Node) []string {
@@ -653,8 +658,13 @@ func (c *Checker) resource(n *Node) scenario.Resource {
 	switch n.Get("type").Str() {
 	case "clientServer":
 		r.ClientServer = &scenario.ClientServer{Proto: n.Get("l4Proto").Str(), Address: n.Get("address").Str()}
+		if at, err := parseAddress(r.ClientServer.Address); err == nil && strings.HasSuffix(r.ClientServer.Proto, "4") {
+			r.ClientServer.Address = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+		} else if err == nil {
+			r.ClientServer.Address = at.String()
+		}
 	case "process":
-		p := c.process(n, "procName")
+		p := process(n, "procName")
 		r.Process, r.FileLess = &p, n.Get("fileLess").Str() == "true"
 	default:
 		r.FD = &scenario.FDResource{Subtype: n.Get("subtype").Str()}
@@ -757,6 +767,11 @@ func (c *Checker) argument(a *scenario.Arg, n *Node, exposed map[string][]string
 		v.Number = &value
 	default:
 		s := n.text
+		if a.Kind == scenario.Address {
+			if at, err := parseAddress(s); err == nil {
+				s = at.String()
+			}
+		}
 		v.Text = &s
 	}
 	return v
