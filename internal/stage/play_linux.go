@@ -101,17 +101,15 @@ func (p *Play) play(marks marks.Marks) *Report {
 	return r
 }
 
-func (pl *player) all() (err error) {
+func (pl *player) all() error {
 	pl.at(pl.Scenario.BeforePlace, "the script before")
 	script, err := pl.before()
 	if err != nil {
-		return err
+		return &failure{pl.Scenario.BeforePlace, err}
 	}
 	defer func() {
 		pl.at(pl.Scenario.AfterPlace, "the script after")
-		if after := pl.after(script); err == nil {
-			err = after
-		}
+		pl.after(script)
 	}()
 	for i := range pl.Scenario.Resources {
 		r := &pl.Scenario.Resources[i]

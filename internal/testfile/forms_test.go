@@ -32,6 +32,20 @@ tests:
       - {strategy: vector, values: {n: one, r: A}}
       - {strategy: matrix, values: {n: [one], r: [A, B]}}
 `, []string{"A/one_testCase#0", "A/one_testCase#1", "B/one_testCase#2"}},
+		{"placeholders for whole parts", `
+tests:
+  - name: a
+    rule: A
+    context: {processes: "%{ item.processes }"}
+    resources: ["%{ item.resource }"]
+    steps: [{type: syscall, name: s, syscall: connect, args: "%{ item.args }"}]
+    cases:
+      - strategy: vector
+        values:
+          processes: [{name: p}]
+          resource: {type: fd, name: m, subtype: memfd, fileName: f}
+          args: {fd: "${ m.fd }", address: "192.0.2.1:80"}
+`, []string{"A/a_testCase#0 p() memfd:f connect=192.0.2.1:80"}},
 		{"directives and the document's end", "%YAML 1.2\n---\ntests: [{name: a, rule: A}]\n...\n---\n# nothing\n", []string{"A/a"}},
 		{"what is merged is won over", `
 tests:

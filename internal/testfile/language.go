@@ -345,6 +345,9 @@ func checkStep(c *Checker, n *Node) {
 		return // the shape has said so
 	}
 	args := n.Get("args")
+	if args != nil && c.Open(args) {
+		return
+	}
 	given := map[string]Pos{}
 	if args.Given() {
 		for _, e := range args.entries {
