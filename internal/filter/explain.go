@@ -18,9 +18,10 @@ type Explainer struct {
 	types   TypeSet
 	evtType int32 // slot of evt.type, -1 where events have no types
 
-	res  Explanation
-	best float64
-	seen map[string]int
+	res     Explanation
+	best    float64
+	another bool // the nearest lacks nothing but the type
+	seen    map[string]int
 }
 
 // part is a node of the condition with what is known of it for the event at
@@ -45,8 +46,10 @@ type Explanation struct {
 	Unknown int      `json:"unknown,omitempty"` // for how many it hung on what is not known
 	Types   []string `json:"types,omitempty"`   // those types; empty when it can be true for any type but ButTypes
 
-	ButTypes []string    `json:"butTypes,omitempty"`
-	Seen     []TypeCount `json:"seen,omitempty"` // the types of the events, most frequent first
+	ButTypes []string `json:"butTypes,omitempty"`
+	// Asking are the checks that ask for those types, where no event was of one.
+	Asking []Asking    `json:"asking,omitempty"`
+	Seen   []TypeCount `json:"seen,omitempty"` // the types of the events, most frequent first
 
 	// SeenAll tells that Seen has types that no rule asks for, too.
 	SeenAll bool `json:"seenAll,omitempty"`
@@ -98,11 +101,17 @@ type TypeCount struct {
 	Count int    `json:"count"`
 }
 
+// Asking is a check of evt.type.
+type Asking struct {
+	Text string `json:"text"`
+	Pos  Pos    `json:"pos"`
+}
+
 // NearMiss is the event that satisfied the most of a condition, and why that
 // was not enough.
 type NearMiss struct {
 	Event  string `json:"event,omitempty"` // its type, or what it says of itself where events have none
-	Number int    `json:"number"`          // which of the wanted events it was, from 1
+	Number int    `json:"number"`          // which of the wanted events it was, from 1; 0 when it lacked nothing but the type
 	True   int    `json:"true"`            // so many parts of the condition were true,
 	Parts  int    `json:"parts"`           // of so many that had to be
 
@@ -178,6 +187,9 @@ func NewExplainer(src Source, e *Expr) (*Explainer, error) {
 		if e.Kind != Check || e.Left.Field != "evt.type" && (x.types.allBut || len(x.res.Types) > 0) {
 			return true
 		}
+		if asks := (Asking{e.short(), e.Pos()}); e.Left.Field == "evt.type" && !slices.Contains(x.res.Asking, asks) {
+			x.res.Asking = append(x.res.Asking, asks)
+		}
 		for _, pos := range e.emptyLists() {
 			if !slices.Contains(x.res.Empty, pos) {
 				x.res.Empty = append(x.res.Empty, pos)
@@ -194,8 +206,8 @@ func NewExplainer(src Source, e *Expr) (*Explainer, error) {
 // nothing itself.
 func (x *Explainer) Fresh() *Explainer {
 	y := *x
-	y.m, y.best, y.seen = x.prog.NewMachine(), -1, map[string]int{}
-	y.res = Explanation{Types: x.res.Types, ButTypes: x.res.ButTypes, Empty: x.res.Empty}
+	y.m, y.best, y.another, y.seen = x.prog.NewMachine(), -1, false, map[string]int{}
+	y.res = Explanation{Types: x.res.Types, ButTypes: x.res.ButTypes, Asking: x.res.Asking, Empty: x.res.Empty}
 	copies := map[*part]*part{}
 	var fresh func(p *part) *part
 	fresh = func(p *part) *part {
@@ -258,6 +270,7 @@ func (x *Explainer) Observe(ev any) {
 			}
 		}
 		if !x.types.Has(typ) {
+			x.observeAnother(typ)
 			return
 		}
 	}
@@ -276,15 +289,33 @@ func (x *Explainer) Observe(ev any) {
 		return
 	}
 	// Of equals the last counts: what an action is about comes at its end.
-	if x.root.sat < x.best {
+	if x.another || x.root.sat < x.best {
 		return
 	}
 	x.best = x.root.sat
-	near := &NearMiss{Event: strings.Clone(typ), Number: x.res.Wanted, Parts: x.root.conj, True: min(int(x.root.sat+1e-9), x.root.conj-1)}
+	x.res.Nearest = x.nearMiss(typ)
+	x.res.Nearest.Number = x.res.Wanted
+}
+
+// observeAnother looks at an event of a type that the condition cannot be true for. If
+// that is all that it lacks, no event of a wanted type came closer.
+func (x *Explainer) observeAnother(typ string) {
+	if x.eval(x.root); x.root.is != False || x.root.conj == 1 || x.root.sat < float64(x.root.conj-1) {
+		return
+	}
+	near := x.nearMiss(typ)
+	if actual := near.Clauses[0].Actual; len(near.Clauses) == 1 && actual[0].Field == "evt.type" {
+		x.another, x.res.Nearest = true, near
+	}
+}
+
+// nearMiss describes the event at hand, for which the condition was false.
+func (x *Explainer) nearMiss(typ string) *NearMiss {
+	near := &NearMiss{Event: strings.Clone(typ), Parts: x.root.conj, True: min(int(x.root.sat+1e-9), x.root.conj-1)}
 	d := describer{x: x, near: near}
 	near.MoreFalse = x.countFalse(x.root) - 1
 	d.describe(x.root, true, nil)
-	x.res.Nearest = near
+	return near
 }
 
 // doubt notes that the condition hangs on what is not known of the event. The
@@ -304,6 +335,9 @@ func (x *Explainer) doubt(typ string) {
 func (x *Explainer) Result() *Explanation {
 	res := x.res
 	res.Seen = nil
+	if res.Wanted > 0 {
+		res.Asking = nil
+	}
 	for t, n := range x.seen {
 		res.Seen = append(res.Seen, TypeCount{t, n})
 	}

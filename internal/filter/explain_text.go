@@ -21,7 +21,7 @@ func (x *Explanation) String() string {
 	case x.Unknown > 0:
 		x.Doubt.write(&b, x.Unknown)
 	case x.Wanted == 0:
-		fmt.Fprintf(&b, "no event of a needed type was seen: %s", x.typesText())
+		x.writeTypes(&b)
 		switch {
 		case len(x.Seen) > 0 && x.SeenAll:
 			fmt.Fprintf(&b, "\n  seen, when it ran once more: %s", x.seenText())
@@ -32,6 +32,9 @@ func (x *Explanation) String() string {
 		default:
 			b.WriteString("\n  nor any other that a rule asks for")
 		}
+		for _, c := range x.Asking[:min(len(x.Asking), maxClauses)] {
+			fmt.Fprintf(&b, "\n  asked for by %s%s", c.Text, at(c.Pos))
+		}
 		writeEmpty(&b, "\n  ", x.Empty)
 	default:
 		x.Nearest.write(&b)
@@ -39,14 +42,15 @@ func (x *Explanation) String() string {
 	return b.String()
 }
 
-func (x *Explanation) typesText() string {
-	if len(x.Types) == 0 && len(x.ButTypes) == 0 {
-		return "none can satisfy the condition"
+func (x *Explanation) writeTypes(b *strings.Builder) {
+	switch {
+	case len(x.Types) > 0:
+		b.WriteString("no event of a needed type was seen: " + list(x.Types))
+	case len(x.ButTypes) > 0:
+		b.WriteString("no event of a needed type was seen: any but " + list(x.ButTypes))
+	default:
+		b.WriteString("the condition can be true for no type of event")
 	}
-	if len(x.Types) == 0 {
-		return "any but " + list(x.ButTypes)
-	}
-	return list(x.Types)
 }
 
 func (x *Explanation) seenText() string {

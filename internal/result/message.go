@@ -163,7 +163,11 @@ func (r *Result) nextLines(test string) []string {
 		if name, pos := r.Culprit(); name != "" {
 			what, at = "the "+name, Position{File: pos.File, Line: pos.Line}
 		}
-		lines = append(lines, fmt.Sprintf("mend %s at %s, or the action if it no longer does what the rule is for", what, at))
+		or := "the action"
+		if r.Test != "" {
+			or = "the test at " + r.Test
+		}
+		lines = append(lines, fmt.Sprintf("mend %s at %s, or %s if it no longer does what the rule is for", what, at, or))
 	case r.Outcome == Unexpected && r.Position.File != "":
 		or := "what the test expects"
 		if r.Test != "" {
@@ -201,6 +205,8 @@ func (r *Result) Culprit() (what string, pos filter.Pos) {
 	switch {
 	case c.Wanted == 0 && len(c.Empty) > 0:
 		return c.Empty[0].In, c.Empty[0]
+	case c.Wanted == 0 && len(c.Asking) == 1 && c.Asking[0].Pos.File != "":
+		return "clause", c.Asking[0].Pos
 	case c.Nearest == nil || len(c.Nearest.Clauses) == 0 || c.Nearest.Clauses[0].Pos.File == "":
 		return "", pos
 	}

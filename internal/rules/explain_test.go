@@ -66,6 +66,8 @@ func TestExplain(t *testing.T) {
 			opened("/tmp/etc/x", "cp"),
 			opened("/dev/null", "cp"),
 		}},
+		{"another_type", write, []Event{opened("/tmp/etc/x", "cp"), opened("/etc/x", "cp", with("evt.type", Str("creat"))), opened("/lib/libc.so.6", "cp")}},
+		{"only_another_type", write, []Event{opened("/etc/x", "cp", with("evt.type", Str("creat")))}},
 		{"read_only", write, []Event{opened("/etc/passwd", "cp", with("evt.is_open_write", Num(0)))}},
 		{"failed_open", write, []Event{opened("/etc/passwd", "cp", with("fd.num", Num(-13)))}},
 		{"no_value", write, []Event{opened("", "cp", without("fd.name"))}},
