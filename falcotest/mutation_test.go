@@ -3,6 +3,7 @@
 package falcotest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,17 +79,18 @@ func (m mutation) noticed(t *testing.T, rules string, files string) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed *result.Result
-	verified := 0
+	var passed []string
 	queue := make(chan *plan.Action)
 	for range s.s.Parallel() {
 		all.Go(func() {
 			for sel := range queue {
 				r := s.s.Do(t.Context(), sel)
 				mu.Lock()
-				if r.Outcome != result.Skipped {
-					verified++
-				}
-				if failed == nil && (r.Outcome == result.Missed || r.Outcome == result.Unexpected) {
+				switch {
+				case r.Outcome == result.Skipped:
+				case r.Outcome != result.Missed && r.Outcome != result.Unexpected:
+					passed = append(passed, fmt.Sprintf("%s: %s", r.Outcome, r.Message("")))
+				case failed == nil:
 					failed = r
 				}
 				mu.Unlock()
@@ -109,10 +111,10 @@ func (m mutation) noticed(t *testing.T, rules string, files string) {
 	close(queue)
 	all.Wait()
 	switch {
-	case verified == 0:
+	case failed == nil && passed == nil:
 		t.Skip("none of the rule's tests can run here")
 	case failed == nil:
-		t.Errorf("none of %d tests noticed", verified)
+		t.Errorf("none of these %d tests noticed:\n%s", len(passed), strings.Join(passed, "\n"))
 	default:
 		if text := failed.Message(""); !strings.Contains(text, failed.Test) || !strings.Contains(text, failed.Case) {
 			t.Errorf("the message does not name the test and its case:\n%s", text)

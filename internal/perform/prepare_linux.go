@@ -187,7 +187,7 @@ func (d *director) protect(path string) error {
 func (d *director) chain() error {
 	names := &accounts{d: d}
 	uid, gid := uint32(os.Geteuid()), uint32(os.Getegid())
-	var launches []*stage.Launch
+	launches := make([]*stage.Launch, len(d.s.Processes))
 	for i := range d.s.Processes {
 		p := &d.s.Processes[i]
 		last := i == len(d.s.Processes)-1
@@ -215,6 +215,12 @@ func (d *director) chain() error {
 			}
 		}
 		l.First = last && (l.Other || l.Bounded)
+		launches[i] = l
+	}
+	simple := d.programs(launches)
+	// From the last on: each is started by a process that knows its place.
+	for i := len(launches) - 1; i >= 0; i-- {
+		p, l := &d.s.Processes[i], launches[i]
 		folder := filepath.Join(d.temp, fmt.Sprint(i))
 		if d.inContainer && l.Other {
 			// On the container's own file system, of which a copy is in the
@@ -222,13 +228,15 @@ func (d *director) chain() error {
 			folder = filepath.Join("/tmp", d.h.ID()+"-"+fmt.Sprint(i))
 		}
 		path, argv0, err := d.place(folder, p, "falcotest-process", func(path string, direct bool) error {
+			if simple[i] != nil {
+				return d.program(path, direct, folder, simple[i]())
+			}
 			return d.executable(path, direct, d.inContainer && l.Other)
 		})
 		if err != nil {
 			return fmt.Errorf("making the executable of the process %s: %w", processName(p), err)
 		}
 		l.Path, l.Argv = path, append([]string{argv0}, p.Args...)
-		launches = append(launches, l)
 	}
 	play := &stage.Play{Scenario: *d.s, Temp: d.temp, Root: d.root, Hermetic: hermetic.Active(), Executables: map[string]stage.Launch{}}
 	play.Scenario.Processes = nil
@@ -261,12 +269,43 @@ func (d *director) chain() error {
 		if l.First {
 			d.orders = append(d.orders, stage.Order{Become: l})
 		}
-		if i+1 < len(launches) {
-			d.orders = append(d.orders, stage.Order{Start: launches[i+1]})
+		order := stage.Order{Play: play}
+		switch {
+		case simple[i] != nil && l.Last:
+			continue
+		case simple[i] != nil:
+			order = stage.Order{}
+		case !l.Last:
+			order = stage.Order{Start: launches[i+1]}
+		}
+		d.orders = append(d.orders, order)
+	}
+	return nil
+}
+
+// programs are of those processes of the chain that have little to do, and need not
+// be this executable: they start the next one as they are, or do nothing.
+func (d *director) programs(launches []*stage.Launch) []func() []byte {
+	programs := make([]func() []byte, len(launches))
+	if !stage.HasMachineCode || d.inContainer {
+		// In a container a file of its own would be on the upper layer, which rules
+		// ask about.
+		return programs
+	}
+	env := os.Environ()
+	for i, l := range launches {
+		env = l.Environ(env)
+		switch own := env; {
+		case l.First:
+		case !l.Last:
+			if next := launches[i+1]; !next.Other && !next.First {
+				programs[i] = func() []byte { return next.Starting(own) }
+			}
+		case len(d.s.Steps)+len(d.s.Resources) == 0 && d.s.Before+d.s.After == "":
+			programs[i] = stage.Ending
 		}
 	}
-	d.orders = append(d.orders, stage.Order{Play: play})
-	return nil
+	return programs
 }
 
 func processName(p *scenario.Process) string {
@@ -337,6 +376,28 @@ func (d *director) executable(path string, own, copied bool) error {
 			return nil
 		}
 	}
+	from := []string{source, "/proc/self/exe"}
+	if copied {
+		return d.put(path, nil, copyLoaded)
+	}
+	return d.put(path, from, inside.CopyExecutable)
+}
+
+// program puts a program of machine code at a path.
+func (d *director) program(path string, own bool, folder string, file []byte) error {
+	if own {
+		return writeProgram(path, file)
+	}
+	source := filepath.Join(folder, "falcotest-program")
+	if err := writeProgram(source, file); err != nil {
+		return err
+	}
+	return d.put(path, []string{source}, func(path string) error { return writeProgram(path, file) })
+}
+
+// put puts an executable at a path: by a mount of one of the files from, where that
+// is possible, or else by make.
+func (d *director) put(path string, from []string, make func(path string) error) error {
 	if err := d.parents(path); err != nil {
 		return err
 	}
@@ -348,13 +409,13 @@ func (d *director) executable(path string, own, copied bool) error {
 			return err
 		}
 	}
-	if d.root && !copied && (d.inContainer || hermetic.Active()) {
+	if d.root && len(from) > 0 && (d.inContainer || hermetic.Active()) {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
 		if err != nil {
 			return err
 		}
 		f.Close()
-		for _, from := range []string{source, "/proc/self/exe"} {
+		for _, from := range from {
 			if unix.Mount(from, path, "", unix.MS_BIND, "") == nil {
 				return nil
 			}
@@ -364,10 +425,15 @@ func (d *director) executable(path string, own, copied bool) error {
 		return err
 	}
 	os.Remove(path)
-	if copied {
-		return copyLoaded(path)
+	return make(path)
+}
+
+// writeProgram writes an executable file, whatever the umask.
+func writeProgram(path string, file []byte) error {
+	if err := os.WriteFile(path, file, 0o755); err != nil {
+		return err
 	}
-	return inside.CopyExecutable(path)
+	return os.Chmod(path, 0o755)
 }
 
 // copyLoaded copies this executable to a file of its own, as far as a process
@@ -421,10 +487,7 @@ func (d *director) waiting(path string) error {
 			return err
 		}
 	}
-	if err := os.WriteFile(path, stage.Waiting(), 0o755); err != nil {
-		return err
-	}
-	return os.Chmod(path, 0o755) // whatever the umask
+	return writeProgram(path, stage.Waiting())
 }
 
 // run starts the chain and sees it to its end. Of all that it does, what the last
@@ -442,7 +505,7 @@ func (d *director) direct() error {
 	}
 	for _, order := range d.orders {
 		order.Marks = marks
-		if err := stage.Send(control, order); err != nil {
+		if err := order.Send(control); err != nil {
 			return fmt.Errorf("telling the processes what to do: %w", err)
 		}
 	}

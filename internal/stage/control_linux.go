@@ -3,16 +3,26 @@
 package stage
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // chunk is the most that one packet of the socket has.
 const chunk = 32 << 10
+
+// A packet begins with a byte that says what it has.
+const (
+	whole     = iota // a message, or the last part of one
+	part             // a part of a message
+	started          // the number of a process that was started, as 32 bits
+	unstarted        // the error number, as 32 bits, and the name of one that could not be
+)
 
 // Pair makes the two ends of a socket for orders and reports. The second is for
 // the chain's processes, and inherited by them as [ControlFD].
@@ -33,28 +43,34 @@ func Pair() (mine int, err error) {
 	return fds[0], nil
 }
 
-// Send sends a message. Its parts begin with a byte that says whether more come.
+// Send sends a message.
 func Send(fd int, message any) error {
 	data, err := json.Marshal(message)
 	if err != nil {
 		return err
 	}
 	for {
-		part := data[:min(len(data), chunk)]
-		data = data[len(part):]
-		more := byte(0)
+		next := data[:min(len(data), chunk)]
+		data = data[len(next):]
+		kind := byte(whole)
 		if len(data) > 0 {
-			more = 1
+			kind = part
 		}
-		if err := retry(func() error {
-			return unix.Sendto(fd, append([]byte{more}, part...), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
-		}); err != nil {
-			return fmt.Errorf("sending to the chain of processes: %w", err)
+		if err := send(fd, append([]byte{kind}, next...)); err != nil {
+			return err
 		}
-		if more == 0 {
+		if kind == whole {
 			return nil
 		}
 	}
+}
+
+// send sends a packet.
+func send(fd int, packet []byte) error {
+	if err := retry(func() error { return unix.Sendto(fd, packet, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil) }); err != nil {
+		return fmt.Errorf("sending to the chain of processes: %w", err)
+	}
+	return nil
 }
 
 // Receive receives a message; at the end it returns io.EOF.
@@ -71,10 +87,28 @@ func Receive(fd int, message any) error {
 			return fmt.Errorf("receiving from the chain of processes: %w", err)
 		}
 		data = append(data, buf[1:n]...)
-		if buf[0] == 0 {
-			return json.Unmarshal(data, message)
+		switch {
+		case buf[0] == whole:
+		case buf[0] == part:
+			continue
+		case len(data) < 4:
+			return errors.New("receiving from the chain of processes: a packet is too short")
+		default:
+			data = ofProgram(buf[0], data)
 		}
+		return json.Unmarshal(data, message)
 	}
+}
+
+// ofProgram is the report that a program of [Launch.Starting] means.
+func ofProgram(kind byte, data []byte) []byte {
+	number := int32(binary.NativeEndian.Uint32(data))
+	r := Report{PID: int(number)}
+	if kind == unstarted {
+		r = Report{Done: true, Failure: cannotStart(string(data[4:]), syscall.Errno(-number)).Error()}
+	}
+	b, _ := json.Marshal(r)
+	return b
 }
 
 func retry(f func() error) error {

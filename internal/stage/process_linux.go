@@ -91,10 +91,9 @@ func (l *Launch) start() (*os.Process, error) {
 	}
 	defer null.Close()
 	attr := &os.ProcAttr{
-		Env:   inherited(l.Env...),
+		Env:   l.Environ(os.Environ()),
 		Files: []*os.File{null, os.Stderr, os.Stderr},
 	}
-	attr.Env = append(attr.Env, fmt.Sprintf("%s=%d", config.EnvStage, ControlFD))
 	path, argv := l.Path, l.Argv
 	switch {
 	case l.First:
@@ -107,22 +106,34 @@ func (l *Launch) start() (*os.Process, error) {
 	}
 	p, err := os.StartProcess(path, argv, attr)
 	if err != nil {
-		return nil, fmt.Errorf("starting the process %s: %w", argv[0], err)
+		return nil, cannotStart(argv[0], err)
 	}
 	Send(ControlFD, &Report{PID: p.Pid})
 	return p, nil
 }
 
-// inherited is the environment without what is for this process alone, and with
-// more, which replaces what has the same name: of two, programs see the first.
-func inherited(more ...string) []string {
+func cannotStart(name string, err error) error {
+	return fmt.Errorf("starting the process %s: %w", name, err)
+}
+
+// Environ is the environment of the process if that of what starts it is of.
+func (l *Launch) Environ(of []string) []string {
+	return append(environment(of, l.Env), fmt.Sprintf("%s=%d", config.EnvStage, ControlFD))
+}
+
+// inherited is this process's environment for one that it starts.
+func inherited(more ...string) []string { return environment(os.Environ(), more) }
+
+// environment is an environment without what is for one process alone, and with more,
+// which replaces what has the same name: of two, programs see the first.
+func environment(of, more []string) []string {
 	given := map[string]bool{}
 	for _, kv := range more {
 		name, _, _ := strings.Cut(kv, "=")
 		given[name] = true
 	}
 	var env []string
-	for _, kv := range os.Environ() {
+	for _, kv := range of {
 		name, _, _ := strings.Cut(kv, "=")
 		if !given[name] && (name == config.EnvID || !config.OfProcess(name)) {
 			env = append(env, kv)

@@ -11,7 +11,10 @@
 // names as soon as what they import is, so this package and those it imports,
 // internal/scenario, internal/config and internal/marks, import of the standard
 // library only what nearly everything needs, and not net, os/exec or
-// path/filepath. Orders enter, a [Report] leaves.
+// path/filepath.
+//
+// Of those that have little to do, the executable is one of machine code
+// ([Launch.Starting], [Ending]), which costs a tenth. Orders enter, a [Report] leaves.
 package stage
 
 import (
@@ -23,7 +26,8 @@ import (
 // out of the way of the numbers that tests use.
 const ControlFD = 900
 
-// Order is what one process of the chain is told. One part is set.
+// Order is what one process of the chain is told. One part is set, or none for one that
+// runs the program of [Launch.Starting].
 type Order struct {
 	Marks marks.Marks `json:"marks,omitempty"` // of what is judged: the last process, from its exec on
 
