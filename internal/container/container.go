@@ -4,8 +4,9 @@
 // that it makes for it, by the engine on this machine: Docker, or Podman, which
 // serves the same API.
 //
-// The image is made from this executable, what it is linked with, and the
-// files that the action declares: nothing is pulled. The container waits for
+// The image is made from this executable, this machine's bash and programs that
+// scripts use, what they are linked with, and the files that the action declares:
+// nothing is pulled. The container waits for
 // its gate over its standard streams; a tracer attaches to its first process
 // from outside. Containers are removed by the engine when they end. What a
 // killed run leaves is found by labels and removed by [Engine.Recover].

@@ -14,6 +14,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -171,6 +172,43 @@ func (e *Engine) build(ctx context.Context, ref string, files map[string]string)
 	return image{ref: ref, executable: inside}, nil
 }
 
+// programs are what scripts of tests are written with: bash, and programs that images of
+// distributions have. They are this machine's, as far as it has them.
+const programs = `bash sh awk basename cat chgrp chmod chown cp cut date dd dirname echo env expr false find getent grep head hostname
+	id kill ln ls md5sum mkdir mkfifo mknod mktemp mount mv nohup od printf ps pwd readlink realpath rm rmdir sed seq sha256sum
+	sleep sort stat sync tail tee test timeout touch tr true truncate umount uname uniq wc whoami xargs yes`
+
+// writePrograms writes the programs of scripts with what they are linked with. One
+// that cannot be had is left out.
+func writePrograms(w *rootfs.Writer) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		return
+	}
+	for name := range strings.FieldsSeq(programs) {
+		found, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		file, err := filepath.EvalSymlinks(found)
+		if err != nil {
+			continue
+		}
+		libraries, err := linkedWith(file)
+		if err != nil {
+			continue // a script, or of another processor
+		}
+		for _, library := range libraries {
+			w.Copy(library, library, 0o755)
+		}
+		// One file may have many names.
+		at := filepath.Join("/usr/bin", filepath.Base(file))
+		w.Copy(file, at, 0o755)
+		for _, dir := range []string{"/usr/bin", "/bin"} {
+			w.Link(at, filepath.Join(dir, name))
+		}
+	}
+}
+
 // writeImage writes the image's files as a tar archive. An action's /etc/passwd
 // stands for the one that images have.
 func writeImage(out io.Writer, inside string, files map[string]string) error {
@@ -189,6 +227,7 @@ func writeImage(out io.Writer, inside string, files map[string]string) error {
 	for _, library := range libraries {
 		w.Copy(library, library, 0o755)
 	}
+	writePrograms(w)
 	return w.Close()
 }
 

@@ -88,6 +88,16 @@ func (w *Writer) Copy(from, to string, mode int64) {
 	w.file(to, f, info.Size(), mode)
 }
 
+// Link writes a symbolic link, unless there is something of the name already.
+func (w *Writer) Link(to, name string) {
+	w.Dir(path.Dir(name), 0o755)
+	if w.err != nil || w.made[name] {
+		return
+	}
+	w.made[name] = true
+	w.err = w.w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name[1:], Linkname: to, Mode: 0o777, ModTime: epoch})
+}
+
 // file writes a file, unless there is one of the name already.
 func (w *Writer) file(name string, content io.Reader, size, mode int64) {
 	if w.err == nil && !path.IsAbs(name) {
