@@ -4,6 +4,7 @@ package testfile
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/falcotest/go-falcotest/internal/alert"
+	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/expect"
 	"github.com/falcotest/go-falcotest/internal/scenario"
 )
@@ -83,7 +85,7 @@ func testShape() *Shape {
 		may("description", Words("What the test shows, for people.")),
 		may("runner", Choice("Where it runs. HostRunner is the only one.", "HostRunner")),
 		may("runIf", FieldsOf("Where the test applies; elsewhere it is skipped.",
-			need("arch", FieldsOf("The processor.", need("op", Choice("How to compare.", "eq", "ne")), need("val", Words("As Go names it: amd64, arm64."))))),
+			need("arch", FieldsOf("The processor.", need("op", Choice("How to compare.", "eq", "ne")), need("val", architecture())))),
 		),
 		may("context", contextShape()),
 		may("before", Words("A bash script that runs in the last process of the chain before the resources are made.")),
@@ -93,7 +95,7 @@ func testShape() *Shape {
 		may("expectedOutcome", outcomeShape()),
 		may("cases", ListOf(caseShape(), 1, "Makes the test a template: %{ item.key } stands for a case's value, and there is a test for each case.")),
 		Plus("extends", Words("The name of another test of the file, to be like: objects are merged, resources and steps by their name, and other lists replaced; null takes a key away.")),
-		Plus("draft", Words("What is still to be done: the test fails, and says so.")),
+		Plus("draft", &Shape{kinds: []Kind{text}, doc: "What is still to be done: the test fails, and says so.", write: "take the key away when the test is complete"}),
 		Plus("source", Choice("Where the events come from.", sourceNames()...)),
 	}
 	for _, name := range sourceNames() {
@@ -122,6 +124,17 @@ func envShape(whose string) *Shape {
 			return fmt.Sprintf("%q is no name of an environment variable", key)
 		}
 		return ""
+	}
+	return s
+}
+
+// architecture is a processor's name. That of another naming would skip the test for ever.
+func architecture() *Shape {
+	s := Words("As Go names it: amd64, arm64.")
+	s.check = func(c *Checker, n *Node) {
+		if name := map[string]string{"x86_64": "amd64", "x86-64": "amd64", "x64": "amd64", "aarch64": "arm64"}[strings.ToLower(n.text)]; name != "" {
+			c.Wrong(n, "write "+name, "%q is no name of a processor that Go knows", n.text)
+		}
 	}
 	return s
 }
@@ -163,7 +176,7 @@ func absolute(doc string) *Shape {
 	s := Words(doc)
 	s.check = func(c *Checker, n *Node) {
 		if !strings.HasPrefix(n.text, "/") || strings.Contains(n.text, "\x00") {
-			c.Wrong(n, "", "%q is no absolute path", n.text)
+			c.Wrong(n, "it begins with a slash", "%q is no absolute path", n.text)
 		}
 	}
 	return s
@@ -219,8 +232,13 @@ func resourceShape() *Shape {
 
 func checkResource(c *Checker, n *Node) {
 	path := map[string]string{"file": "filePath", "directory": "dirPath"}[n.Get("subtype").Str()]
-	if n.Get("type").Str() == "fd" && path != "" && !n.Get(path).Given() {
-		c.Wrong(n, "", "a resource of the subtype %s lacks the key %s", n.Get("subtype").Str(), path)
+	if n.Get("type").Str() == "fd" && path != "" && !n.has(path) && !c.part {
+		c.Wrong(n, "its path", "a resource of the subtype %s lacks the key %s", n.Get("subtype").Str(), path)
+	}
+	for key, of := range map[string]string{"filePath": "file", "dirPath": "directory", "fileName": "memfd"} {
+		if v, subtype := n.Get(key), n.Get("subtype"); v.Given() && subtype.Given() && subtype.text != of && subtype.sound() && !isTemplate(subtype) && subtype.filledAt.Line == 0 {
+			c.Wrong(v, "filePath is for file, dirPath for directory, fileName for memfd", "a resource of the subtype %s has no %s", subtype.text, key)
+		}
 	}
 	proto, address := n.Get("l4Proto"), n.Get("address")
 	if n.Get("type").Str() != "clientServer" || proto == nil || address == nil || c.skip && (isTemplate(proto) || isTemplate(address)) {
@@ -237,7 +255,7 @@ func checkResource(c *Checker, n *Node) {
 	case err != nil:
 		c.Wrong(address, "such as 203.0.113.10:80 or [2001:db8::1]:80", "the address %q cannot be read: %v", address.text, err)
 	case strings.HasSuffix(proto.text, "4") != at.Addr().Unmap().Is4():
-		c.Wrong(address, "", "the address %s is none of the protocol %s", address.text, proto.text)
+		c.Wrong(address, "127.0.0.1:80 is one of tcp4 and udp4, [::1]:80 of tcp6 and udp6", "the address %s is none of the protocol %s", address.text, proto.text)
 	}
 }
 
@@ -269,7 +287,7 @@ func stepShape() *Shape {
 	exit := Integer("The exit code that it must have. Default: 0.")
 	exit.most = 255
 	mode := Integer("The mode of a new file. Default: 0644.")
-	mode.most = 0o7777
+	mode.most, mode.write = 0o7777, "such as 0o644"
 	duration := Words("How long, such as 500ms or 6s.")
 	duration.check = func(c *Checker, n *Node) {
 		switch d, err := time.ParseDuration(n.text); {
@@ -281,8 +299,12 @@ func stepShape() *Shape {
 	}
 	expectError := Words("The error that the call must fail with, such as EPERM.")
 	expectError.check = func(c *Checker, n *Node) {
-		if !errnoName.MatchString(n.text) {
-			c.Wrong(n, "such as EPERM", "%q is no name of an error", n.text)
+		if !slices.Contains(errorNames(), n.text) {
+			hint := "such as EPERM"
+			if name := nearest(n.text, errorNames()); name != "" {
+				hint = "did you mean " + name + "?"
+			}
+			c.Wrong(n, hint, "%q is no name of an error", n.text)
 		}
 	}
 	s.variants = []variant{
@@ -321,7 +343,19 @@ func stepShape() *Shape {
 // maxSleep bounds one step that waits.
 const maxSleep = 10 * time.Minute
 
-var errnoName = regexp.MustCompile(`^E[A-Z0-9]+$`)
+// sameError has the names of errors that have two, with the other one.
+var sameError = map[string]string{"EWOULDBLOCK": "EAGAIN", "EDEADLOCK": "EDEADLK", "EOPNOTSUPP": "ENOTSUP"}
+
+// errorNames are the names that the kernel's errors have, of which Falco knows not all.
+var errorNames = sync.OnceValue(func() []string {
+	names := []string{"ENOTSUP", "ENOKEY", "EKEYEXPIRED", "EKEYREVOKED", "EKEYREJECTED", "EOWNERDEAD", "ENOTRECOVERABLE", "ERFKILL", "EHWPOISON"}
+	for number := int64(1); number < 126; number++ {
+		if name := event.ErrnoName(-number); name != "" {
+			names = append(names, name)
+		}
+	}
+	return slices.AppendSeq(names, maps.Keys(sameError))
+})
 
 func anyArgument() *Shape {
 	return &Shape{kinds: []Kind{text, number, boolean, null}, empty: true, doc: "A part of the argument."}
@@ -345,23 +379,32 @@ func checkStep(c *Checker, n *Node) {
 		return // the shape has said so
 	}
 	args := n.Get("args")
-	if args != nil && c.Open(args) {
-		return
+	if args == nil && n.has("args") || args != nil && args.kind != object && args.kind != null || c.part {
+		return // that they are wrong is said, or they are to come
 	}
 	given := map[string]Pos{}
+	var names, meant []string
+	for i := range call.Args {
+		if call.Args[i].Settable() {
+			names = append(names, call.Args[i].Name)
+		}
+	}
 	if args.Given() {
 		for _, e := range args.entries {
 			c.checkArgument(call, e, given)
+			if call.Arg(e.key) == nil {
+				meant = append(meant, nearest(e.key, names))
+			}
 		}
 	}
 	for i := range call.Args {
 		a := &call.Args[i]
-		if _, ok := given[a.Name]; !ok && !a.Optional && a.Settable() {
-			c.Wrong(n, "", "the call %s lacks the argument %s", call.Name, a.Name)
+		if _, ok := given[a.Name]; !ok && !a.Optional && a.Settable() && !slices.Contains(meant, a.Name) {
+			c.Wrong(n, "add it to args", "the call %s lacks the argument %s", call.Name, a.Name)
 		}
 	}
 	if (call.Name == "read" || call.Name == "pread64") && given["buffer"].Line == 0 && given["len"].Line == 0 {
-		c.Wrong(n, "", "the call %s lacks one of the arguments buffer and len", call.Name)
+		c.Wrong(n, "add it to args", "the call %s lacks one of the arguments buffer and len", call.Name)
 	}
 }
 
@@ -382,7 +425,7 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 		return
 	}
 	if before, ok := given[a.Name]; ok {
-		c.add(e.pos, "", "the argument %s is here twice, first in line %d", a.Name, before.Line)
+		c.add(e.pos, "leave one of them out", "the argument %s is here twice, first in line %d", a.Name, before.Line)
 		return
 	}
 	v := e.value
@@ -401,7 +444,7 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 		c.checkParts(call, a, v)
 	case scenario.List:
 		if v.kind != list || slices.ContainsFunc(v.items, func(item *Node) bool { return item.kind == null }) {
-			bad("", "a list of texts")
+			bad("such as [sh, -c]", "a list of texts")
 		}
 	case scenario.Groups:
 		if v.kind != list {
@@ -432,7 +475,7 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 			return
 		}
 		if v.kind != text {
-			bad("", "a number")
+			bad("such as 0", "a number")
 			return
 		}
 		value, err := a.ParseNumber(v.text)
@@ -440,7 +483,7 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 			length(value)
 		} else {
 			names := scenario.Constants(a.Set)
-			what := "a number"
+			what, hint := "a number", "such as 0"
 			if len(names) > 0 {
 				what = "a number or names joined by |"
 			}
@@ -452,7 +495,10 @@ func (c *Checker) checkArgument(call *scenario.Syscall, e entry, given map[strin
 					break
 				}
 			}
-			c.Wrong(v, nearestOf(last, names), "the argument %s of %s must be %s, and %q is not", a.Name, call.Name, what, last)
+			if len(names) > 0 {
+				hint = nearestOf(last, names)
+			}
+			c.Wrong(v, hint, "the argument %s of %s must be %s, and %q is not", a.Name, call.Name, what, last)
 		}
 	default:
 		if v.kind == list || v.kind == object {
@@ -523,7 +569,7 @@ func matcherShape(doc string) *Shape {
 		case expect.Matches:
 			s.check = func(c *Checker, n *Node) {
 				if _, err := expect.Regexp(n.text); err != nil {
-					c.Wrong(n, "", "%v", err)
+					c.Wrong(n, "as Go's package regexp reads it", "%v", err)
 				}
 			}
 		}
@@ -533,8 +579,14 @@ func matcherShape(doc string) *Shape {
 	s.kinds = []Kind{text, number, boolean, object}
 	s.empty = true
 	s.check = func(c *Checker, n *Node) {
-		if n.kind == object && len(n.entries) == 0 {
+		if n.kind != object {
+			return
+		}
+		if n.entriesGiven() == 0 {
 			c.Wrong(n, nearestOf("", opNames()), "nothing is expected here")
+		}
+		if exists := n.Get(string(expect.Exists)); exists.Str() == "false" && n.entriesGiven() > 1 {
+			c.Wrong(exists, "leave one of them out", "what has no value is not like anything")
 		}
 	}
 	return s
@@ -552,7 +604,7 @@ func priorityShape(doc string) *Shape {
 	s := Words(doc)
 	s.check = func(c *Checker, n *Node) {
 		if n.kind == object {
-			if len(n.entries) != 1 {
+			if n.entriesGiven() != 1 {
 				c.Wrong(n, "one of atLeast, atMost", "a priority needs one bound")
 			}
 			return
@@ -566,20 +618,20 @@ func priorityShape(doc string) *Shape {
 
 func outcomeShape() *Shape {
 	priority := priorityShape("The alert's priority, in any case; or a bound on it.")
-	priority.kinds = []Kind{text, object}
+	priority.kinds, priority.write = []Kind{text, object}, "such as warning"
 	priority.fields = []*Field{
 		Plus("atLeast", priorityShape("It is this one or more severe.")),
 		Plus("atMost", priorityShape("It is this one or less severe.")),
 	}
-	count := FieldsOf("How many alerts there are: a number, or bounds.", Plus("atLeast", Integer("So many or more.")), Plus("atMost", Integer("So many or fewer.")))
+	count := FieldsOf("How many alerts there are: a number, or bounds.", Plus("atLeast", Integer("So many or more.")), Plus("atMost", Integer("So many or fewer, and one at least unless atLeast or atMost is 0.")))
 	count.kinds = []Kind{number, object}
 	count.check = func(c *Checker, n *Node) {
-		if n.kind == object && len(n.entries) == 0 {
+		if n.kind == object && n.entriesGiven() == 0 {
 			c.Wrong(n, "atLeast, atMost", "a count needs a bound")
 		}
 	}
 	s := FieldsOf("The alert that is expected. Whatever is not named here is not compared; {} is any alert of the rule.",
-		Plus("fires", yesNo("false: no such alert may come, and count does not count. Default: true.")),
+		Plus("fires", yesNo("false: no such alert may come. Default: true.")),
 		may("source", Words("The alert's source.")),
 		may("hostname", Words("The alert's host name.")),
 		may("priority", priority),
@@ -588,6 +640,11 @@ func outcomeShape() *Shape {
 		Plus("tags", ListOf(Words("A tag."), 1, "Tags that the alert has, among others.")),
 		Plus("count", count),
 	)
+	s.check = func(c *Checker, n *Node) {
+		if count := n.Get("count"); n.Get("fires").Str() == "false" && count.Given() {
+			c.Wrong(count, "leave it out", "fires: false expects no alert, and has no count")
+		}
+	}
 	return s
 }
 

@@ -3,12 +3,15 @@
 package testfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -63,7 +66,14 @@ type Node struct {
 
 	// filledAt is the place of the placeholder that this value came in for.
 	filledAt Pos
+
+	told   bool     // what is wrong with it was told where it was read: nothing more is
+	faulty bool     // something in it is wrong, of which more would follow
+	meant  []string // keys that it lacks, of which an unknown one seems to be the misspelling
 }
+
+// sound tells whether nothing in a value is wrong, if it is there.
+func (n *Node) sound() bool { return n == nil || !n.told && !n.faulty }
 
 type entry struct {
 	key   string
@@ -82,6 +92,17 @@ func (n *Node) Get(key string) *Node {
 		}
 	}
 	return nil
+}
+
+// entriesGiven is how many entries of an object say something.
+func (n *Node) entriesGiven() int {
+	given := 0
+	for _, e := range n.entries {
+		if e.value.Given() && !strings.HasPrefix(e.key, "x-") {
+			given++
+		}
+	}
+	return given
 }
 
 // Given tells whether a value is there and is not null.
@@ -124,6 +145,21 @@ func (n *Node) flow() string {
 	return n.text
 }
 
+// describe says what a value is, for a person.
+func (n *Node) describe() string {
+	switch {
+	case n.float:
+		return "a number that is no integer"
+	case n.kind == text:
+		return "the text " + shown(n.text)
+	case n.kind == number:
+		return "the number " + n.text
+	case n.kind == boolean:
+		return n.text
+	}
+	return n.kind.String()
+}
+
 // maxNodes bounds how many values a file may have, those that aliases repeat
 // included.
 const maxNodes = 1 << 18
@@ -139,18 +175,20 @@ type reader struct {
 	nodes   int
 	depth   int
 
-	repeated Problems // keys that are there twice, of which the first counts
+	problems Problems // with which the rest can be read
 }
 
-var errTooMuch = errors.New("the file has too many values, or they are too deep in one another")
-
-// parse reads a file's only document, and tells the keys that are there twice.
-func parse(file string, data []byte) (n *Node, repeated Problems, err error) {
+// parse reads a file's only document, and tells what is wrong although it can be read:
+// keys that are there twice, of which the first counts, aliases of nothing.
+func parse(file string, data []byte) (n *Node, problems Problems, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a fault of the YAML package must not end the tests
 			err = &Problem{Pos: Pos{File: file}, Text: fmt.Sprintf("the YAML cannot be read: %v", r)}
 		}
 	}()
+	if data, err = plainText(file, data); err != nil {
+		return nil, nil, err
+	}
 	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, nil, syntaxError(file, err)
@@ -171,7 +209,24 @@ func parse(file string, data []byte) (n *Node, repeated Problems, err error) {
 	}
 	r := &reader{file: file, anchors: map[string]ast.Node{}, open: map[string]bool{}}
 	n, err = r.read(docs[0])
-	return n, r.repeated, err
+	return n, r.problems, err
+}
+
+// plainText drops what editors put into texts, and tells what is no text at all.
+func plainText(file string, data []byte) ([]byte, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	line, column := 1, 1
+	for rest := data; len(rest) > 0; column++ {
+		r, size := utf8.DecodeRune(rest)
+		if r == 0 || r == utf8.RuneError && size == 1 {
+			return nil, &Problem{Pos{file, line, column}, fmt.Sprintf("the byte %#02x is no text", rest[0]), "save the file as UTF-8"}
+		}
+		if rest = rest[size:]; r == '\n' {
+			line, column = line+1, 0
+		}
+	}
+	return data, nil
 }
 
 // syntaxError takes the place out of an error of the YAML package.
@@ -179,10 +234,30 @@ func syntaxError(file string, err error) *Problem {
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
 		p := at.GetToken().Position
-		return &Problem{Pos: Pos{file, p.Line, p.Column}, Text: "the YAML cannot be read: " + at.GetMessage()}
+		return &Problem{Pos{file, p.Line, p.Column}, "the YAML cannot be read: " + at.GetMessage(), syntaxHint(at.GetMessage())}
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return &Problem{Pos: Pos{File: file}, Text: "the YAML cannot be read: " + line}
+}
+
+// syntaxHint says what to do about an error of the YAML package.
+func syntaxHint(message string) string {
+	for _, known := range []struct{ part, hint string }{
+		{"character '\t'", "indent with spaces"},
+		{"reserved character", "put the text in quotes"},
+		{"mapping value is not allowed", "put a text that holds a colon in quotes"},
+		{"value is not allowed in this context", "the keys of an object begin in the same column"},
+		{"non-map value is specified", "a key ends in a colon; the keys of an object begin in the same column"},
+		{"',' or '", "a bracket is not closed, or a text needs quotes"},
+		{"flow map", "a { has no }"},
+		{"sequence end token", "a [ has no ]"},
+		{"end character", "a quote has no end"},
+	} {
+		if strings.Contains(message, known.part) {
+			return known.hint
+		}
+	}
+	return ""
 }
 
 func (r *reader) pos(n ast.Node) Pos {
@@ -197,12 +272,21 @@ func (r *reader) fail(n ast.Node, format string, args ...any) error {
 	return &Problem{Pos: r.pos(n), Text: fmt.Sprintf(format, args...)}
 }
 
+// tell notes what is wrong, and returns what stands for the value in the rest.
+func (r *reader) tell(n ast.Node, hint, format string, args ...any) *Node {
+	r.problems = append(r.problems, &Problem{r.pos(n), fmt.Sprintf(format, args...), hint})
+	return &Node{pos: r.pos(n), told: true}
+}
+
 func (r *reader) read(n ast.Node) (*Node, error) {
 	r.nodes++
 	r.depth++
 	defer func() { r.depth-- }()
-	if r.nodes > maxNodes || r.depth > maxDepth {
-		return nil, r.fail(n, "%v", errTooMuch)
+	switch {
+	case r.nodes > maxNodes:
+		return nil, r.fail(n, "the file has more than %d values, with those that aliases repeat", maxNodes)
+	case r.depth > maxDepth:
+		return nil, r.fail(n, "a value is in more than %d others", maxDepth)
 	}
 	out := &Node{pos: r.pos(n)}
 	switch n := n.(type) {
@@ -250,7 +334,11 @@ func (r *reader) read(n ast.Node) (*Node, error) {
 	case *ast.AliasNode:
 		return r.alias(n)
 	case *ast.TagNode:
-		return r.read(n.Value)
+		v, err := r.read(n.Value)
+		if err == nil && n.Start.Value == "!!str" && (v.kind == number || v.kind == boolean) {
+			v = &Node{kind: text, pos: v.pos, text: v.text}
+		}
+		return v, err
 	default:
 		return nil, r.fail(n, "the YAML cannot be read: %s is not expected here", n.Type())
 	}
@@ -261,10 +349,10 @@ func (r *reader) alias(n *ast.AliasNode) (*Node, error) {
 	name := n.Value.String()
 	to := r.anchors[name]
 	if to == nil {
-		return nil, r.fail(n, "there is no anchor &%s before this alias", name)
+		return r.tell(n, nearestOf(name, slices.Sorted(maps.Keys(r.anchors))), "there is no anchor &%s before this alias", name), nil
 	}
 	if r.open[name] {
-		return nil, r.fail(n, "the alias *%s is inside what it stands for", name)
+		return r.tell(n, "write out what is meant", "the alias *%s is inside what it stands for", name), nil
 	}
 	r.open[name] = true
 	defer delete(r.open, name)
@@ -272,54 +360,48 @@ func (r *reader) alias(n *ast.AliasNode) (*Node, error) {
 }
 
 func (r *reader) entries(out *Node, values []*ast.MappingValueNode) error {
-	type merged struct {
-		from *Node
-		at   ast.Node
+	own := map[string]Pos{} // keys that stand here, which win over those that << brings
+	for _, v := range values {
+		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
+			continue
+		}
+		key := v.Key.GetToken().Value
+		if first, ok := own[key]; ok {
+			r.tell(v.Key, fmt.Sprintf("the first is in line %d", first.Line), "the key %q is here twice", key)
+			continue
+		}
+		own[key] = r.pos(v.Key)
 	}
-	var merges []merged // after all else, for the object's own keys win
 	for _, v := range values {
 		value, err := r.read(v.Value)
 		if err != nil {
 			return err
 		}
 		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
-			merges = append(merges, merged{value, v.Key})
+			r.merge(out, value, own, v.Value)
 			continue
 		}
-		key := v.Key.GetToken().Value
-		if i := slices.IndexFunc(out.entries, func(e entry) bool { return e.key == key }); i >= 0 {
-			r.repeated = append(r.repeated, &Problem{
-				Pos: r.pos(v.Key), Text: fmt.Sprintf("the key %q is here twice", key), Hint: fmt.Sprintf("the first is in line %d", out.entries[i].pos.Line),
-			})
-			continue
-		}
-		out.entries = append(out.entries, entry{key, r.pos(v.Key), value})
-	}
-	for _, m := range merges {
-		if err := r.merge(out, m.from, m.at); err != nil {
-			return err
+		if key, pos := v.Key.GetToken().Value, r.pos(v.Key); own[key] == pos {
+			out.entries = append(out.entries, entry{key, pos, value})
 		}
 	}
 	return nil
 }
 
-// merge takes in what << stands for; the keys that are there already win.
-func (r *reader) merge(out, from *Node, at ast.Node) error {
-	if from.kind == list {
+// merge takes in what << stands for.
+func (r *reader) merge(out, from *Node, own map[string]Pos, at ast.Node) {
+	switch {
+	case from.told:
+	case from.kind == list:
 		for _, item := range from.items {
-			if err := r.merge(out, item, at); err != nil {
-				return err
-			}
+			r.merge(out, item, own, at)
 		}
-		return nil
-	}
-	if from.kind != object {
-		return r.fail(at, "<< needs an object, not %s", from.kind)
+	case from.kind != object:
+		r.tell(at, "such as <<: *base", "<< needs an object, not %s", from.kind)
 	}
 	for _, e := range from.entries {
-		if out.Get(e.key) == nil {
+		if _, here := own[e.key]; !here && out.Get(e.key) == nil {
 			out.entries = append(out.entries, e)
 		}
 	}
-	return nil
 }

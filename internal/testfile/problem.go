@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,13 +49,7 @@ func (p Problems) Tidy() Problems {
 // nearestOf suggests the name that looks most like one that is not known, else
 // lists the names if they are few.
 func nearestOf(name string, names []string) string {
-	best, distance := "", len(name)/2+1
-	for _, candidate := range names {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
-			best, distance = candidate, d
-		}
-	}
-	if best != "" {
+	if best := nearest(name, names); best != "" {
 		return fmt.Sprintf("did you mean %s?", best)
 	}
 	if len(names) == 0 {
@@ -64,6 +59,39 @@ func nearestOf(name string, names []string) string {
 		return fmt.Sprintf("allowed are %s and %d more", strings.Join(names[:24], ", "), len(names)-24)
 	}
 	return "allowed: " + strings.Join(names, ", ")
+}
+
+// nearest returns the name that looks most like one that is not known: at most half of
+// it differs, or it goes on where that one ends. "" if there is none.
+func nearest(name string, names []string) string {
+	name = strings.ToLower(name)
+	if len(name) > longestName {
+		return ""
+	}
+	best, distance := "", len(name)/2+1
+	for _, candidate := range names {
+		if len(candidate) > longestName {
+			continue
+		}
+		if d := editDistance(name, strings.ToLower(candidate)); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	if i := slices.IndexFunc(names, func(s string) bool { return strings.HasPrefix(strings.ToLower(s), name) }); best == "" && len(name) > 2 && i >= 0 {
+		best = names[i]
+	}
+	return best
+}
+
+// longestName bounds the names that are compared, and so the time for it.
+const longestName = 200
+
+// shown quotes a text, the beginning of it if it is long.
+func shown(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:59]) + "…"
+	}
+	return strconv.Quote(s)
 }
 
 func editDistance(a, b string) int {

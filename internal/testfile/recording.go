@@ -44,17 +44,17 @@ func LoadRecording(name string) (*Recording, error) {
 // ParseRecording reads what LoadRecording does.
 func ParseRecording(name string, data []byte) (*Recording, error) {
 	c := &Checker{file: name, seen: map[Problem]bool{}}
-	root, repeated, err := parse(name, data)
-	c.problems = repeated
+	root, problems, err := parse(name, data)
+	c.problems = problems
 	if err != nil {
 		var p *Problem
 		if !errors.As(err, &p) {
 			p = &Problem{Pos: Pos{File: name}, Text: err.Error()}
 		}
-		return nil, append(repeated, p).Tidy()
+		return nil, append(problems, p).Tidy()
 	}
 	r := &Recording{}
-	if c.check(recordingLanguage(), root, "the file"); len(c.problems) == 0 {
+	if c.check(recordingLanguage(), root, wholeFile); len(c.problems) == 0 {
 		c.recording(r, root)
 	}
 	if len(c.problems) > 0 {

@@ -13,7 +13,8 @@ import (
 type Shape struct {
 	kinds   []Kind
 	doc     string
-	empty   bool // a text may be empty
+	empty   bool   // a text may be empty
+	write   string // a hint, if it needs another than its kinds tell
 	choices []string
 	least   int // how many items of a list, or entries; of a number where no text may stand, the least one
 	most    int // likewise, the most or the greatest, if not 0
@@ -27,8 +28,7 @@ type Shape struct {
 	selects  string
 	variants []variant
 
-	binding bool // ${name.field} may stand for it
-	check   func(c *Checker, n *Node)
+	check func(c *Checker, n *Node)
 }
 
 // Field is a key of an object.
@@ -60,52 +60,66 @@ type Checker struct {
 	file     string
 	problems Problems
 	seen     map[Problem]bool
+	found    int      // how often something was wrong
+	made     int      // cases
 	skip     bool     // placeholders stand for values
+	part     bool     // what is checked lacks what it should take over from another test
 	named    []string // files that the test names
 }
 
+// at says where in a file a value is, such as "the test a.steps[0]".
+type at string
+
+// add tells a problem, once: not again for each test that takes over the value, by
+// extends or an alias, nor for each case.
 func (c *Checker) add(pos Pos, hint, format string, args ...any) {
-	p := Problem{pos, fmt.Sprintf(format, args...), hint}
-	if !c.seen[p] {
-		c.seen[p] = true
-		c.problems = append(c.problems, &p)
+	c.found++
+	same := slices.Clone(args)
+	for i, arg := range same {
+		if _, ok := arg.(at); ok {
+			same[i] = ""
+		}
 	}
+	if p := (Problem{pos, fmt.Sprintf(format, same...), hint}); c.seen[p] {
+		return
+	} else {
+		c.seen[p] = true
+	}
+	c.problems = append(c.problems, &Problem{pos, fmt.Sprintf(format, args...), hint})
 }
 
 // Wrong tells what is wrong with a value, and what to write instead. Of one that came in
 // for a placeholder it names the place of that, too.
 func (c *Checker) Wrong(n *Node, hint, format string, args ...any) {
-	what := fmt.Sprintf(format, args...)
 	if n.filledAt.Line != 0 {
-		what += fmt.Sprintf(", for the placeholder in line %d", n.filledAt.Line)
+		format, args = format+", for the placeholder in line %d", append(slices.Clip(args), n.filledAt.Line)
 	}
-	c.add(n.pos, hint, "%s", what)
+	c.add(n.pos, hint, format, args...)
 }
 
 // maxProblems ends the checking of a file in which nothing is right.
 const maxProblems = 100
 
-// check checks a value that is at path.
-func (c *Checker) check(s *Shape, n *Node, path string) {
-	if len(c.problems) >= maxProblems {
+// check checks a value that is at path, and notes whether something in it is wrong.
+func (c *Checker) check(s *Shape, n *Node, path at) {
+	if len(c.problems) >= maxProblems || n.told {
 		return
 	}
+	before := c.found
+	c.checkValue(s, n, path)
+	n.faulty = n.faulty || c.found > before
+}
+
+func (c *Checker) checkValue(s *Shape, n *Node, path at) {
 	if c.skip && n.kind == text && placeholder.MatchString(n.text) {
 		return // it is checked with the values of each case
 	}
-	if s.binding && n.kind == text && isBinding(n.text) {
-		return
-	}
 	if !slices.Contains(s.kinds, n.kind) || n.float && !slices.Contains(s.kinds, text) {
 		if n.kind == null && !slices.Contains(s.kinds, null) {
-			c.Wrong(n, "leave the key out, or give it a value", "%s has no value", path)
+			c.Wrong(n, "give it a value, or leave it out", "%s has no value", path)
 			return
 		}
-		is := n.kind.String()
-		if n.float {
-			is = "a number that is no integer"
-		}
-		c.Wrong(n, wholeNumber(s), "%s must be %s, and is %s", path, s.kindsText(), is)
+		c.Wrong(n, s.hint(n), "%s must be %s, and is %s", path, s.kindsText(), n.describe())
 		return
 	}
 	switch n.kind {
@@ -116,10 +130,10 @@ func (c *Checker) check(s *Shape, n *Node, path string) {
 			c.Wrong(n, "leave the key out, or add an item", "%s is empty", path)
 		}
 		if s.most > 0 && len(n.items) > s.most {
-			c.Wrong(n, "", "%s has %d items, and must have %d at most", path, len(n.items), s.most)
+			c.Wrong(n, "leave some out", "%s has %d items, and must have %d at most", path, len(n.items), s.most)
 		}
 		for i, item := range n.items {
-			c.check(s.items, item, fmt.Sprintf("%s[%d]", path, i))
+			c.check(s.items, item, at(fmt.Sprintf("%s[%d]", path, i)))
 		}
 	case object:
 		c.checkObject(s, n, path)
@@ -143,13 +157,13 @@ func (s *Shape) kindsText() string {
 	return strings.Join(names, " or ")
 }
 
-func (c *Checker) checkScalar(s *Shape, n *Node, path string) {
+func (c *Checker) checkScalar(s *Shape, n *Node, path at) {
 	switch {
 	case n.kind == number && slices.Contains(s.kinds, number) && !n.float:
 		c.checkNumber(s, n, path)
 		return
 	case n.kind == text && n.text == "" && !s.empty:
-		c.Wrong(n, "", "%s is empty", path)
+		c.Wrong(n, "give it a value, or leave it out", "%s is empty", path)
 		return
 	}
 	if len(s.choices) > 0 && !slices.Contains(s.choices, n.text) {
@@ -158,7 +172,7 @@ func (c *Checker) checkScalar(s *Shape, n *Node, path string) {
 }
 
 // checkNumber checks a number where no text may stand.
-func (c *Checker) checkNumber(s *Shape, n *Node, path string) {
+func (c *Checker) checkNumber(s *Shape, n *Node, path at) {
 	if slices.Contains(s.kinds, text) {
 		return
 	}
@@ -167,22 +181,33 @@ func (c *Checker) checkNumber(s *Shape, n *Node, path string) {
 		most = maxNumber
 	}
 	if n.big || n.number < int64(s.least) || n.number > int64(most) {
-		c.Wrong(n, wholeNumber(s), "%s must be from %d to %d, and is %s", path, s.least, most, n.text)
+		c.Wrong(n, s.hint(n), "%s must be from %d to %d, and is %s", path, s.least, most, n.text)
 	}
 }
 
-// wholeNumber is a hint where a number may stand, and no text.
-func wholeNumber(s *Shape) string {
-	if !slices.Contains(s.kinds, number) || slices.Contains(s.kinds, text) {
-		return ""
+// hint says how a value of a shape is written in place of n, where that needs saying.
+func (s *Shape) hint(n *Node) string {
+	switch {
+	case s.write != "":
+		return s.write
+	case slices.Contains(s.kinds, text):
+		if n.kind == number || n.kind == boolean {
+			return "in quotes"
+		}
+	case slices.Contains(s.kinds, number):
+		return fmt.Sprintf("a whole number such as %d", max(s.least, 1))
+	case slices.Contains(s.kinds, boolean):
+		return "true or false, without quotes"
+	case slices.Contains(s.kinds, list):
+		return "in square brackets, or a line with a hyphen for each"
 	}
-	return fmt.Sprintf("a whole number such as %d", max(s.least, 1))
+	return ""
 }
 
 // maxNumber is the greatest number where nothing smaller is.
 const maxNumber = 1_000_000
 
-func (c *Checker) checkObject(s *Shape, n *Node, path string) {
+func (c *Checker) checkObject(s *Shape, n *Node, path at) {
 	if s.items != nil { // the keys are the author's
 		if len(n.entries) < s.least {
 			c.Wrong(n, "leave the key out, or add an entry", "%s is empty", path)
@@ -190,47 +215,43 @@ func (c *Checker) checkObject(s *Shape, n *Node, path string) {
 		for _, e := range n.entries {
 			if s.forbid != nil {
 				if why := s.forbid(e.key); why != "" {
-					c.add(e.pos, "", "%s", why)
+					c.add(e.pos, "choose another name", "%s", why)
 				}
 			}
-			c.check(s.items, e.value, path+"."+e.key)
+			c.check(s.items, e.value, path+at("."+e.key))
 		}
 		return
 	}
 	fields := s.fields
 	if s.selects != "" {
 		chosen := n.Get(s.selects)
-		if chosen != nil && chosen.kind == text {
-			i := slices.IndexFunc(s.variants, func(v variant) bool { return v.value == chosen.text })
-			switch {
-			case i >= 0:
-				fields = append(slices.Clone(fields), s.variants[i].fields...)
-			case c.skip && placeholder.MatchString(chosen.text):
-				for _, v := range s.variants {
-					for _, f := range v.fields {
-						f := *f
-						f.required = false
-						fields = append(fields, &f)
-					}
+		i := slices.IndexFunc(s.variants, func(v variant) bool { return chosen != nil && chosen.kind == text && v.value == chosen.text })
+		switch {
+		case i >= 0:
+			fields = append(slices.Clone(fields), s.variants[i].fields...)
+		case !chosen.Given() || c.skip && isTemplate(chosen): // it may be any
+			for _, v := range s.variants {
+				for _, f := range v.fields {
+					f := *f
+					f.required = false
+					fields = append(fields, &f)
 				}
-			default: // that the choice is wrong is said once, and nothing of what hangs on it
-				c.checkChoice(s, n, path)
-				return
 			}
+		default: // that the choice is wrong is said once, and nothing of what hangs on it
+			c.check(s.field(s.selects).shape, chosen, path.key(s.selects))
+			return
 		}
 	}
 	var names []string
 	for _, f := range fields {
 		names = append(names, f.name)
-		if f.required && n.Get(f.name) == nil {
-			c.Wrong(n, fieldHint(f), "%s lacks the key %s", path, f.name)
-		}
 	}
+	n.meant = misspelt(n, names)
 	for _, e := range n.entries {
 		if strings.HasPrefix(e.key, "x-") {
 			continue // for the author and other tools
 		}
-		i := slices.IndexFunc(fields, func(f *Field) bool { return f.name == e.key })
+		i := slices.Index(names, e.key)
 		if i < 0 {
 			c.add(e.pos, nearestOf(e.key, names), "there is no key %q in %s", e.key, path)
 			continue
@@ -238,14 +259,31 @@ func (c *Checker) checkObject(s *Shape, n *Node, path string) {
 		if e.value.kind == null && !fields[i].required {
 			continue // as if it were not there: a case may say so
 		}
-		c.check(fields[i].shape, e.value, join(path, e.key))
+		c.check(fields[i].shape, e.value, path.key(e.key))
+	}
+	for _, f := range fields {
+		if f.required && n.Get(f.name) == nil && !c.part && !slices.Contains(n.meant, f.name) {
+			c.Wrong(n, fieldHint(f), "%s lacks the key %s", path, f.name)
+		}
 	}
 }
 
-func (c *Checker) checkChoice(s *Shape, n *Node, path string) {
-	f := s.field(s.selects)
-	c.check(f.shape, n.Get(s.selects), join(path, s.selects))
+// misspelt are those of names that an object lacks and seems to have misspelt.
+func misspelt(n *Node, names []string) (meant []string) {
+	missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return n.Get(name) != nil })
+	for _, e := range n.entries {
+		if slices.Contains(names, e.key) || strings.HasPrefix(e.key, "x-") {
+			continue
+		}
+		if name := nearest(e.key, missing); name != "" {
+			meant = append(meant, name)
+		}
+	}
+	return meant
 }
+
+// has tells whether an object has a key, perhaps misspelt.
+func (n *Node) has(key string) bool { return n.Get(key).Given() || slices.Contains(n.meant, key) }
 
 func fieldHint(f *Field) string {
 	if len(f.shape.choices) > 0 && len(f.shape.choices) <= 12 {
@@ -254,9 +292,11 @@ func fieldHint(f *Field) string {
 	return f.doc
 }
 
-func join(path, key string) string {
-	if path == "the file" {
-		return key
+func (a at) key(name string) at {
+	if a == wholeFile {
+		return at(name)
 	}
-	return path + "." + key
+	return a + at("."+name)
 }
+
+const wholeFile at = "the file"

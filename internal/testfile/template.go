@@ -15,7 +15,7 @@ type CaseValue struct {
 	Text string
 }
 
-// maxCases bounds how many cases the matrices of one test may make.
+// maxCases bounds how many cases the matrices of one file may make.
 const maxCases = 100_000
 
 // testCase is the values of one case.
@@ -39,7 +39,7 @@ func (c *Checker) cases(spec *Node) []*testCase {
 	var keys []string
 	for i, n := range spec.items {
 		values := n.Get("values")
-		if n.kind != object || values == nil || values.kind != object {
+		if n.kind != object || values == nil || values.kind != object || !n.Get("strategy").sound() {
 			continue // the shape has said so
 		}
 		var own []string
@@ -72,10 +72,10 @@ func (c *Checker) cases(spec *Node) []*testCase {
 				break
 			}
 			if len(e.value.items) == 0 {
-				c.add(e.value.pos, "", "the list of values for %s is empty", e.key)
+				c.add(e.value.pos, "add a value", "the list of values for %s is empty", e.key)
 			}
-			if len(product)*len(e.value.items) > maxCases {
-				c.add(n.pos, "", "the matrix has more than %d cases", maxCases)
+			if c.made+len(all)+len(product)*len(e.value.items) > maxCases {
+				c.add(n.pos, "list fewer values", "the tests of the file have more than %d cases", maxCases)
 				product = nil
 				break
 			}
@@ -88,6 +88,7 @@ func (c *Checker) cases(spec *Node) []*testCase {
 		}
 		all = append(all, product...)
 	}
+	c.made += len(all)
 	return all
 }
 
@@ -122,7 +123,8 @@ func (c *Checker) fill(n *Node, values *testCase) *Node {
 		if strings.TrimSpace(n.text) == n.text[at[0]:at[1]] {
 			v := c.value(n, n.text[at[2]:at[3]], values)
 			if v == nil {
-				return n
+				out.told = true
+				return &out
 			}
 			filled := *v
 			filled.filledAt = n.pos
@@ -132,9 +134,11 @@ func (c *Checker) fill(n *Node, values *testCase) *Node {
 			v := c.value(n, placeholder.FindStringSubmatch(s)[1], values)
 			switch {
 			case v == nil:
+				out.told = true
 				return s
 			case v.kind == list, v.kind == object:
-				c.add(n.pos, "", "%s is part of a text, and its value is %s (%s)", s, v.kind, v.pos)
+				out.told = true
+				c.add(n.pos, "put it alone, or list texts", "%s is part of a text, and its value, in line %d, is %s", s, v.pos.Line, v.kind)
 				return s
 			}
 			return v.Str()

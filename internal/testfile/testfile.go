@@ -118,7 +118,7 @@ func Load(names ...string) ([]*File, error) {
 		for _, t := range f.Tests {
 			key := [2]string{t.Rule, t.Template}
 			if before, ok := used[key]; ok && before.File != t.Pos.File {
-				problems = append(problems, &Problem{Pos: t.Pos, Text: fmt.Sprintf("%s already, at %s", t.there(), before)})
+				problems = append(problems, &Problem{t.Pos, fmt.Sprintf("%s already, at %s", t.there(), before), otherName})
 			}
 			used[key] = t.Pos
 		}
@@ -134,27 +134,31 @@ func Load(names ...string) ([]*File, error) {
 // nothing is wrong, nil if there are none. Paths in it are relative to its folder.
 func Parse(name string, data []byte) (*File, error) {
 	c := &Checker{file: name, seen: map[Problem]bool{}}
-	root, repeated, err := parse(name, data)
-	c.problems = repeated
+	root, problems, err := parse(name, data)
+	c.problems = problems
 	if err != nil {
 		var p *Problem
 		if !errors.As(err, &p) {
 			p = &Problem{Pos: Pos{File: name}, Text: err.Error()}
 		}
-		return nil, append(repeated, p).Tidy()
+		return nil, append(problems, p).Tidy()
 	}
 	f := c.load(root)
-	if len(c.problems) > 0 {
-		return f, c.problems.Tidy()
+	if len(c.problems) == 0 {
+		return f, nil
 	}
-	return f, nil
+	all := c.problems.Tidy()
+	if len(c.problems) >= maxProblems {
+		all = append(all, &Problem{Pos: all[len(all)-1].Pos, Text: "there are more problems in this file", Hint: fmt.Sprintf("the first %d are shown", len(all))})
+	}
+	return f, all
 }
 
 func (c *Checker) load(root *Node) *File {
 	f := &File{Name: c.file}
 	tests := root.Get("tests")
 	if root.kind != object || tests == nil || tests.kind != list {
-		c.check(language(), root, "the file")
+		c.check(language(), root, wholeFile)
 		return nil
 	}
 	whole := *root
@@ -171,30 +175,36 @@ func (c *Checker) load(root *Node) *File {
 	loose := *shape.fields[0]
 	loose.shape = ListOf(Anything(), 0, "")
 	shape.fields[0] = &loose
-	c.check(&shape, &whole, "the file")
+	c.check(&shape, &whole, wholeFile)
 	if len(tests.items) == 0 {
-		c.add(tests.pos, "", "there are no tests")
-	}
-	one := testShape()
-	for i, n := range merged.items {
-		before := len(c.problems)
-		c.skip = true
-		c.check(one, n, testPath(n, i))
-		c.skip = false
-		if len(c.problems) > before {
-			continue
-		}
-		f.Tests = append(f.Tests, c.expand(one, n, i)...)
+		c.add(tests.pos, "add one, with a name", "there are no tests")
 	}
 	used := map[[2]string]Pos{} // by rule and name
-	for _, t := range f.Tests {
-		key := [2]string{t.Rule, t.Template}
-		if first, ok := used[key]; ok && first != t.Pos {
-			c.add(t.Pos, "", "%s already, in line %d", t.there(), first.Line)
-			continue
-		}
-		used[key] = t.Pos
+	one := testShape()
+	var keys []string
+	for _, f := range one.fields {
+		keys = append(keys, f.name)
 	}
+	for i, n := range merged.items {
+		if len(c.problems) >= maxProblems {
+			break
+		}
+		before := c.found
+		c.skip, c.part = true, n.Get("extends").Given() || slices.Contains(misspelt(n, keys), "extends")
+		c.check(one, n, testPath(n, i))
+		c.skip = false
+		if n.kind != object || c.part {
+			continue // the rest can be told when it is there
+		}
+		tests := c.expand(one, n, i)
+		if name, rule := n.Get("name"), n.Get("rule"); name.Given() && name.sound() && rule.sound() && (rule.Given() || !n.has("rule")) {
+			c.unique(tests, used)
+		}
+		if c.found == before {
+			f.Tests = append(f.Tests, tests...)
+		}
+	}
+	c.part = false
 	if quiet := root.Get("quiet"); quiet != nil && quiet.kind == list {
 		for _, n := range quiet.items {
 			f.Quiet = append(f.Quiet, QuietRule{n.text, n.pos})
@@ -202,6 +212,20 @@ func (c *Checker) load(root *Node) *File {
 	}
 	return f
 }
+
+// unique checks that a rule has no two tests of one name.
+func (c *Checker) unique(tests []*Test, used map[[2]string]Pos) {
+	for _, t := range tests {
+		key := [2]string{t.Rule, t.Template}
+		if first, ok := used[key]; ok && first != t.Pos {
+			c.add(t.Pos, otherName, "%s already, in line %d", t.there(), first.Line)
+			continue
+		}
+		used[key] = t.Pos
+	}
+}
+
+const otherName = "the tests of a rule have different names"
 
 // there says that there is such a test.
 func (t *Test) there() string {
@@ -211,52 +235,68 @@ func (t *Test) there() string {
 	return fmt.Sprintf("there is a test %q of the rule %q", t.Template, t.Rule)
 }
 
-func testPath(n *Node, i int) string {
-	if name := n.Get("name"); n.kind == object && name.Given() {
-		return fmt.Sprintf("the test %s", name.text)
+func testPath(n *Node, i int) at {
+	name := n.Get("name").Str()
+	switch {
+	case name == "":
+		return at(fmt.Sprintf("tests[%d]", i))
+	case strconv.Quote(name) != `"`+name+`"`:
+		name = shown(name)
 	}
-	return fmt.Sprintf("tests[%d]", i)
+	return at("the test " + name)
 }
 
-// extend returns the tests with what they take over from others.
+// extend returns the tests with what they take over from others. Those that cannot
+// keep the key extends.
 func (c *Checker) extend(tests []*Node) []*Node {
 	byName := map[string]*Node{}
 	var names, repeated []string
 	for _, n := range tests {
-		switch name := n.Get("name"); {
-		case name == nil:
-		case byName[name.text] == nil:
-			byName[name.text] = n
-			names = append(names, name.text)
+		switch name := n.Get("name").Str(); {
+		case name == "":
+		case byName[name] == nil:
+			byName[name] = n
+			names = append(names, name)
 		default:
-			repeated = append(repeated, name.text)
+			repeated = append(repeated, name)
 		}
 	}
-	var resolve func(n *Node, depth int) *Node
-	resolve = func(n *Node, depth int) *Node {
+	done := map[*Node]*Node{}
+	var resolve func(n *Node, chain []string) *Node
+	resolve = func(n *Node, chain []string) (out *Node) {
 		from := n.Get("extends")
 		if !from.Given() || from.kind != text {
 			return n
 		}
+		if done[n] != nil {
+			return done[n]
+		}
+		defer func() { done[n] = out }()
+		chain = append(chain, n.Get("name").Str())
 		base := byName[from.text]
-		switch {
-		case slices.Contains(repeated, from.text):
-			c.add(from.pos, "", "there are several tests %q in this file, and one test can be extended", from.text)
-			return n
-		case base == nil:
-			c.add(from.pos, nearestOf(from.text, names), "there is no test %q in this file to extend", from.text)
-			return n
-		case depth > len(tests):
-			c.add(from.pos, "", "the test %q extends itself", n.Get("name").Str())
+		if slices.Contains(repeated, from.text) {
+			c.add(from.pos, "give the one that is meant another name", "there are several tests %q in this file, and one test can be extended", from.text)
 			return n
 		}
-		out := mergeNodes(resolve(base, depth+1), n, "")
+		if base == nil {
+			c.add(from.pos, nearestOf(from.text, names), "there is no test %q in this file to extend", from.text)
+			return n
+		}
+		if i := slices.Index(chain, from.text); i >= 0 {
+			c.add(from.pos, strings.Join(append(chain[i:], from.text), " extends "), "the test %q extends itself", from.text)
+			return n
+		}
+		base = resolve(base, chain)
+		if base.Get("extends").Given() {
+			return n
+		}
+		out = mergeNodes(base, n, "")
 		out.entries = slices.DeleteFunc(out.entries, func(e entry) bool { return e.key == "extends" })
 		return out
 	}
 	out := make([]*Node, len(tests))
 	for i, n := range tests {
-		out[i] = resolve(n, 0)
+		out[i] = resolve(n, nil)
 	}
 	return out
 }
@@ -270,6 +310,7 @@ func mergeNodes(base, over *Node, key string) *Node {
 		for _, e := range base.entries {
 			v := over.Get(e.key)
 			switch {
+			case v == nil && key == "expectedOutcome" && e.key == "count" && over.Get("fires").Str() == "false":
 			case v == nil:
 				out.entries = append(out.entries, e)
 			case v.kind != null:
@@ -312,12 +353,21 @@ func mergeNodes(base, over *Node, key string) *Node {
 func (c *Checker) expand(s *Shape, n *Node, index int) []*Test {
 	spec := n.Get("cases")
 	if !spec.Given() {
+		if n.has("cases") {
+			return nil // misspelt: placeholders have values when that is mended
+		}
 		return c.test(s, c.fill(n, nil), index, nil, 0)
 	}
 	template := *n
 	template.entries = slices.DeleteFunc(slices.Clone(n.entries), func(e entry) bool { return e.key == "cases" })
 	var all []*Test
-	for i, values := range c.cases(spec) {
+	cases := c.cases(spec)
+	if len(cases) == 0 {
+		c.skip = true
+		c.scenario(&template) // of the rest, tell what is wrong in any case
+		c.skip = false
+	}
+	for i, values := range cases {
 		all = append(all, c.test(s, c.fill(&template, values), index, values, i)...)
 	}
 	return all
@@ -325,14 +375,13 @@ func (c *Checker) expand(s *Shape, n *Node, index int) []*Test {
 
 // test makes a test, or one for each of its rules.
 func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number int) []*Test {
-	before := len(c.problems)
 	if values != nil {
 		c.check(s, n, testPath(n, index))
 	}
-	if len(c.problems) > before {
-		return nil
+	t := &Test{Pos: n.pos, Template: n.Get("name").Str(), Values: values.values(), Description: n.Get("description").Str()}
+	if name := n.Get("name"); name != nil {
+		t.Pos = name.place()
 	}
-	t := &Test{Pos: n.Get("name").place(), Template: n.Get("name").Str(), Values: values.values(), Description: n.Get("description").Str()}
 	t.Name = t.Template
 	if values != nil {
 		t.Name = generatedName(t.Template, number)
@@ -343,7 +392,9 @@ func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number in
 		t.Skip = skipReason(runIf)
 	}
 	c.named = nil
-	c.events(t, n)
+	if source := n.Get("source"); source.sound() && (source.Given() || !n.has("source")) {
+		c.events(t, n)
+	}
 	t.Named = c.named
 	if sourceOf(t.Source).Processes {
 		t.Scenario = c.scenario(n)
@@ -351,8 +402,8 @@ func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number in
 	c.outcome(t, n.Get("expectedOutcome"))
 	rule := n.Get("rule")
 	if !rule.Given() {
-		if out := n.Get("expectedOutcome"); out.Given() && len(out.entries) > 0 {
-			c.Wrong(out, "add rule, the name of a rule", "the test %s expects an outcome of no rule", t.Template)
+		if out := n.Get("expectedOutcome"); out.Given() && len(out.entries) > 0 && !n.has("rule") {
+			c.Wrong(out, "add rule, the name of a rule", "%s expects an outcome of no rule", testPath(n, index))
 		}
 		return []*Test{t}
 	}
@@ -407,11 +458,12 @@ func (c *Checker) events(t *Test, n *Node) {
 			c.Wrong(v, "leave it out", "a test of the source %s runs no process, so it has no %s", src.name, key)
 		}
 	}
-	if slices.ContainsFunc(src.keys(), func(key string) bool { return n.Get(key).Given() }) {
+	does := slices.ContainsFunc(src.keys(), n.has)
+	if does && !slices.ContainsFunc(src.keys(), func(key string) bool { return !n.Get(key).sound() }) {
 		t.Work = src.Read(c, n)
 	}
 	if !events.Given() {
-		if t.Work == nil {
+		if !does && !n.has("events") {
 			can := []string{"events that were recorded"}
 			if src.Does != "" {
 				can = append(can, src.Does)
@@ -420,8 +472,11 @@ func (c *Checker) events(t *Test, n *Node) {
 		}
 		return
 	}
-	if t.Work != nil {
+	if does {
 		c.Wrong(events, "leave out one of them", "a test has either events that were recorded, or %s", enumerate(src.keys(), "and"))
+		return
+	}
+	if !events.sound() {
 		return
 	}
 	if events.kind == text {
@@ -503,15 +558,16 @@ func (c *Checker) outcome(t *Test, n *Node) {
 	case count.kind == number:
 		e.Count = expect.Exactly(int(count.number))
 	default:
-		least, most := 0, -1
+		least, most := 1, -1
+		if v := count.Get("atMost"); v.Given() {
+			most = int(v.number)
+			least = min(least, most)
+		}
 		if v := count.Get("atLeast"); v.Given() {
 			least = int(v.number)
 		}
-		if v := count.Get("atMost"); v.Given() {
-			most = int(v.number)
-		}
-		if most >= 0 && most < least {
-			c.Wrong(count, "", "no count is at least %d and at most %d", least, most)
+		if most >= 0 && most < least && count.sound() {
+			c.Wrong(count, "atMost is the greater one", "no count is at least %d and at most %d", least, most)
 		}
 		e.Count = expect.Between(least, most)
 	}
@@ -586,17 +642,29 @@ func (c *Checker) scenario(n *Node) *scenario.Scenario {
 	names := map[string]Pos{}
 	unique := func(item *Node) {
 		name := item.Get("name")
+		if !name.Given() || !name.sound() {
+			return
+		}
 		if before, ok := names[name.Str()]; ok {
-			c.Wrong(name, "", "the name %q is taken already, in line %d", name.Str(), before.Line)
+			c.Wrong(name, "the names of resources and steps are unique in a test", "the name %q is taken already, in line %d", name.Str(), before.Line)
 		}
 		names[name.Str()] = name.pos
 	}
 	exposed := map[string][]string{}
+	expose := func(item *Node, name string, fields []string) {
+		if !item.sound() {
+			fields = []string{anyField}
+		}
+		exposed[name] = fields
+	}
+	if n := n.Get("resources"); !n.sound() && n.kind != list {
+		expose(n, "", nil)
+	}
 	if list := n.Get("resources"); list.Given() {
 		for _, item := range list.items {
 			unique(item)
 			r := c.resource(item)
-			exposed[r.Name] = r.Exposed()
+			expose(item, r.Name, r.Exposed())
 			s.Resources = append(s.Resources, r)
 		}
 	}
@@ -604,7 +672,7 @@ func (c *Checker) scenario(n *Node) *scenario.Scenario {
 		for _, item := range list.items {
 			unique(item)
 			step := c.step(item, exposed, list)
-			exposed[step.Name] = step.Exposed()
+			expose(item, step.Name, step.Exposed())
 			s.Steps = append(s.Steps, step)
 			if step.Action != "" && (len(list.items) > 1 || len(s.Resources) > 0 || context.Given() || s.Before != "" || s.After != "") {
 				c.Wrong(item.Get("action"), "an action has processes, resources and cleanups of its own", "a test with the step of an action has nothing else")
@@ -682,6 +750,9 @@ func (c *Checker) resource(n *Node) scenario.Resource {
 
 func (c *Checker) step(n *Node, exposed map[string][]string, all *Node) scenario.Step {
 	s := scenario.Step{Name: n.Get("name").Str(), Place: n.pos.String(), ExpectError: n.Get("expectError").Str()}
+	if name, ok := sameError[s.ExpectError]; ok {
+		s.ExpectError = name
+	}
 	switch n.Get("type").Str() {
 	case "syscall":
 		s.Call = c.call(n, exposed, all)
@@ -777,12 +848,18 @@ func (c *Checker) argument(a *scenario.Arg, n *Node, exposed map[string][]string
 	return v
 }
 
+// anyField stands for the fields of what is wrong itself.
+const anyField = "*"
+
 // bound checks a binding: what it names must come before, and expose the field.
 func (c *Checker) bound(n *Node, name, field string, exposed map[string][]string, all *Node) {
 	fields, ok := exposed[name]
+	if _, nameless := exposed[""]; !ok && nameless || slices.Contains(fields, anyField) {
+		return // what is wrong there has been told
+	}
 	if !ok {
 		if slices.ContainsFunc(all.items, func(s *Node) bool { return s.Get("name").Str() == name }) {
-			c.Wrong(n, "", "%s is not before this step, so ${%s.%s} has no value yet", name, name, field)
+			c.Wrong(n, "move that step up", "%s is not before this step, so ${%s.%s} has no value yet", name, name, field)
 			return
 		}
 		var names []string
