@@ -292,11 +292,17 @@ func (d *director) programs(launches []*stage.Launch) []func() []byte {
 		// ask about.
 		return programs
 	}
-	env := os.Environ()
+	env, paths := os.Environ(), 0
+	for i := range d.s.Processes {
+		if d.s.Processes[i].ExePath != "" {
+			paths++
+		}
+	}
 	for i, l := range launches {
 		env = l.Environ(env)
 		switch own := env; {
 		case l.First:
+		case d.s.Processes[i].ExePath != "" && paths > 1: // which may be one file
 		case !l.Last:
 			if next := launches[i+1]; !next.Other && !next.First {
 				programs[i] = func() []byte { return next.Starting(own) }
@@ -410,7 +416,7 @@ func (d *director) put(path string, from []string, make func(path string) error)
 		}
 	}
 	if d.root && len(from) > 0 && (d.inContainer || hermetic.Active()) {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
+		f, err := os.OpenFile(path, os.O_CREATE, 0o755) // and not to be written, which a program that runs could not be
 		if err != nil {
 			return err
 		}
