@@ -169,6 +169,10 @@ func onFreshThread(f func()) {
 // attach seizes every thread of the process.
 func (t *tracer) attach() error {
 	wrap := func(err error) error {
+		// Of one that has ended the kernel says the same as of one that it protects.
+		if st := t.stat(int64(t.pid)); errors.Is(err, unix.EPERM) && (st.State == 0 || st.Dead()) {
+			err = unix.ESRCH
+		}
 		return fmt.Errorf("attaching to process %d: %w", t.pid, attachError(err))
 	}
 	t.initStart = t.boot + int64(t.stat(1).Start)*tick

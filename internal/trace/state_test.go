@@ -6,6 +6,7 @@ package trace_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -394,6 +395,34 @@ func TestAttachErrors(t *testing.T) {
 	cancel()
 	if _, err := trace.Attach(ctx, os.Getpid(), trace.Options{}); err == nil {
 		t.Error("attached with a context that has ended")
+	}
+}
+
+// That a process was killed before it could be traced is no want of permission, for
+// which tests are skipped.
+func TestAttachToOneThatEnded(t *testing.T) {
+	needTracing(t)
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var info unix.Siginfo
+	for {
+		if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if _, err := trace.Attach(t.Context(), cmd.Process.Pid, trace.Options{}); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("got %v, want ESRCH", err)
 	}
 }
 
