@@ -69,7 +69,9 @@ func (m *Text) outcome(r *Result) {
 		}
 	case TriggerFailed:
 		m.Headline("trigger failed: %s", OneLine(r.Reason))
-		m.Headline("  this says nothing of the rule %q: the action did not do its work", rule)
+		if r.Rule != "" || r.Test == "" {
+			m.Headline("  this says nothing of the rule %q: the action did not do its work", rule)
+		}
 	case Inconclusive:
 		m.Headline("inconclusive: %s", OneLine(r.Reason))
 		if r.Differ {

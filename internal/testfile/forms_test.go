@@ -46,7 +46,7 @@ tests:
           resource: {type: fd, name: m, subtype: memfd, fileName: f}
           args: {fd: "${ m.fd }", address: "192.0.2.1:80"}
 `, []string{"A/a_testCase#0 p() memfd:f connect=192.0.2.1:80"}},
-		{"directives and the document's end", "%YAML 1.2\n---\ntests: [{name: a, rule: A}]\n...\n---\n# nothing\n", []string{"A/a"}},
+		{"directives and the document's end", "\ufeff%YAML 1.2\n---\ntests: [{name: a, rule: A}]\n...\n---\n# nothing\n", []string{"A/a"}},
 		{"what is merged is won over", `
 tests:
   - name: a
