@@ -32,6 +32,19 @@ tests:
       - {strategy: vector, values: {n: one, r: A}}
       - {strategy: matrix, values: {n: [one], r: [A, B]}}
 `, []string{"A/one_testCase#0", "A/one_testCase#1", "B/one_testCase#2"}},
+		{"keys of what other cases choose", `
+tests:
+  - name: a
+    rule: A
+    resources:
+      - {type: "%{ item.t }", name: r, subtype: "%{ item.s }", filePath: /f, dirPath: /d, fileName: m, l4Proto: tcp4, address: "192.0.2.1:80", procName: p}
+    cases:
+      - {strategy: matrix, values: {t: [fd], s: [directory, pipe, memfd]}}
+      - {strategy: matrix, values: {t: [clientServer, process], s: [null]}}
+`, []string{
+			"A/a_testCase#0 directory:/d", "A/a_testCase#1 pipe:", "A/a_testCase#2 memfd:m",
+			"A/a_testCase#3 192.0.2.1:80", "A/a_testCase#4",
+		}},
 		{"placeholders for whole parts", `
 tests:
   - name: a

@@ -252,6 +252,9 @@ func (c *Checker) checkObject(s *Shape, n *Node, path at) {
 			continue // for the author and other tools
 		}
 		i := slices.Index(names, e.key)
+		if i < 0 && s.mayBelong(n, e.key) {
+			continue
+		}
 		if i < 0 {
 			c.add(e.pos, nearestOf(e.key, names), "there is no key %q in %s", e.key, path)
 			continue
@@ -266,6 +269,14 @@ func (c *Checker) checkObject(s *Shape, n *Node, path at) {
 			c.Wrong(n, fieldHint(f), "%s lacks the key %s", path, f.name)
 		}
 	}
+}
+
+// mayBelong tells whether a key belongs to a value that another case may choose.
+func (s *Shape) mayBelong(n *Node, key string) bool {
+	chosen := n.Get(s.selects)
+	return chosen != nil && chosen.filledAt.Line != 0 && slices.ContainsFunc(s.variants, func(v variant) bool {
+		return slices.ContainsFunc(v.fields, func(f *Field) bool { return f.name == key })
+	})
 }
 
 // misspelt are those of names that an object lacks and seems to have misspelt.
