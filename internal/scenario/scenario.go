@@ -66,6 +66,9 @@ type ClientServer struct {
 type FDResource struct {
 	Subtype string `json:"subtype"`        // file, directory, pipe, event, signalfd, eventpoll, inotify, memfd
 	Path    string `json:"path,omitempty"` // of file, directory and memfd
+	// Unopened tells that the file or directory is to be there for a step that names its
+	// path, and that none uses the descriptor: what opens it is the step alone.
+	Unopened bool `json:"unopened,omitempty"`
 }
 
 // Step is one thing that the last process does. One of its parts is set.

@@ -151,6 +151,9 @@ func (pl *player) resource(r *scenario.Resource) error {
 	case r.Process != nil:
 		return pl.process(r)
 	}
+	if r.FD.Unopened {
+		return pl.makeUnopened(r.FD)
+	}
 	if r.FD.Subtype == "pipe" {
 		var fds [2]int
 		if err := unix.Pipe2(fds[:], 0); err != nil {
@@ -166,6 +169,24 @@ func (pl *player) resource(r *scenario.Resource) error {
 	}
 	pl.expose(r.Name, "fd", int64(fd))
 	return nil
+}
+
+// makeUnopened makes a file or a directory that is not there, and opens nothing: what a
+// step opens is to be judged, and a real Falco judges all that this process does.
+func (pl *player) makeUnopened(r *scenario.FDResource) (err error) {
+	pl.marks.Aside(func() {
+		if r.Subtype == "directory" {
+			err = os.MkdirAll(r.Path, 0o755)
+			return
+		}
+		if err = os.MkdirAll(path.Dir(r.Path), 0o755); err != nil {
+			return
+		}
+		if err = unix.Mknod(r.Path, unix.S_IFREG|0o644, 0); errors.Is(err, unix.EEXIST) {
+			err = nil
+		}
+	})
+	return named("making "+r.Path, err)
 }
 
 func (pl *player) openFD(r *scenario.FDResource) (int, error) {

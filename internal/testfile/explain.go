@@ -91,6 +91,8 @@ func explainScenario(s *scenario.Scenario, step func(string, ...any)) {
 			step("starts a process from memory that waits, as %s", r.Name)
 		case r.Process != nil:
 			step("starts a process that waits, %s, as %s", explainProcess(r.Process), r.Name)
+		case r.FD.Unopened:
+			step("sees that the %s %s is there, as %s", r.FD.Subtype, r.FD.Path, r.Name)
 		default:
 			step("opens %s%s, as %s", article(r.FD.Subtype), with(" ", r.FD.Path), r.Name)
 		}

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -679,7 +680,43 @@ func (c *Checker) scenario(n *Node) *scenario.Scenario {
 			}
 		}
 	}
+	for i := range s.Resources {
+		if r := &s.Resources[i]; r.FD != nil && (r.FD.Subtype == "file" || r.FD.Subtype == "directory") {
+			r.FD.Unopened = namesPath(s.Steps, r.FD.Path) && !usesFields(s.Steps, r.Name)
+		}
+	}
 	return s
+}
+
+// namesPath tells whether a step names a path.
+func namesPath(steps []scenario.Step, name string) bool {
+	same := func(s string) bool { return path.Clean(s) == path.Clean(name) }
+	return slices.ContainsFunc(steps, func(s scenario.Step) bool {
+		if s.Call == nil {
+			return s.Write != nil && same(s.Write.Path)
+		}
+		for _, v := range s.Call.Args {
+			if v.Text != nil && same(*v.Text) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// usesFields tells whether a step uses what a resource exposes.
+func usesFields(steps []scenario.Step, resource string) bool {
+	return slices.ContainsFunc(steps, func(s scenario.Step) bool {
+		if s.Call == nil {
+			return false
+		}
+		for _, v := range s.Call.Args {
+			if name, _, bound := strings.Cut(v.Binding, "."); bound && name == resource {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func process(n *Node, nameKey string) scenario.Process {
