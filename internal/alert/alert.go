@@ -101,3 +101,12 @@ func (a *Alert) Field(name string) (string, bool) {
 	}
 	return fmt.Sprint(v), true
 }
+
+// Bare is the output without the time and the priority, which Falco puts before what
+// the rule says.
+func (a *Alert) Bare() string {
+	if _, rest, ok := strings.Cut(a.Output, ": "+a.Priority.String()+" "); ok {
+		return rest
+	}
+	return a.Output
+}

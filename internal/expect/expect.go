@@ -185,8 +185,12 @@ func (e *Expectation) compare(a *alert.Alert) []line {
 	for _, m := range e.Output {
 		text("output", m, a.Output, true)
 	}
+	tags := "are none"
+	if len(a.Tags) > 0 {
+		tags = "are " + strings.Join(a.Tags, ", ")
+	}
 	for _, tag := range e.Tags {
-		lines = append(lines, line{"tags", "contain " + quote(tag), "are " + strings.Join(a.Tags, ", "), slices.Contains(a.Tags, tag), 0})
+		lines = append(lines, line{"tags", "contain " + quote(tag), tags, slices.Contains(a.Tags, tag), 0})
 	}
 	return lines
 }

@@ -76,6 +76,8 @@ func TestCheck(t *testing.T) {
 	near := fired("R", alert.Warning, map[string]any{"fd.name": "/var/log/y", "proc.name": "sh", "fd.num": nil})
 	far := fired("R", alert.Notice, map[string]any{"fd.name": "/etc/passwd", "proc.name": "sh"})
 	other := fired("S", alert.Error, nil)
+	bare := fired("R", alert.Warning, map[string]any{"fd.name": "/var/log/z"})
+	bare.Tags, bare.Output = nil, "07:08:09.123456789: Warning log cleared"
 	field := func(m Matcher) []Field { return []Field{{"fd.name", m}} }
 	for _, test := range []struct {
 		name   string
@@ -89,11 +91,13 @@ func TestCheck(t *testing.T) {
 		{"other_field", Expectation{Priority: Priority(alert.Warning), Fields: append(field(Equal("/var/log/x")), Field{"proc.name", Equal("sh")})}, []*alert.Alert{far, other, near}},
 		{"not_printed", Expectation{Fields: []Field{{"proc.tty", Equal("0")}, {"fd.num", Equal("3")}}}, []*alert.Alert{near}},
 		{"tags_and_output", Expectation{Tags: []string{"T1"}, Output: []Matcher{Suffix("y")}}, []*alert.Alert{near}},
+		{"several_of_one_name", Expectation{Tags: []string{"T1", "T2"}, Output: []Matcher{Prefix("x"), Suffix("y")}, Fields: append(field(Prefix("/var")), field(Suffix("y"))...)}, []*alert.Alert{bare}},
 		{"priority_too_low", Expectation{Priority: AtLeast(alert.Error)}, []*alert.Alert{near}},
 		{"priority_at_least", Expectation{Priority: AtLeast(alert.Notice)}, []*alert.Alert{near}},
 		{"priority_at_most", Expectation{Priority: AtMost(alert.Error)}, []*alert.Alert{near}},
 		{"silent", Expectation{Silent: true}, []*alert.Alert{other}},
 		{"not_silent", Expectation{Silent: true}, []*alert.Alert{near, other}},
+		{"not_silent_about_these", Expectation{Silent: true, Fields: field(Containing("log"))}, []*alert.Alert{near}},
 		{"silent_about_others", Expectation{Silent: true, Fields: field(Equal("/x"))}, []*alert.Alert{near}},
 		{"count", Expectation{Count: Exactly(2)}, []*alert.Alert{near, far}},
 		{"too_many", Expectation{Count: Exactly(1)}, []*alert.Alert{near, far}},

@@ -25,6 +25,8 @@ func (m *Mismatch) Headline() string {
 		such = " as expected"
 	}
 	switch n := len(m.Matching); {
+	case e.Silent && e.detailed():
+		return fmt.Sprintf("the rule %q fired as it must not", e.Rule)
 	case e.Silent:
 		return fmt.Sprintf("the rule %q fired, and must not", e.Rule)
 	case n == 0 && len(m.Other) == 0:
@@ -65,17 +67,27 @@ func (m *Mismatch) Lines() []string {
 			lines = append(lines, fmt.Sprintf("and %s more", alerts(len(shown)-maxShown)))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s  %s", a.Priority, oneLine(a.Output)))
-		if m.Expectation.Silent {
-			continue
-		}
-		for _, l := range m.Expectation.compare(a) {
-			if l.ok {
-				lines = append(lines, fmt.Sprintf("    %s %s", l.name, l.got))
-				continue
+		lines = append(lines, fmt.Sprintf("%s  %s", a.Priority, oneLine(a.Bare())))
+		lines = append(lines, difference(m.Expectation.compare(a))...)
+	}
+	return lines
+}
+
+// difference shows comparisons. Of several of one name, what came is shown once.
+func difference(compared []line) (lines []string) {
+	for i := 0; i < len(compared); {
+		l := compared[i]
+		var wrong []string
+		for ; i < len(compared) && compared[i].name == l.name; i++ {
+			if !compared[i].ok {
+				wrong = append(wrong, fmt.Sprintf("  - %s %s", l.name, compared[i].want))
 			}
-			lines = append(lines, fmt.Sprintf("  - %s %s", l.name, l.want), fmt.Sprintf("  + %s %s", l.name, l.got))
 		}
+		sign := " "
+		if len(wrong) > 0 {
+			sign = "+"
+		}
+		lines = append(lines, append(wrong, fmt.Sprintf("  %s %s %s", sign, l.name, l.got))...)
 	}
 	return lines
 }

@@ -136,18 +136,9 @@ func AlertLines(alerts []*alert.Alert) []string {
 			lines = append(lines, fmt.Sprintf("and %d more", len(alerts)-limit))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s  %s: %s", a.Priority, a.Rule, Shorten(OneLine(BareOutput(a)), 160)))
+		lines = append(lines, fmt.Sprintf("%s  %s: %s", a.Priority, a.Rule, Shorten(OneLine(a.Bare()), 160)))
 	}
 	return lines
-}
-
-// BareOutput is an alert's output without the time and the priority, which
-// Falco puts before what the rule says.
-func BareOutput(a *alert.Alert) string {
-	if _, rest, ok := strings.Cut(a.Output, ": "+a.Priority.String()+" "); ok {
-		return rest
-	}
-	return a.Output
 }
 
 func (r *Result) nextLines(test string) []string {

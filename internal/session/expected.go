@@ -22,7 +22,8 @@ func (s *Session) meet(r *result.Result, a *plan.Action, final bool) {
 			if fired.Rule == q.Rule {
 				r.Outcome = result.Unexpected
 				r.Reason = fmt.Sprintf("the rule %q fired, which %s says must stay quiet", q.Rule, q.Pos)
-				r.Difference = append(r.Difference, fired.Priority.String()+"  "+result.Shorten(result.OneLine(result.BareOutput(fired)), 160))
+				r.Hint = fmt.Sprintf("mend the rule %q or what the test does, or leave the rule out at %s", q.Rule, q.Pos)
+				r.Difference = append(r.Difference, fired.Priority.String()+"  "+result.Shorten(result.OneLine(fired.Bare()), 160))
 				return
 			}
 		}

@@ -413,7 +413,11 @@ func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number in
 		names = rule.items
 	}
 	var all []*Test
-	for _, name := range names {
+	for i, name := range names {
+		if slices.ContainsFunc(names[:i], func(before *Node) bool { return name.text != "" && before.text == name.text }) {
+			c.Wrong(name, "once is enough", "the rule %q is here twice", name.text)
+			continue
+		}
 		one := *t
 		one.Rule, one.RulePos = name.text, name.pos
 		one.Expect.Rule = name.text

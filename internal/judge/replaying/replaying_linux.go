@@ -254,13 +254,13 @@ func (r *Falco) compare(t *traced, falcos []*alert.Alert) {
 	for sign, a := range theirs {
 		if ours[sign] == nil {
 			if status, _ := r.Engine.Status(a.Rule); status != engine.Unsupported {
-				r.differ = append(r.differ, fmt.Sprintf("%s: this Falco alerts and the built-in engine does not: %s: %s", t.action, a.Rule, result.OneLine(result.BareOutput(a))))
+				r.differ = append(r.differ, fmt.Sprintf("%s: this Falco alerts and the built-in engine does not: %s: %s", t.action, a.Rule, result.OneLine(a.Bare())))
 			}
 		}
 	}
 	for sign, a := range ours {
 		if theirs[sign] == nil {
-			r.differ = append(r.differ, fmt.Sprintf("%s: the built-in engine alerts and this Falco does not: %s: %s", t.action, a.Rule, result.OneLine(result.BareOutput(a))))
+			r.differ = append(r.differ, fmt.Sprintf("%s: the built-in engine alerts and this Falco does not: %s: %s", t.action, a.Rule, result.OneLine(a.Bare())))
 		}
 	}
 }
