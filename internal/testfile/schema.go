@@ -22,18 +22,21 @@ func Schema() []byte {
 	tests := plainSchema(language().field("tests").shape) // a list, and nothing that stands for it
 	tests["items"] = item
 	s["properties"].(schema)["tests"] = tests
-	extending := item["properties"].(schema)
+	quiet := plainSchema(language().field("quiet").shape) // of the file, which has no cases
+	quiet["items"] = plainSchema(language().field("quiet").shape.items)
+	s["properties"].(schema)["quiet"] = schema{"description": quiet["description"], "anyOf": []any{quiet, schema{"type": "null"}}}
+	// Resources and steps, too, may be parts of others'; the rest of the test is checked
+	// where it is whole.
+	properties, whole, defs := item["properties"].(schema), schema{}, schema{}
 	for _, name := range []string{"resources", "steps"} {
-		extending[name] = schema{"description": testShape().field(name).doc, "anyOf": []any{extending[name], schema{
-			"type": "array", "items": schema{"type": "object", "required": []string{"name"}},
-		}, schema{"type": "null"}}}
+		defs[name] = schemaOf(testShape().field(name).shape)
+		ref := schema{"$ref": "#/$defs/" + name}
+		part := schema{"type": "array", "items": schema{"type": "object", "required": []string{"name"}}}
+		properties[name] = schema{"description": testShape().field(name).doc, "anyOf": []any{ref, part, schema{"type": "null"}}}
+		whole[name] = schema{"anyOf": []any{ref, schema{"type": "null"}}}
 	}
-	// Then the rest of the test is checked where it is whole.
-	whole := schema{"properties": schema{}}
-	for _, name := range []string{"resources", "steps"} {
-		whole["properties"].(schema)[name] = schema{"anyOf": []any{schemaOf(testShape().field(name).shape), schema{"type": "null"}}}
-	}
-	item["if"], item["else"] = schema{"required": []string{"extends"}}, whole
+	s["$defs"] = defs
+	item["if"], item["else"] = schema{"required": []string{"extends"}}, schema{"properties": whole}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -81,6 +84,9 @@ func plainSchema(s *Shape) schema {
 	}
 	if len(s.choices) > 0 {
 		out["enum"] = s.choices
+	}
+	if len(s.examples) > 0 {
+		out["examples"] = s.examples
 	}
 	if slices.Contains(s.kinds, number) && !slices.Contains(s.kinds, text) {
 		out["minimum"], out["maximum"] = s.least, cmp.Or(s.most, maxNumber)

@@ -59,6 +59,36 @@ func TestSchemaTakesTheExamples(t *testing.T) {
 	}
 }
 
+// The schema that editors fetch is that of the code.
+func TestShippedSchema(t *testing.T) {
+	golden(t, "../../falcotest/testfiles.schema.json", string(testfile.Schema()))
+}
+
+// An editor has something to say of each key.
+func TestSchemaDescribes(t *testing.T) {
+	var walk func(v any, path string)
+	walk = func(v any, path string) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				walk(e, path)
+			}
+		case map[string]any:
+			if properties, ok := v["properties"].(map[string]any); ok && v["type"] != nil {
+				for name, p := range properties {
+					if p, ok := p.(map[string]any); !ok || p["description"] == nil || p["description"] == "" {
+						t.Errorf("%s.%s has no description", path, name)
+					}
+				}
+			}
+			for key, e := range v {
+				walk(e, path+"."+key)
+			}
+		}
+	}
+	walk(schemaDocument(t), "")
+}
+
 func mustGlob(pattern string) []string {
 	found, _ := filepath.Glob(pattern)
 	return found

@@ -11,13 +11,14 @@ import (
 // Shape says what a value may be. The language is written down in shapes:
 // files are checked against them, and the JSON Schema is made from them.
 type Shape struct {
-	kinds   []Kind
-	doc     string
-	empty   bool   // a text may be empty
-	write   string // a hint, if it needs another than its kinds tell
-	choices []string
-	least   int // how many items of a list, or entries; of a number where no text may stand, the least one
-	most    int // likewise, the most or the greatest, if not 0
+	kinds    []Kind
+	doc      string
+	empty    bool   // a text may be empty
+	write    string // a hint, if it needs another than its kinds tell
+	choices  []string
+	examples []any
+	least    int // how many items of a list, or entries; of a number where no text may stand, the least one
+	most     int // likewise, the most or the greatest, if not 0
 
 	items  *Shape   // of a list; of an object whose keys are the author's
 	keys   string   // what such a key is
@@ -151,7 +152,7 @@ func (s *Shape) kindsText() string {
 			names = append(names, k.String())
 		}
 	}
-	if len(s.choices) > 0 && len(names) == 1 {
+	if len(s.choices) > 0 && len(s.choices) <= 12 && len(names) == 1 {
 		return "one of " + strings.Join(s.choices, ", ")
 	}
 	return strings.Join(names, " or ")

@@ -191,7 +191,7 @@ func (c *Checker) load(root *Node) *File {
 			break
 		}
 		before := c.found
-		c.skip, c.part = true, n.Get("extends").Given() || slices.Contains(misspelt(n, keys), "extends")
+		c.skip, c.part = n.kind == object, n.Get("extends").Given() || slices.Contains(misspelt(n, keys), "extends")
 		c.check(one, n, testPath(n, i))
 		c.skip = false
 		if n.kind != object || c.part {
@@ -266,7 +266,7 @@ func (c *Checker) extend(tests []*Node) []*Node {
 	var resolve func(n *Node, chain []string) *Node
 	resolve = func(n *Node, chain []string) (out *Node) {
 		from := n.Get("extends")
-		if !from.Given() || from.kind != text {
+		if !from.Given() || from.kind == list || from.kind == object {
 			return n
 		}
 		if done[n] != nil {

@@ -6,20 +6,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	goast "go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/falcotest/go-falcotest/events"
 	_ "github.com/falcotest/go-falcotest/events/k8saudit"
 	_ "github.com/falcotest/go-falcotest/events/syscall"
-	"github.com/falcotest/go-falcotest/internal/filter"
 	"github.com/falcotest/go-falcotest/internal/rules"
-	"github.com/falcotest/go-falcotest/internal/scenario"
 	"github.com/falcotest/go-falcotest/internal/source"
 	_ "github.com/falcotest/go-falcotest/internal/source/all"
 	"github.com/falcotest/go-falcotest/internal/testfile"
@@ -35,25 +38,26 @@ type scaffold struct {
 	out io.Writer
 }
 
-func (s *scaffold) write(name, content string) error {
+// write writes a file, and tells whether that was there already.
+func (s *scaffold) write(name, content string) (kept bool, err error) {
 	path := filepath.Join(s.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+		return false, fmt.Errorf("writing %s: %w", name, err)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		fmt.Fprintf(s.out, "kept   %s\n", name)
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return false, fmt.Errorf("writing %s: %w", name, err)
 	}
 	_, err = f.WriteString(content)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+		return false, fmt.Errorf("writing %s: %w", name, err)
 	}
 	fmt.Fprintf(s.out, "wrote  %s\n", name)
-	return nil
+	return false, nil
 }
 
 // initialise sets up a rules repository.
@@ -66,11 +70,13 @@ func initialise(args []string, out io.Writer) error {
 	default:
 		return errors.New("init takes one folder")
 	}
-	folder, err := rulesFolder(s.dir)
+	// Whatever is wrong is told before anything is written.
+	repo, err := lookAround(s.dir)
 	if err != nil {
 		return err
 	}
-	found, err := rules.Find(filepath.Join(s.dir, folder))
+	patterns := repo.patterns()
+	found, err := rules.Find(patterns...)
 	if err != nil {
 		return err
 	}
@@ -78,46 +84,208 @@ func initialise(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	tested, err := testedRules(found.Names)
+	if err != nil {
+		return err
+	}
 	abs, err := filepath.Abs(s.dir)
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct{ name, content string }{
-		{"go.mod", goMod(filepath.Base(abs))},
-		{"rules_test.go", fmt.Sprintf(rulesTest, folder)},
-		{".github/workflows/falcotest.yml", githubWorkflow},
-		{".gitlab/falcotest.yml", gitlabJob},
-	} {
-		if err := s.write(f.name, f.content); err != nil {
+	type file struct{ name, content string }
+	files := []file{{"go.mod", goMod(filepath.Base(abs))}}
+	if repo.module != "" {
+		files = nil
+		fmt.Fprintf(out, "kept   %s\n", repo.module)
+	}
+	test := filepath.Join(repo.testFolder, "rules_test.go")
+	if repo.test == "" {
+		files = append(files, file{test, fmt.Sprintf(rulesTest, repo.testPackage, repo.arguments(s.dir))})
+	} else {
+		fmt.Fprintf(out, "kept   %s\n", repo.test)
+	}
+	files = append(files,
+		file{".github/workflows/falcotest.yml", githubWorkflow},
+		file{".gitlab/falcotest.yml", gitlabJob},
+		file{".gitlab-ci.yml", gitlabInclude})
+	var next []string
+	for _, f := range files {
+		kept, err := s.write(f.name, f.content)
+		if err != nil {
 			return err
 		}
+		// What was there may need a hand.
+		data, _ := os.ReadFile(filepath.Join(s.dir, f.name))
+		switch {
+		case kept && f.name == test && !strings.Contains(string(data), module):
+			next = append(next, test+" is yours: call falcotest.Run in a test of it")
+		case kept && f.name == ".gitlab-ci.yml" && !strings.Contains(string(data), ".gitlab/falcotest.yml"):
+			next = append(next, ".gitlab-ci.yml is yours: add to it include: {local: .gitlab/falcotest.yml}")
+		}
 	}
-	tested, err := testedRules(filepath.Join(s.dir, folder))
-	if err != nil {
-		return err
-	}
+	used := map[string]bool{}
+	drafts := 0
 	for _, r := range set.Rules {
 		if tested[r.Name] || hasAction(r.Name) {
 			continue
 		}
-		if err := s.write(filepath.Join(folder, fileName(r.Name)+rules.TestFileSuffix), draft(r)); err != nil {
+		name := fileName(r.Name)
+		for n := 2; used[name]; n++ {
+			name = fmt.Sprintf("%s_%d", fileName(r.Name), n)
+		}
+		used[name] = true
+		folder, err := filepath.Rel(s.dir, filepath.Dir(r.Pos.File))
+		if err != nil {
 			return err
 		}
+		kept, err := s.write(filepath.Join(folder, name+rules.TestFileSuffix), draft(r, name))
+		if err != nil {
+			return err
+		}
+		if !kept {
+			drafts++
+		}
 	}
-	fmt.Fprintf(out, "\nnext: go mod tidy && go test -v ./...\n      drafts fail until they are completed: each says how\n")
+	if data, err := os.ReadFile(filepath.Join(s.dir, repo.module)); repo.module != "" && err == nil && !strings.Contains(string(data), module+"/falcotest/cmd") {
+		next = append(next, "go get -tool "+module+"/falcotest/cmd/falcotest@latest")
+	}
+	next = append(next, "go mod tidy && go test -v ./...")
+	fmt.Fprintf(out, "\nnext: %s\n", strings.Join(next, "\n      "))
+	if drafts > 0 {
+		fmt.Fprintf(out, "      the drafts fail until they are completed: each says how (%d)\n", drafts)
+	}
 	return nil
 }
 
-// rulesFolder finds where the rules are: in a folder rules, or right here.
-func rulesFolder(dir string) (string, error) {
-	for _, folder := range []string{"rules", "."} {
-		names, _ := filepath.Glob(filepath.Join(dir, folder, "*.yaml"))
-		names = slices.DeleteFunc(names, rules.IsTestFile)
-		if len(names) > 0 {
-			return folder, nil
+// repository is what a folder has already.
+type repository struct {
+	module      string   // the go.mod that it is in, "" for none
+	folders     []string // with rules files alone
+	files       []string // rules files in folders with other YAML
+	test        string   // the file of tests that runs falcotest, "" for none
+	testPackage string   // of one to be written
+	testFolder  string
+}
+
+// rulesKey is how a rules file begins some line.
+var rulesKey = regexp.MustCompile(`(?m)^\s*-\s+(rule|macro|list|required_engine_version|required_plugin_versions)\s*:`)
+
+// lookAround finds the rules files below a folder, and the Go that is there.
+func lookAround(dir string) (*repository, error) {
+	r := &repository{testPackage: "rules_test"}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if name := d.Name(); path != dir && (strings.HasPrefix(name, ".") || name == "testdata" || name == "vendor" || name == "node_modules") {
+			return filepath.SkipDir
+		}
+		var files, others []string
+		for _, ext := range []string{"*.yaml", "*.yml"} {
+			names, _ := filepath.Glob(filepath.Join(quoteGlob(path), ext))
+			for _, name := range names {
+				if rules.IsTestFile(name) {
+					continue
+				}
+				data, err := os.ReadFile(name)
+				if err != nil {
+					return err
+				}
+				if rulesKey.Match(data) {
+					files = append(files, name)
+				} else {
+					others = append(others, name)
+				}
+			}
+		}
+		switch {
+		case len(files) > 0 && len(others) == 0:
+			r.folders = append(r.folders, path)
+		default:
+			r.files = append(r.files, files...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for rules files: %w", err)
+	}
+	if len(r.folders)+len(r.files) == 0 {
+		return nil, fmt.Errorf("there are no rules files *.yaml in %s or below it", dir)
+	}
+	r.module, err = moduleFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.lookAtGo(dir)
+}
+
+// lookAtGo says where a test fits in beside the Go files of a folder.
+func (r *repository) lookAtGo(dir string) error {
+	names, _ := filepath.Glob(filepath.Join(quoteGlob(dir), "*.go"))
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(name, "_test.go") && strings.Contains(string(data), module) && strings.Contains(string(data), "falcotest.Run") {
+			r.test = filepath.Base(name)
+			return nil
 		}
 	}
-	return "", fmt.Errorf("there are no rules files *.yaml in %s or its folder rules", dir)
+	for _, name := range names {
+		if filepath.Base(name) == "rules_test.go" {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return fmt.Errorf("reading the Go files: %w", err)
+		}
+		r.testPackage = strings.TrimSuffix(f.Name.Name, "_test") + "_test"
+		for _, d := range f.Decls {
+			if fn, ok := d.(*goast.FuncDecl); ok && strings.HasSuffix(name, "_test.go") && (fn.Name.Name == "TestMain" || fn.Name.Name == "TestRules") {
+				r.testFolder, r.testPackage = "falcotest", "rules_test"
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// moduleFile is the go.mod of a folder, or of the repository that it is in.
+func moduleFile(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for at := abs; ; at = filepath.Dir(at) {
+		name := filepath.Join(at, "go.mod")
+		if _, err := os.Stat(name); err == nil {
+			return filepath.Rel(abs, name)
+		}
+		if _, err := os.Stat(filepath.Join(at, ".git")); err == nil || at == filepath.Dir(at) {
+			return "", nil
+		}
+	}
+}
+
+// quoteGlob is the pattern that matches just that path.
+func quoteGlob(path string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
+}
+
+// patterns are what the rules files are found by, from here.
+func (r *repository) patterns() []string { return append(slices.Clone(r.folders), r.files...) }
+
+// arguments are the patterns as Go writes them, from the folder of the test.
+func (r *repository) arguments(dir string) string {
+	var quoted []string
+	for _, p := range r.patterns() {
+		if rel, err := filepath.Rel(filepath.Join(dir, r.testFolder), p); err == nil {
+			p = rel
+		}
+		quoted = append(quoted, strconv.Quote(filepath.ToSlash(p)))
+	}
+	return strings.Join(quoted, ", ")
 }
 
 func hasAction(rule string) bool {
@@ -129,11 +297,19 @@ func hasAction(rule string) bool {
 	return false
 }
 
-// testedRules are the rules that have tests in files already.
-func testedRules(dir string) (map[string]bool, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+rules.TestFileSuffix))
-	if err != nil {
-		return nil, err
+// testedRules are the rules that have tests in files beside the rules already.
+func testedRules(rulesFiles []string) (map[string]bool, error) {
+	var names []string
+	for _, file := range rulesFiles {
+		beside, err := filepath.Glob(filepath.Join(quoteGlob(filepath.Dir(file)), "*"+rules.TestFileSuffix))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range beside {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
 	}
 	files, err := testfile.Load(names...)
 	if err != nil {
@@ -165,7 +341,7 @@ func goMod(name string) string {
 	return fmt.Sprintf("module %s\n\ngo 1.26\n%s\ntool %s/falcotest/cmd/falcotest\n", name, require, module)
 }
 
-const rulesTest = `package rules_test
+const rulesTest = `package %s
 
 import (
 	"testing"
@@ -179,27 +355,46 @@ func TestMain(m *testing.M) { falcotest.Main(m) }
 
 // TestRules runs an action for each rule that has one, and the tests in the
 // files *_falcotest.yaml beside the rules.
-func TestRules(t *testing.T) { falcotest.Run(t, falcotest.WithRules("%s")) }
+func TestRules(t *testing.T) { falcotest.Run(t, falcotest.WithRules(%s)) }
 `
 
 const githubWorkflow = `name: Falco rules
-on: [push, pull_request]
+on:
+  push:
+    branches: [main, master]
+  pull_request:
+permissions:
+  contents: read
 jobs:
   test:
     runs-on: ubuntu-latest
+    timeout-minutes: 15
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-go@v5
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
+        with: {persist-credentials: false}
+      - uses: actions/setup-go@d35c59abb061a4a6fb18e82ac0862c26744d6ab5 # v5.5.0
         with: {go-version-file: go.mod}
-        # What was found is annotated at the rules' lines, and in the job's summary.
+      # What was found is annotated at the rules' lines, and in the job's summary.
       - run: go test -count=1 ./...
+        env: {CGO_ENABLED: "0"}
 `
 
-const gitlabJob = `# In .gitlab-ci.yml: include: {local: .gitlab/falcotest.yml}
-falco-rules:
+const gitlabJob = `falco-rules:
   image: golang:1.26
+  timeout: 15m
+  variables:
+    CGO_ENABLED: "0"
+    FALCOTEST_REPORT: falco.xml
   script:
     - go test -count=1 -v ./...
+  artifacts:
+    when: always
+    reports:
+      junit: ["**/falco.xml"]
+`
+
+const gitlabInclude = `include:
+  - local: /.gitlab/falcotest.yml
 `
 
 // fileName is a rule's name as that of a file.
@@ -216,154 +411,8 @@ func fileName(rule string) string {
 	for strings.Contains(name, "__") {
 		name = strings.ReplaceAll(name, "__", "_")
 	}
-	return strings.Trim(name, "_")
-}
-
-// draft is a first test of a rule, filled from what its condition asks for.
-func draft(r *rules.Rule) string {
-	asked := map[string][]string{}
-	collect(r.Expr, false, asked)
-	var b strings.Builder
-	fmt.Fprintf(&b, "# A draft, made from the condition of the rule. Complete it, and take the key draft\n# away: until then the test fails. The language: TESTFILES.md of %s.\n#\n# The rule asks for:\n", module)
-	for _, field := range sorted(asked) {
-		values := asked[field]
-		if len(values) > 6 {
-			values = append(slices.Clone(values[:6]), "…")
-		}
-		fmt.Fprintf(&b, "#   %s: %s\n", field, strings.Join(values, ", "))
+	if name = strings.Trim(name, "_"); name == "" {
+		return "rule"
 	}
-	fmt.Fprintf(&b, "tests:\n  - name: %s\n    rule: %q\n    draft: say in steps what the rule is to detect\n", fileName(r.Name), r.Name)
-	if more := testfile.Draft(r.Source, asked); more != "" {
-		return b.String() + more
-	}
-	name := first(asked["evt.type"], "openat")
-	executes := name == "execve" || name == "execveat"
-	var chain []string
-	for _, field := range []string{"proc.aname", "proc.pname", "proc.name"} {
-		names := asked[field]
-		if len(names) == 0 {
-			continue
-		}
-		args := ""
-		if field == "proc.name" && executes {
-			if args = first(asked["proc.args"], first(asked["proc.cmdline"], "")); args != "" {
-				args = fmt.Sprintf(", args: %q", args)
-			}
-		}
-		chain = append(chain, fmt.Sprintf("{name: %q%s}", names[0], args))
-	}
-	if len(asked["proc.name"]) == 0 && len(chain) > 0 {
-		chain = append(chain, "{}")
-	}
-	inside := slices.ContainsFunc(sorted(asked), func(f string) bool { return strings.HasPrefix(f, "container.") })
-	if len(chain) > 0 || inside {
-		b.WriteString("    context:\n")
-		if inside {
-			b.WriteString("      container: {}\n")
-		}
-		if len(chain) > 0 {
-			fmt.Fprintf(&b, "      processes: [%s]\n", strings.Join(chain, ", "))
-		}
-	}
-	b.WriteString(draftSteps(name, asked))
-	b.WriteString("    expectedOutcome: {}\n")
-	return b.String()
-}
-
-// draftSteps are resources and steps that cause an event of a type.
-func draftSteps(name string, asked map[string][]string) string {
-	path := ""
-	for _, field := range []string{"fd.name", "fd.filename", "fd.directory", "evt.arg.path", "evt.arg.name"} {
-		if path == "" {
-			path = first(asked[field], "")
-		}
-	}
-	if path == "" || !strings.HasPrefix(path, "/") {
-		path = "/tmp/falcotest-draft/" + strings.Trim(path, "/*")
-	}
-	if strings.HasSuffix(path, "/") {
-		path += "file"
-	}
-	file := fmt.Sprintf("    resources:\n      - {type: fd, name: target, subtype: file, filePath: %q}\n", path)
-	address := "203.0.113.10:" + first(asked["fd.sport"], first(asked["fd.rport"], "80"))
-	flags := "O_RDONLY"
-	if slices.ContainsFunc(sorted(asked), func(f string) bool { return f == "evt.is_open_write" || f == "evt.is_open_create" }) {
-		flags = "O_WRONLY|O_CREAT"
-	}
-	call := scenario.SyscallByName(name)
-	switch {
-	case name == "execve", name == "execveat":
-		return "" // of the last process, whose start is judged
-	case name == "connect":
-		return fmt.Sprintf("    resources:\n      - {type: clientServer, name: server, l4Proto: tcp4, address: %q} # the client connects\n", address)
-	case call == nil || strings.HasPrefix(name, "open"):
-		return file + fmt.Sprintf("    steps:\n      - {type: syscall, name: open, syscall: openat, args: {pathname: %q, flags: %s}}\n", path, flags)
-	}
-	resources := ""
-	var args []string
-	for i := range call.Args {
-		arg, value := &call.Args[i], ""
-		switch arg.Kind {
-		case scenario.FD:
-			resources, value = file, `"${target.fd}"`
-		case scenario.Path:
-			value = fmt.Sprintf("%q", path)
-		case scenario.Address:
-			value = fmt.Sprintf("%q", address)
-		case scenario.Number, scenario.Length:
-			value = "0"
-		case scenario.Text, scenario.Buffer, scenario.Vector, scenario.Message:
-			value = "text"
-		}
-		if arg.Settable() && !arg.Optional && value != "" {
-			args = append(args, arg.Name+": "+value)
-		}
-	}
-	return resources + fmt.Sprintf("    steps:\n      - {type: syscall, name: call, syscall: %s, args: {%s}}\n", name, strings.Join(args, ", "))
-}
-
-func first(values []string, otherwise string) string {
-	if len(values) == 0 {
-		return otherwise
-	}
-	return values[0]
-}
-
-func sorted(m map[string][]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// collect gathers the values that checks ask for, by field, leaving out what is
-// excluded.
-func collect(e *filter.Expr, not bool, into map[string][]string) {
-	if e == nil {
-		return
-	}
-	if e.Kind == filter.Not {
-		not = !not
-	}
-	if e.Kind == filter.Check && e.Left != nil && e.Right != nil {
-		name := e.Left.String()
-		for _, v := range e.Right.Values {
-			switch unequal := not != (e.Op == "!="); {
-			case name == "container.id" && v == "host":
-				if v = "any"; !unequal {
-					continue
-				}
-			case unequal, v == "<NA>":
-				continue
-			}
-			if !slices.Contains(into[name], v) {
-				into[name] = append(into[name], v)
-			}
-		}
-	}
-	for _, child := range e.Children {
-		collect(child, not, into)
-	}
+	return name
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,7 +86,7 @@ func TestInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`{name: "cat"}`, `filePath: "/srv/ledger/file"`, "draft:"} {
+	for _, want := range []string{`{name: "cat"}`, `filePath: "/srv/ledger/draft"`, "draft:"} {
 		if !strings.Contains(string(draft), want) {
 			t.Errorf("%q is not in\n%s", want, draft)
 		}
@@ -101,6 +102,108 @@ func TestInit(t *testing.T) {
 	out.Reset()
 	if code := run(t.Context(), []string{"init", dir}, &out, &out); code != 0 || strings.Contains(out.String(), "wrote") {
 		t.Errorf("the second time: %d\n%s", code, out.String())
+	}
+}
+
+// tree writes files below a new folder.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// ruleNamed is a rules file of one rule.
+func ruleNamed(name string) string {
+	return fmt.Sprintf("- rule: %q\n  desc: x\n  condition: evt.type=chmod\n  output: x\n  priority: NOTICE\n", name)
+}
+
+// Whatever is there already, what is written fits in, can be read, and is kept later.
+func TestInitRepositories(t *testing.T) {
+	mod := "module example.org/rules\n"
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  []string          // of the output
+		in    map[string]string // parts of files
+	}{
+		"nothing but rules": {map[string]string{"rules.yaml": ruleNamed("A rule")},
+			[]string{"wrote  go.mod", "wrote  .gitlab-ci.yml", "wrote  a_rule_falcotest.yaml", "next: go mod tidy"},
+			map[string]string{"rules_test.go": `WithRules(".")`, "go.mod": "tool github.com/falcotest/go-falcotest/falcotest/cmd/falcotest",
+				".github/workflows/falcotest.yml": "permissions:\n  contents: read\n", "a_rule_falcotest.yaml": "# yaml-language-server: $schema=https://"}},
+		"folders": {map[string]string{"rules/a.yaml": ruleNamed("A"), "rules/linux/b.yml": ruleNamed("B"), "rules/linux/c_falcotest.yaml": "tests: [{name: c, rule: B}]", "deploy/values.yaml": "a: b"},
+			[]string{"wrote  rules/a_falcotest.yaml"}, map[string]string{"rules_test.go": `WithRules("rules", "rules/linux")`}},
+		"other YAML": {map[string]string{"a.yaml": ruleNamed("A"), "compose.yaml": "services: {}"}, nil, map[string]string{"rules_test.go": `WithRules("a.yaml")`}},
+		"odd names": {map[string]string{"r.yaml": ruleNamed("日本語") + ruleNamed("null") + ruleNamed("Null!") + ruleNamed("a \"b\" & \\ 100%")},
+			[]string{"wrote  rule_falcotest.yaml", "wrote  null_falcotest.yaml", "wrote  null_2_falcotest.yaml", "wrote  a_b_100_falcotest.yaml"},
+			map[string]string{"a_b_100_falcotest.yaml": `rule: "a \"b\" & \\ 100%"`}},
+		"a module": {map[string]string{"go.mod": mod, "main.go": "package main\n", "rules/a.yaml": ruleNamed("A")},
+			[]string{"kept   go.mod", "next: go get -tool "}, map[string]string{"rules_test.go": "package main_test"}},
+		"a module with it": {map[string]string{"go.mod": mod + "tool " + module + "/falcotest/cmd/falcotest\n", "rules/a.yaml": ruleNamed("A")}, []string{"next: go mod tidy"}, nil},
+		"another TestMain": {map[string]string{"x_test.go": "package x\n\nfunc TestMain() {}\n", "rules/a.yaml": ruleNamed("A")},
+			[]string{"wrote  falcotest/rules_test.go"}, map[string]string{"falcotest/rules_test.go": `WithRules("../rules")`}},
+		"a test that runs it": {map[string]string{"gate_test.go": "package x\n\nimport \"" + module + "/falcotest\"\n\nvar _ = falcotest.Run\n", "rules/a.yaml": ruleNamed("A")}, []string{"kept   gate_test.go"}, nil},
+		"its own test":        {map[string]string{"rules_test.go": "package x\n", "rules/a.yaml": ruleNamed("A")}, []string{"rules_test.go is yours"}, nil},
+		"GitLab":              {map[string]string{".gitlab-ci.yml": "stages: []\n", "rules/a.yaml": ruleNamed("A")}, []string{"kept   .gitlab-ci.yml", "add to it include:"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tree(t, test.files)
+			var out strings.Builder
+			if run(t.Context(), []string{"init", dir}, &out, &out) != 0 {
+				t.Fatal(out.String())
+			}
+			for _, want := range test.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is not in\n%s", want, out.String())
+				}
+			}
+			for file, part := range test.in {
+				if data, err := os.ReadFile(filepath.Join(dir, file)); err != nil || !strings.Contains(string(data), part) {
+					t.Errorf("%q is not in %s: %v\n%s", part, file, err, data)
+				}
+			}
+			for file, content := range test.files {
+				if data, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(data) != content {
+					t.Errorf("%s was changed: %v\n%s", file, err, data)
+				}
+			}
+			out.Reset()
+			if run(t.Context(), []string{"init", dir}, &out, &out) != 0 || strings.Contains(out.String(), "wrote") {
+				t.Errorf("the second time:\n%s", out.String())
+			}
+		})
+	}
+}
+
+// What is wrong with a repository is told before anything is written.
+func TestInitWritesNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"no rules":     {map[string]string{"a.yaml": "services: {}"}, "there are no rules files"},
+		"wrong rules":  {map[string]string{"a.yaml": strings.Replace(ruleNamed("A"), "chmod", "chmood", 1)}, "chmood"},
+		"wrong tests":  {map[string]string{"a.yaml": ruleNamed("A"), "a_falcotest.yaml": "tests: [{nam: a}]"}, "did you mean name?"},
+		"wrong Go":     {map[string]string{"a.yaml": ruleNamed("A"), "a.go": "pakage a"}, "reading the Go files"},
+		"no such file": {nil, "there are no rules files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tree(t, test.files)
+			var out strings.Builder
+			if run(t.Context(), []string{"init", dir}, &out, &out) != 1 || !strings.Contains(out.String(), test.want) {
+				t.Errorf("%q is not in\n%s", test.want, out.String())
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(test.files) {
+				t.Errorf("there are %v, %v", entries, err)
+			}
+		})
 	}
 }
 
@@ -135,7 +238,7 @@ func TestManifest(t *testing.T) {
 // The draft for a rule does what its condition is about, and can be read.
 func TestDrafts(t *testing.T) {
 	for condition, want := range map[string][]string{
-		"evt.type in (open, openat) and evt.is_open_write=true and fd.name startswith /srv/": {"O_WRONLY|O_CREAT", `pathname: "/srv/file"`},
+		"evt.type in (open, openat) and evt.is_open_write=true and fd.name startswith /srv/": {"O_WRONLY|O_CREAT", `pathname: "/srv/draft"`},
 		"evt.type=openat and fd.name=/etc/x":                                                 {"O_RDONLY", `filePath: "/etc/x"`},
 		"evt.type=execve and container.id!=host and proc.name=nc":                            {"container: {}", `{name: "nc"}`},
 		"evt.type=execve and not container.id=host and proc.args contains -e":                {"container: {}"},
@@ -143,12 +246,22 @@ func TestDrafts(t *testing.T) {
 		"evt.type=connect and fd.sport=4444 and proc.name=curl":                              {`"203.0.113.10:4444"`, `{name: "curl"}`},
 		"evt.type=setuid and user.name!=root":                                                {"syscall: setuid, args: {uid: 0}"},
 		"evt.type=fchmod and evt.rawres=0":                                                   {`fd: "${target.fd}"`, "subtype: file"},
-		"evt.type=sendto":                                                                    {`syscall: sendto, args: {fd: "${target.fd}"`},
-		"evt.type=bind":                                                                      {"syscall: bind"},
-		"evt.type=ptrace":                                                                    {"syscall: ptrace"},
-		"evt.type=mount":                                                                     {"syscall: mount"},
-		"evt.type=bpf":                                                                       {"syscall: bpf"},
-		"proc.name=cat":                                                                      {"syscall: openat", `{name: "cat"}`},
+		"evt.type=sendto":                                                                    {`syscall: sendto, args: {fd: "${net.client.fd}"`, "l4Proto: udp4"},
+		"evt.type=recvfrom":                                                                  {"MSG_DONTWAIT", "expectError: EAGAIN"},
+		"evt.type in (accept, connect) and fd.l4proto=udp":                                   {"type: clientServer", "udp4"},
+		"evt.type=chmod and evt.arg.mode contains S_ISUID":                                   {"mode: S_ISUID", "subtype: file"},
+		"evt.type in (rename, renameat) and evt.arg.newpath startswith /srv/":                {`oldPath: "/tmp/falcotest-draft/draft"`, `newPath: "/srv/draft"`},
+		"evt.type=openat and fd.directory=/srv and fd.filename=key":                          {`pathname: "/srv/key"`},
+		"evt.type=openat and fd.name glob /srv/*/key":                                        {`pathname: "/srv/x/key"`},
+		"evt.type=openat and fd.name regex ^/srv/.*$":                                        {"fd.name: regex ^/srv/.*$", `pathname: "/tmp/falcotest-draft/draft"`},
+		"evt.type=execve and proc.exepath startswith /dev/shm and user.name=nobody":          {`exePath: "/dev/shm/draft"`, `user: "nobody"`},
+		"evt.type=socket and evt.arg.domain=AF_PACKET":                                       {"domain: AF_PACKET"},
+		"evt.type=ptrace and evt.arg.request=PTRACE_ATTACH":                                  {"request: PTRACE_ATTACH", `pid: "${process.pid}"`, "type: process"},
+		"evt.type=bind":   {"syscall: bind"},
+		"evt.type=ptrace": {"syscall: ptrace"},
+		"evt.type=mount":  {"syscall: mount"},
+		"evt.type=bpf":    {"syscall: bpf"},
+		"proc.name=cat":   {"syscall: openat", `{name: "cat"}`},
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "rules.yaml")
@@ -160,7 +273,7 @@ func TestDrafts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := draft(set.Rules[0])
+		got := draft(set.Rules[0], "r")
 		for _, part := range want {
 			if !strings.Contains(got, part) {
 				t.Errorf("%s: %q is not in\n%s", condition, part, got)

@@ -111,6 +111,15 @@ func draft(asked map[string][]string) string {
 	first := func(field, other string) string {
 		return cmp.Or(strings.Join(asked[field][:min(1, len(asked[field]))], ""), other)
 	}
-	return fmt.Sprintf("    events:\n      - {kind: Event, apiVersion: audit.k8s.io/v1, auditID: \"1\", stage: ResponseComplete, verb: %q, user: {username: %q}, objectRef: {resource: %q}}\n    expectedOutcome: {}\n",
-		first("ka.verb", "get"), first("ka.user.name", "someone"), first("ka.target.resource", "pods"))
+	object := fmt.Sprintf("resource: %q", first("ka.target.resource", "pods"))
+	for _, part := range [][2]string{{"ka.target.subresource", "subresource"}, {"ka.target.namespace", "namespace"}, {"ka.target.name", "name"}} {
+		if value := first(part[0], ""); value != "" {
+			object += fmt.Sprintf(", %s: %q", part[1], value)
+		}
+	}
+	return fmt.Sprintf(`    events:
+      - {kind: Event, apiVersion: audit.k8s.io/v1, auditID: "1", stage: %q, stageTimestamp: "2026-01-01T00:00:00Z",
+         verb: %q, user: {username: %q}, objectRef: {%s}, responseStatus: {code: %s}}
+    expectedOutcome: {}
+`, first("jevt.value[/stage]", "ResponseComplete"), first("ka.verb", "get"), first("ka.user.name", "someone"), object, first("ka.response.code", "200"))
 }
