@@ -75,13 +75,16 @@ func Case(t *testfile.Test) *Action {
 }
 
 // imageName cuts an image's name, such as registry:5000/name:tag@sha256:0123, into its
-// repository and its tag.
+// repository and its tag, which is latest where it names none.
 func imageName(name string) (repository, tag string) {
-	name, _, _ = strings.Cut(name, "@")
+	name, _, digest := strings.Cut(name, "@")
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
 		return name[:i], name[i+1:]
 	}
-	return name, ""
+	if name == "" || digest {
+		return name, ""
+	}
+	return name, "latest"
 }
 
 // sleeping finds how long scripts sleep, but in the background.

@@ -47,9 +47,10 @@ func TestDuration(t *testing.T) {
 func TestImageName(t *testing.T) {
 	for name, want := range map[string][2]string{
 		"":                             {"", ""},
-		"nginx":                        {"nginx", ""},
+		"nginx":                        {"nginx", "latest"},
 		"nginx:1.27":                   {"nginx", "1.27"},
-		"registry:5000/team/nginx":     {"registry:5000/team/nginx", ""},
+		"registry:5000/team/nginx":     {"registry:5000/team/nginx", "latest"},
+		"nginx@sha256:0123":            {"nginx", ""},
 		"registry:5000/nginx:1@sha256": {"registry:5000/nginx", "1"},
 	} {
 		if repository, tag := imageName(name); repository != want[0] || tag != want[1] {
