@@ -252,6 +252,7 @@ func (l *loader) compileRule(u *rule, c *filter.Compiler) *Rule {
 		}
 	}
 	r.EventTypes = filter.EventTypes(r.Expr)
+	l.remarkOfUnwatched(r, item)
 	if u.warnEventTypes && tooManyTypes(src, r) {
 		l.warnings = append(l.warnings, l.problem(NoEventType, u.pos, item, "the rule matches too many evt.type values, which costs much time").
 			hint("add a check of evt.type to the condition, e.g. evt.type in (open, openat, openat2)"))
