@@ -31,11 +31,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	api "github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 
 	"github.com/falcotest/go-falcotest/events"
@@ -292,6 +294,8 @@ func (e *Engine) removeOf(ctx context.Context, filters client.Filters, dead func
 	if err != nil {
 		return report, errors.Join(append(errs, fmt.Errorf("looking for images that earlier runs left: %w", err))...)
 	}
+	// Those first that were made of others, which cannot be removed as long as they are there.
+	slices.SortStableFunc(images.Items, func(a, b api.Summary) int { return strings.Compare(b.ParentID, a.ParentID) })
 	for _, image := range images.Items {
 		if !dead(image.Labels[labelOwner]) {
 			continue

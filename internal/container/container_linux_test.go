@@ -297,6 +297,18 @@ func TestWholeNames(t *testing.T) {
 	if info.Name != name || info.Image != like.Repository+":v1" || info.Tag != "v1" {
 		t.Errorf("the container is %q, of the image %q", info.Name, info.Image)
 	}
+	// A Falco goes by the names of the image rather than by the one that was asked for.
+	made, err := e.cli.ContainerInspect(t.Context(), info.FullID, client.ContainerInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := e.cli.ImageInspect(t.Context(), made.Container.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{like.Repository + ":v1"}, image.RepoTags); diff != "" {
+		t.Errorf("names of the image (-want +got):\n%s", diff)
+	}
 	started := make(chan error)
 	go func() {
 		second, info, err := e.Start(t.Context(), child.Spec{Action: "container.hangs"}, like)

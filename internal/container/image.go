@@ -22,6 +22,7 @@ import (
 	"sync"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/falcotest/go-falcotest/events"
@@ -110,13 +111,33 @@ func (e *Engine) image(ctx context.Context, like events.Container) (image, error
 				other = like.Repository + tag
 			}
 		}
-		if _, err := e.cli.ImageTag(ctx, client.ImageTagOptions{Source: ref, Target: other}); err != nil {
-			named.err = fmt.Errorf("naming the image %s: %w", other, err)
+		if err := e.copyImage(ctx, m.image, other); err != nil {
+			named.err = fmt.Errorf("making the image %s: %w", other, err)
 			return
 		}
 		named.image = image{ref: other, executable: m.image.executable}
 	})
 	return named.image, named.err
+}
+
+// copyImage makes an image that is like another but for its name. With a second name
+// for the same image, Falco's container plugin (0.6.4) would take the first that the
+// engine lists, whichever the container was made with.
+func (e *Engine) copyImage(ctx context.Context, of image, name string) (err error) {
+	created, err := e.cli.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: of.ref, Entrypoint: []string{of.executable}, Labels: map[string]string{labelOwner: e.owner}},
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.running[created.ID] = struct{}{}
+	e.mu.Unlock()
+	defer func() {
+		err = errors.Join(err, e.remove(context.WithoutCancel(ctx), created.ID))
+	}()
+	_, err = e.cli.ContainerCommit(ctx, created.ID, client.ContainerCommitOptions{Reference: name, NoPause: true})
+	return err
 }
 
 // given returns the image that the user named. The executable comes into its
