@@ -351,7 +351,7 @@ var errorNames = sync.OnceValue(func() []string {
 			names = append(names, name)
 		}
 	}
-	return slices.AppendSeq(names, maps.Keys(sameError))
+	return append(names, slices.Sorted(maps.Keys(sameError))...)
 })
 
 func anyArgument() *Shape {

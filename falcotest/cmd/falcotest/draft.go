@@ -128,7 +128,7 @@ func fileBase(name string) string {
 }
 
 // patternSigns are what a pattern has and a path has not.
-const patternSigns = `*?[]{}()^$|\\`
+const patternSigns = `*?[]{}()^$|\`
 
 // eventType is the call that a draft makes.
 func (a *asking) eventType() string {
