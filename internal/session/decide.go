@@ -193,7 +193,7 @@ const standsStill = "rules that ask for host names (fd.sip.name) keep a Falco wa
 // noteRemarks adds to the explanation of a miss what is remarkable in the rule's
 // condition and its macros: that a regex is none, or a word no list.
 func (s *Session) noteRemarks(r *result.Result, rule *rules.Rule) {
-	if r.Outcome != result.Missed || r.Why == nil || s.plan.Rules == nil {
+	if r.Outcome != result.Missed || s.plan.Rules == nil {
 		return
 	}
 	items := []string{fmt.Sprintf("rule %q", rule.Name)}
@@ -209,8 +209,8 @@ func (s *Session) noteRemarks(r *result.Result, rule *rules.Rule) {
 			notes = append(notes, p.Short())
 		}
 	}
-	if c := r.Why.Condition; c != nil && c.Nearest != nil && len(notes) == 0 {
-		word := c.Nearest.Clauses[0].Word
+	if r.Why != nil && r.Why.Condition != nil && r.Why.Condition.Nearest != nil && len(notes) == 0 {
+		word := r.Why.Condition.Nearest.Clauses[0].Word
 		if word != "" && !slices.ContainsFunc(s.plan.Rules.Lists, func(l *rules.List) bool { return l.Name == word }) {
 			notes = append(notes, fmt.Sprintf("there is no list %s: the word stands for itself", word))
 		}
