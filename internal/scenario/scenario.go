@@ -96,6 +96,7 @@ type Call struct {
 // Value is an argument: a number, a text, texts, or what another part of the
 // test exposes.
 type Value struct {
+	Written string   `json:"-"` // a number as its author wrote it, for people
 	Number  *int64   `json:"number,omitempty"`
 	Text    *string  `json:"text,omitempty"`
 	List    []string `json:"list,omitempty"`

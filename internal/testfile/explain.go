@@ -33,7 +33,7 @@ func (t *Test) explain(b *strings.Builder) {
 	}
 	b.WriteString("\n")
 	if t.Description != "" {
-		fmt.Fprintf(b, "  %s\n", t.Description)
+		fmt.Fprintf(b, "  %s\n", oneLine(t.Description))
 	}
 	if t.Draft != "" {
 		fmt.Fprintf(b, "  is a draft, which fails until it is completed: %s\n", t.Draft)
@@ -63,7 +63,7 @@ func (t *Test) explain(b *strings.Builder) {
 
 func explainScenario(s *scenario.Scenario, step func(string, ...any)) {
 	if c := s.Container; c != nil {
-		step("starts a privileged container%s%s", with(" of an image called ", c.Image), with(" named ", c.Name))
+		step("starts a privileged container%s%s", with(" of an image called ", c.Image), with(" named ", c.Name)+with(" with the environment ", words(c.Env)))
 	}
 	for i, p := range s.Processes {
 		what := "starts the process "
@@ -88,7 +88,7 @@ func explainScenario(s *scenario.Scenario, step func(string, ...any)) {
 			}
 			step("makes a server and a client, %s at %s, as %s", r.ClientServer.Proto, address, r.Name)
 		case r.Process != nil && r.FileLess:
-			step("starts a process from memory that waits, as %s", r.Name)
+			step("starts a process from memory that waits, %s, as %s", explainProcess(r.Process), r.Name)
 		case r.Process != nil:
 			step("starts a process that waits, %s, as %s", explainProcess(r.Process), r.Name)
 		case r.FD.Unopened:
@@ -104,9 +104,13 @@ func explainScenario(s *scenario.Scenario, step func(string, ...any)) {
 		case st.Call != nil:
 			step("%s: calls %s%s", st.Name, explainCall(st.Call), fails)
 		case st.Command != nil:
-			step("%s: runs %s", st.Name, strings.Join(append([]string{st.Command.Program}, st.Command.Args...), " "))
+			step("%s: runs %s", st.Name, explainCommand(st.Command))
 		case st.Write != nil:
-			step("%s: writes %d bytes to %s", st.Name, len(st.Write.Content), st.Write.Path)
+			what := "writes"
+			if st.Write.Append {
+				what = "appends"
+			}
+			step("%s: %s %d bytes to %s, of mode %#o if it is new", st.Name, what, len(st.Write.Content), st.Write.Path, st.Write.Mode)
 		case st.Sleep > 0:
 			step("%s: waits for %s", st.Name, st.Sleep)
 		default:
@@ -127,8 +131,8 @@ func explainProcess(p *scenario.Process) string {
 		name = "of no particular name"
 	}
 	var more []string
-	for _, part := range []string{with("executable ", p.ExePath), with("argv[0] ", p.Exe), with("arguments ", strings.Join(p.Args, " ")),
-		with("environment ", strings.Join(p.Env, " ")), with("user ", p.User), with("capabilities ", p.Capabilities)} {
+	for _, part := range []string{with("executable ", p.ExePath), with("argv[0] ", p.Exe), with("arguments ", words(p.Args)),
+		with("environment ", words(p.Env)), with("user ", p.User), with("capabilities ", p.Capabilities)} {
 		if part != "" {
 			more = append(more, part)
 		}
@@ -139,24 +143,55 @@ func explainProcess(p *scenario.Process) string {
 	return name + " (" + strings.Join(more, ", ") + ")"
 }
 
+func explainCommand(c *scenario.Command) string {
+	text := words(append([]string{c.Program}, c.Args...)) + with(" in ", c.Dir) + with(" with the environment ", words(c.Env))
+	if c.Stdin != "" {
+		text += fmt.Sprintf(" and %d bytes of input", len(c.Stdin))
+	}
+	if c.Exit != 0 {
+		text += fmt.Sprintf(", which must end with %d", c.Exit)
+	}
+	return text
+}
+
+// explainCall writes a call with its arguments in the kernel's order.
 func explainCall(c *scenario.Call) string {
+	names := slices.Sorted(maps.Keys(c.Args))
+	if known := scenario.SyscallByName(c.Name); known != nil {
+		place := func(name string) int {
+			name, _, _ = strings.Cut(name, ".")
+			return slices.IndexFunc(known.Args, func(a scenario.Arg) bool { return a.Name == name })
+		}
+		slices.SortStableFunc(names, func(a, b string) int { return place(a) - place(b) })
+	}
 	var args []string
-	for _, name := range slices.Sorted(maps.Keys(c.Args)) {
+	for _, name := range names {
 		v := c.Args[name]
 		text := ""
 		switch {
 		case v.Binding != "":
 			text = "${" + v.Binding + "}"
 		case v.Number != nil:
-			text = fmt.Sprint(*v.Number)
+			text = v.Written
 		case v.Text != nil:
 			text = fmt.Sprintf("%q", *v.Text)
 		default:
-			text = fmt.Sprintf("%q", v.List)
+			text = "[" + words(v.List) + "]"
 		}
 		args = append(args, name+"="+text)
 	}
 	return c.Name + "(" + strings.Join(args, ", ") + ")"
+}
+
+// words joins words by spaces, those in quotes that hold some.
+func words(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		if quoted[i] = s; s == "" || strings.ContainsAny(s, " \t\n\"'") {
+			quoted[i] = fmt.Sprintf("%q", s)
+		}
+	}
+	return strings.Join(quoted, " ")
 }
 
 func (t *Test) explainOutcome(b *strings.Builder) {

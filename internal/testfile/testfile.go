@@ -895,7 +895,7 @@ func (c *Checker) argument(a *scenario.Arg, n *Node, exposed map[string][]string
 		if n.kind == text {
 			value, _ = a.ParseNumber(n.text) // the shape has checked it
 		}
-		v.Number = &value
+		v.Number, v.Written = &value, n.text
 	default:
 		s := n.text
 		if a.Kind == scenario.Address {
