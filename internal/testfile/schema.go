@@ -157,6 +157,16 @@ func objectSchema(s *Shape, out schema) {
 			"then": then,
 		})
 	}
+	whichever := schema{} // where a placeholder stands for the value, each case chooses
+	for _, v := range s.variants {
+		for _, f := range v.fields {
+			whichever[f.name] = true
+		}
+	}
+	alternatives = append(alternatives, schema{
+		"if":   schema{"properties": schema{s.selects: standIn}, "required": []string{s.selects}},
+		"then": schema{"properties": whichever},
+	})
 	out["allOf"] = alternatives
 	out["unevaluatedProperties"] = false
 }
