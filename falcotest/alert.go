@@ -69,7 +69,9 @@ func (p Priority) String() string { return alert.Priority(p).String() }
 func internals(alerts []*Alert) []*alert.Alert {
 	var list []*alert.Alert
 	for _, a := range alerts {
-		list = append(list, a.internal())
+		if a != nil {
+			list = append(list, a.internal())
+		}
 	}
 	return list
 }

@@ -3,6 +3,7 @@
 package falcotest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,7 +41,12 @@ func Matches(expr string) Matcher {
 }
 
 // OneOf matches each of the texts.
-func OneOf(texts ...string) Matcher { return Matcher{m: expect.Any(texts...)} }
+func OneOf(texts ...string) Matcher {
+	if len(texts) == 0 {
+		return Matcher{err: errors.New("OneOf names no text")}
+	}
+	return Matcher{m: expect.Any(texts...)}
+}
 
 // Exists matches whatever value is there, and nothing where there is none.
 func Exists() Matcher { return Matcher{m: expect.Present(true)} }
@@ -61,8 +67,17 @@ type Expectation struct {
 	err error
 }
 
-// Expect expects at least one alert of the rule of that name.
+// Expect expects at least one alert of the rule of that name; for [WithExpectation],
+// "" is the action's rule.
 func Expect(rule string) Expectation { return Expectation{e: expect.Expectation{Rule: rule}} }
+
+// wrong is what is wrong with an expectation itself, nil if nothing is.
+func (e Expectation) wrong() error {
+	if e.err == nil && e.e.Rule == "" {
+		return errors.New("it names no rule")
+	}
+	return e.err
+}
 
 // Priority expects alerts of just that priority, in any case.
 func (e Expectation) Priority(name string) Expectation {
@@ -83,6 +98,9 @@ func (e Expectation) AtLeast(name string) Expectation {
 // names; of other alerts, the rule's output must print them.
 func (e Expectation) Field(name string, m Matcher) Expectation {
 	e.e.Fields = append(slices.Clip(e.e.Fields), expect.Field{Name: name, Matcher: m.m})
+	if name == "" {
+		return e.noting(errors.New("a field has no name"))
+	}
 	return e.noting(m.err)
 }
 
@@ -107,6 +125,9 @@ func (e Expectation) Source(name string) Expectation {
 // Count expects just n such alerts; 0 expects none.
 func (e Expectation) Count(n int) Expectation {
 	e.e.Count = expect.Exactly(n)
+	if n < 0 {
+		return e.noting(fmt.Errorf("there cannot be %d alerts", n))
+	}
 	return e
 }
 
@@ -121,8 +142,8 @@ func (e Expectation) noting(err error) Expectation {
 // must be all of what was done, as [Session.Trigger] returns them.
 func (e Expectation) Check(t testing.TB, alerts []*Alert) {
 	t.Helper()
-	if e.err != nil {
-		t.Fatalf("reading the expectation of %q: %v", e.e.Rule, e.err)
+	if err := e.wrong(); err != nil {
+		t.Fatalf("reading the expectation of %q: %v", e.e.Rule, err)
 	}
 	if mismatch := e.e.Check(internals(alerts)); mismatch != nil {
 		text := "unexpected: " + strings.ReplaceAll(mismatch.String(), "\n", "\n  ")

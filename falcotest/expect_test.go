@@ -60,7 +60,8 @@ func TestExpectations(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	s := falcotest.Start(t, falcotest.WithRules(rulesFile(t, "falcotest-told")), falcotest.WithActions("expecting.FileMade"))
+	made := rulesFile(t, "falcotest-told")
+	s := falcotest.Start(t, falcotest.WithRules(made), falcotest.WithActions("expecting.FileMade"))
 	s.Silent(t, "expecting.FileMadeElsewhere", "File Made")
 	told := falcotest.Expect("File Made").Output(falcotest.Contains("made")).AtLeast("notice").Source("syscall")
 	told.Check(t, s.Trigger(t, "expecting.FileMade"))
@@ -76,6 +77,17 @@ func TestSilent(t *testing.T) {
 		{"otherwise", func(t testing.TB) {
 			told.Field("fd.name", falcotest.Equals("/x")).Check(t, s.Trigger(t, "expecting.FileMade"))
 		}, `- fd.name = "/x"`},
+		{"unknown field", func(t testing.TB) {
+			falcotest.Start(t, falcotest.WithRules(made), falcotest.WithActions("expecting.FileMade"),
+				falcotest.WithExpectation("expecting.FileMade", falcotest.Expect("").Field("fd.nmae", falcotest.Exists())))
+		}, `unknown field "fd.nmae", did you mean "fd.name"?`},
+		{"no rule", func(t testing.TB) { falcotest.Expect("").Check(t, nil) }, "it names no rule"},
+		{"no expectation", func(t testing.TB) { falcotest.Expectation{}.Check(t, nil) }, "it names no rule"},
+		{"no field", func(t testing.TB) { told.Field("", falcotest.Exists()).Check(t, nil) }, "a field has no name"},
+		{"no text", func(t testing.TB) { told.Output(falcotest.OneOf()).Check(t, nil) }, "OneOf names no text"},
+		{"no expression", func(t testing.TB) { told.Output(falcotest.Matches("(")).Check(t, nil) }, "missing closing )"},
+		{"no number", func(t testing.TB) { falcotest.Expect("File Made").Count(-1).Check(t, nil) }, "there cannot be -1 alerts"},
+		{"no alert", func(t testing.TB) { falcotest.Expect("File Made").Check(t, []*falcotest.Alert{nil}) }, `the rule "File Made" did not fire`},
 		{"no priority", func(t testing.TB) { told.Priority("loud").Check(t, nil) }, `unknown priority "loud"`},
 	} {
 		r := &failing{TB: t}

@@ -114,6 +114,9 @@ func (p *Plan) expect(expected map[string]expect.Expectation) error {
 			if a.Rule != nil && want.Rule != a.Rule.Name {
 				return fmt.Errorf("reading the expectation of %s: it is of the rule %q, and the action is for %q", a.Name, want.Rule, a.Rule.Name)
 			}
+			if err := p.comparable(want.FieldNames(), a.Rule); err != nil {
+				return fmt.Errorf("reading the expectation of %s: %w", a.Name, err)
+			}
 			a.Expect = &want
 		}
 		all = append(all, a)

@@ -146,6 +146,16 @@ func (p *Plan) ruleOf(name string, pos testfile.Pos) (*rules.Rule, *testfile.Pro
 
 // checkFields checks the names of the fields that a test compares.
 func (p *Plan) checkFields(t *testfile.Test, rule *rules.Rule) *testfile.Problem {
+	for _, name := range t.Expect.FieldNames() {
+		if err := p.comparable([]string{name}, rule); err != nil {
+			return &testfile.Problem{Pos: t.FieldPos[name], Text: err.Error()}
+		}
+	}
+	return nil
+}
+
+// comparable tells which of the fields no alert of a rule can have.
+func (p *Plan) comparable(fields []string, rule *rules.Rule) error {
 	if rule == nil {
 		return nil
 	}
@@ -153,9 +163,9 @@ func (p *Plan) checkFields(t *testfile.Test, rule *rules.Rule) *testfile.Problem
 		if source.Name() != rule.Source {
 			continue
 		}
-		for _, name := range t.Expect.FieldNames() {
+		for _, name := range fields {
 			if err := checkField(source, name); err != nil {
-				return &testfile.Problem{Pos: t.FieldPos[name], Text: fmt.Sprintf("the output field %q cannot be compared: %v", name, err)}
+				return fmt.Errorf("the output field %q cannot be compared: %w", name, err)
 			}
 		}
 	}
