@@ -39,7 +39,7 @@ func (s *Session) containerUnknown(a *plan.Action, r *result.Result, w judge.Wat
 			}
 			r.Outcome = result.Inconclusive
 			r.Reason = "Falco did not know the action's container yet: its alerts say <NA> for " + name
-			r.Hint = "see that Falco's container plugin may reach the engine's socket"
+			r.Hint = reachSocket
 			if name == "user.name" {
 				r.Hint = "see that Falco may read /proc/1/root, and /proc/PID/root/etc/passwd of the container's processes"
 				if _, err := os.Stat("/proc/1/root/"); err != nil && os.Geteuid() == 0 {
@@ -52,12 +52,32 @@ func (s *Session) containerUnknown(a *plan.Action, r *result.Result, w judge.Wat
 	}
 	// No alert says what it knew; later it knows, so that the last attempt counts.
 	late := lateField(a)
-	known := func(fired *alert.Alert) bool { _, known := fired.Field("container.name"); return known }
-	if late == "" || r.Attempts > s.settings.Retries || slices.ContainsFunc(r.Alerts, known) {
+	if late == "" || r.Attempts > s.settings.Retries || knowsContainer(r) {
 		return false
 	}
 	r.Outcome = result.Inconclusive
 	r.Reason = fmt.Sprintf("the rule asks for %s, and nothing shows that Falco knew the action's container already", late)
+	return true
+}
+
+const reachSocket = "see that Falco's container plugin may reach the engine's socket"
+
+// knowsContainer tells whether an alert shows that the Falco knew its container.
+func knowsContainer(r *result.Result) bool {
+	return slices.ContainsFunc(r.Alerts, func(fired *alert.Alert) bool { _, known := fired.Field("container.name"); return known })
+}
+
+// containerNeverKnown makes the miss of a rule inconclusive that fired when the built-in
+// engine watched: the rule asks for more of a container than its id, and in no
+// attempt there was a sign that the Falco knew that.
+func containerNeverKnown(a *plan.Action, r *result.Result) bool {
+	late := lateField(a)
+	if !a.Made() || late == "" || knowsContainer(r) {
+		return false
+	}
+	r.Outcome, r.Lasting, r.Why, r.WhyNote = result.Inconclusive, true, nil, ""
+	r.Reason = fmt.Sprintf("the built-in engine ran the action once more, and there the rule did fire; it asks for %s, and nothing shows that this Falco ever knew the action's container", late)
+	r.Hint = reachSocket
 	return true
 }
 

@@ -47,3 +47,32 @@ func TestContainerNotKnownYet(t *testing.T) {
 		}
 	}
 }
+
+// What the built-in engine saw fire, a Falco that never knew the container may have
+// missed for that.
+func TestContainerNeverKnown(t *testing.T) {
+	if child.InContainer() {
+		t.Skip("in a container, none are made")
+	}
+	asks := func(fields ...string) *plan.Action {
+		return &plan.Action{Action: run.Action{Container: &events.Container{}}, Rule: &rules.Rule{Fields: fields}}
+	}
+	knows := []*alert.Alert{{Fields: map[string]any{"container.name": "falcotest"}}}
+	host := asks("container.privileged")
+	host.Container = nil
+	for name, test := range map[string]struct {
+		action  *plan.Action
+		alerts  []*alert.Alert
+		unknown bool
+	}{
+		"what the engine tells":           {asks("container.privileged"), nil, true},
+		"the same, and an alert knows it": {asks("container.privileged"), knows, false},
+		"the id alone":                    {asks("container.id"), nil, false},
+		"on the host":                     {host, nil, false},
+	} {
+		r := &result.Result{Outcome: result.Missed, Attempts: 3, Alerts: test.alerts, Hint: "wait longer"}
+		if got := containerNeverKnown(test.action, r); got != test.unknown || got != (r.Outcome == result.Inconclusive && r.Hint != "wait longer") {
+			t.Errorf("%s: never known is %t with outcome %v, want %t", name, got, r.Outcome, test.unknown)
+		}
+	}
+}

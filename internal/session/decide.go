@@ -176,6 +176,9 @@ func (s *Session) explain(ctx context.Context, r *result.Result, a *plan.Action,
 		r.Hint = standsStill
 		return
 	}
+	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 && w == nil && containerNeverKnown(a, r) {
+		return
+	}
 	if r.WhyNote != "" && r.Why != nil && r.Why.Alerts > 0 {
 		if r.Hint == "" {
 			r.Hint = fmt.Sprintf("see that the Falco has loaded %s as it is now, and compare its configuration with what the rule needs", r.Position.File)
