@@ -191,7 +191,12 @@ func checkAction(sel *Action) *testfile.Problem {
 			continue
 		}
 		if _, ok := events.All()[step.Action]; !ok {
-			return &testfile.Problem{Pos: sel.Test.Pos, Text: fmt.Sprintf("no action %q is registered%s", step.Action, Nearest(step.Action, slices.Sorted(maps.Keys(events.All()))))}
+			names := slices.Sorted(maps.Keys(events.All()))
+			hint := "the test imports their package, such as _ \"github.com/falcotest/go-falcotest/events/syscall\""
+			if near := spelling.Nearest(step.Action, names); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return &testfile.Problem{Pos: sel.Test.ActionPos, Text: fmt.Sprintf("no action %q is registered", step.Action), Hint: hint}
 		}
 	}
 	return nil

@@ -110,6 +110,30 @@ e.yaml: reading a file of tests: open e.yaml: no such file or directory`
 	}
 }
 
+// Whoever compares names with those there are finds their places.
+func TestPlaces(t *testing.T) {
+	f, err := testfile.Parse("f.yaml", []byte(`
+tests:
+  - name: a
+    rule: "%{ item.r }"
+    steps: [{type: action, name: s, action: syscall.X}]
+    expectedOutcome: {outputFields: {fd.name: x}}
+    cases: [{strategy: vector, values: {r: R}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := f.Tests[0]
+	for _, test := range []struct{ what, got, want string }{
+		{"test", one.Pos.String(), "f.yaml:3:11"}, {"action", one.ActionPos.String(), "f.yaml:5:45"},
+		{"field", one.FieldPos["fd.name"].String(), "f.yaml:6:38"}, {"rule", one.RulePos.String(), "f.yaml:7:44"},
+	} {
+		if test.got != test.want {
+			t.Errorf("the %s is at %s, want %s", test.what, test.got, test.want)
+		}
+	}
+}
+
 // What a test will do is told step by step.
 func TestExplain(t *testing.T) {
 	files, err := testfile.Load("testdata/explained.yaml")

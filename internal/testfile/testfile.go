@@ -63,8 +63,10 @@ type Test struct {
 
 	// Expect is what Rule is to do. It is the zero value without Rule.
 	Expect expect.Expectation
-	// FieldPos are the places of the fields that are compared.
-	FieldPos map[string]Pos
+	// FieldPos are the places of the fields that are compared, ActionPos that of the
+	// name of a step's action.
+	FieldPos  map[string]Pos
+	ActionPos Pos
 }
 
 // Case says which case it is: "target=/etc/shadow,syscall=link", "" for a test
@@ -399,6 +401,9 @@ func (c *Checker) test(s *Shape, n *Node, index int, values *testCase, number in
 	t.Named = c.named
 	if sourceOf(t.Source).Processes {
 		t.Scenario = c.scenario(n)
+	}
+	if steps := n.Get("steps"); steps.Given() && len(steps.items) == 1 && steps.items[0].Get("action") != nil {
+		t.ActionPos = steps.items[0].Get("action").place()
 	}
 	c.outcome(t, n.Get("expectedOutcome"))
 	t.nameContainer()
