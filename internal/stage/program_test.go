@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -140,6 +141,11 @@ func TestStarting(t *testing.T) {
 				"comm":    "the waiting one\n",
 			} {
 				got, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", started.PID, file))
+				// Who waits for an execution goes on before the kernel has set these.
+				for end := time.Now().Add(10 * time.Second); err == nil && string(got) != want && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+					got, err = os.ReadFile(fmt.Sprintf("/proc/%d/%s", started.PID, file))
+				}
 				if err != nil || string(got) != want {
 					t.Errorf("its %s is %q, %v; want %q", file, got, err, want)
 				}
