@@ -333,7 +333,7 @@ func (d *director) capabilities(l *stage.Launch, text string) error {
 	if !d.root {
 		return skip("needs root: the last process is to have the capabilities %s", text)
 	}
-	if missing := (c.Permitted | c.Effective) &^ d.granted; missing != 0 && c.Permitted != all.Permitted {
+	if c.Required&^d.granted != 0 {
 		return skip("the machine does not grant all of the capabilities %s", text)
 	}
 	l.Bounded, l.Capabilities = true, c

@@ -19,6 +19,9 @@ var capabilityNames = strings.Fields(`
 // Capabilities are sets of capabilities, a bit for each.
 type Capabilities struct {
 	Effective, Inheritable, Permitted uint64
+	// Required are those of Effective and Permitted that are named singly. Of "all",
+	// a machine may lack some.
+	Required uint64
 }
 
 // AllCapabilities is what all=iep stands for, and the default.
@@ -28,6 +31,7 @@ const AllCapabilities = "all=iep"
 // "cap_net_admin,cap_chown=ep", "all=iep cap_sys_admin-e".
 func ParseCapabilities(text string) (Capabilities, error) {
 	var c Capabilities
+	named := uint64(0)
 	for _, clause := range strings.Fields(text) {
 		i := strings.IndexAny(clause, "=+-")
 		if i < 0 {
@@ -39,6 +43,9 @@ func ParseCapabilities(text string) (Capabilities, error) {
 		}
 		if clause[:i] == "" && clause[i] != '=' {
 			return c, fmt.Errorf("%q names no capability", clause)
+		}
+		if name := clause[:i]; name != "" && !strings.EqualFold(name, "all") {
+			named |= set
 		}
 		for rest := clause[i:]; rest != ""; {
 			op := rest[0]
@@ -53,16 +60,17 @@ func ParseCapabilities(text string) (Capabilities, error) {
 				return c, fmt.Errorf("%q is none of the flags e, i and p", bad)
 			}
 			for flag, to := range map[string]*uint64{"e": &c.Effective, "i": &c.Inheritable, "p": &c.Permitted} {
-				named := strings.Contains(flags, flag)
+				given := strings.Contains(flags, flag)
 				switch {
-				case op == '=' && !named, op == '-' && named:
+				case op == '=' && !given, op == '-' && given:
 					*to &^= set
-				case named:
+				case given:
 					*to |= set
 				}
 			}
 		}
 	}
+	c.Required = named & (c.Effective | c.Permitted)
 	return c, nil
 }
 

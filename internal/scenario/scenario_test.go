@@ -59,14 +59,15 @@ func TestArguments(t *testing.T) {
 func TestParseCapabilities(t *testing.T) {
 	const all = 1<<41 - 1
 	for text, want := range map[string]Capabilities{
-		"all=iep":                            {all, all, all},
+		"all=iep":                            {all, all, all, 0},
 		"=":                                  {},
 		"=ep":                                {Effective: all, Permitted: all},
-		"cap_chown,cap_kill=ep":              {Effective: 1 | 1<<5, Permitted: 1 | 1<<5},
-		"CAP_CHOWN+e+p":                      {Effective: 1, Permitted: 1},
-		"0,5=p":                              {Permitted: 1 | 1<<5},
-		"all=iep cap_sys_admin-e":            {Effective: all &^ (1 << 21), Inheritable: all, Permitted: all},
-		"cap_chown=eip  cap_chown-e\tkill+i": {Inheritable: 1 | 1<<5, Permitted: 1},
+		"cap_chown,cap_kill=ep":              {Effective: 1 | 1<<5, Permitted: 1 | 1<<5, Required: 1 | 1<<5},
+		"CAP_CHOWN+e+p":                      {Effective: 1, Permitted: 1, Required: 1},
+		"0,5=p":                              {Permitted: 1 | 1<<5, Required: 1 | 1<<5},
+		"all=iep cap_sys_admin-e":            {Effective: all &^ (1 << 21), Inheritable: all, Permitted: all, Required: 1 << 21},
+		"ALL=iep cap_sys_admin-eip":          {Effective: all &^ (1 << 21), Inheritable: all &^ (1 << 21), Permitted: all &^ (1 << 21)},
+		"cap_chown=eip  cap_chown-e\tkill+i": {Inheritable: 1 | 1<<5, Permitted: 1, Required: 1},
 	} {
 		if got, err := ParseCapabilities(text); err != nil || got != want {
 			t.Errorf("%q is %x, %v, want %x", text, got, err, want)
