@@ -17,8 +17,8 @@
 // are imported, not built. Libraries for testing with containers are made for
 // services that are pulled and waited for, and bring a helper container.
 //
-// It imports packages events, internal/child, internal/config, internal/event
-// and internal/journal. Data enters by
+// It imports packages events, internal/child, internal/config, internal/event,
+// internal/journal and internal/turns. Data enters by
 // a child.Spec and an events.Container, and leaves by a child.Child and an
 // event.Container.
 package container
@@ -44,6 +44,7 @@ import (
 	"github.com/falcotest/go-falcotest/internal/config"
 	"github.com/falcotest/go-falcotest/internal/event"
 	"github.com/falcotest/go-falcotest/internal/journal"
+	"github.com/falcotest/go-falcotest/internal/turns"
 )
 
 // The labels of what this package makes.
@@ -90,6 +91,7 @@ type Engine struct {
 	mu      sync.Mutex
 	facts   map[string]*event.Container // by full ID, of containers made here
 	running map[string]struct{}         // IDs of containers that are not gone yet
+	turns   []*turns.Turn               // for the names of images
 }
 
 // Default connects to the engine of the choice, docker or podman, or to the
@@ -208,6 +210,9 @@ func (e *Engine) Close() error {
 		errs = append(errs, e.remove(ctx, id))
 	}
 	errs = append(errs, e.removeImages(ctx, e.images.all()), e.cli.Close())
+	for _, turn := range e.turns {
+		turn.Release()
+	}
 	if e.journal != nil {
 		// What could not be removed is found by its labels.
 		errs = append(errs, e.journal.Done(opContainers))

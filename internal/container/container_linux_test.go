@@ -332,3 +332,59 @@ func TestWholeNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Two runs with an image of one name make it one after the other: each container is
+// of its own run's, and has the name that it asks for.
+func TestImagesOfOneName(t *testing.T) {
+	like := events.Container{Repository: "example.com:5000/" + strings.ToLower(rand.Text()[:8]), Tag: "v1"}
+	first, second := engine(t), engine(t)
+	if made, err := first.image(t.Context(), like); err != nil || made.ref != like.Repository+":v1" {
+		t.Fatalf("the first image is %q, %v", made.ref, err)
+	}
+	type answer struct {
+		image image
+		err   error
+	}
+	answers := make(chan answer)
+	go func() {
+		made, err := second.image(t.Context(), like)
+		answers <- answer{made, err}
+	}()
+	select {
+	case a := <-answers:
+		t.Errorf("a second image was made beside the first: %q, %v", a.image.ref, a.err)
+		return
+	case <-time.After(100 * time.Millisecond):
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-answers; a.err != nil || a.image.ref != like.Repository+":v1" {
+		t.Errorf("the second image is %q, %v", a.image.ref, a.err)
+	}
+
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := engine(t).image(ended, like); err == nil {
+		t.Error("a third image was made beside the second")
+	}
+}
+
+// A name that is an image's of the user's stays that one's.
+func TestImageOfTheUsers(t *testing.T) {
+	e := engine(t)
+	made, err := e.image(t.Context(), events.Container{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "example.com:5000/" + strings.ToLower(rand.Text()[:8])
+	other := &Engine{cli: e.cli, running: e.running} // makes images without a label
+	if err := other.copyImage(t.Context(), image{ref: made.ref, executable: made.executable}, name+":v1"); err != nil {
+		t.Fatal(err)
+	}
+	defer e.removeImages(context.Background(), []string{name + ":v1"})
+	got, err := e.image(t.Context(), events.Container{Repository: name, Tag: "v1"})
+	if err != nil || !strings.HasPrefix(got.ref, name+":falcotest-") {
+		t.Errorf("the image is %q, %v; want one of another tag", got.ref, err)
+	}
+}

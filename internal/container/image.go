@@ -27,6 +27,7 @@ import (
 
 	"github.com/falcotest/go-falcotest/events"
 	"github.com/falcotest/go-falcotest/internal/rootfs"
+	"github.com/falcotest/go-falcotest/internal/turns"
 )
 
 // defaultRepository is what images are called where the action does not care.
@@ -106,8 +107,19 @@ func (e *Engine) image(ctx context.Context, like events.Container) (image, error
 	named := e.images.get(other)
 	named.once.Do(func() {
 		if like.Tag != "" {
+			// Another run that makes an image of this name has it until it ends.
+			turn, err := turns.Take(ctx, "the image "+other+" of "+e.host, turns.Options{})
+			if err != nil {
+				named.err = fmt.Errorf("making the image %s: %w", other, err)
+				return
+			}
+			e.mu.Lock()
+			e.turns = append(e.turns, turn)
+			e.mu.Unlock()
 			// An image of the user's would lose its name.
-			if _, err := e.cli.ImageInspect(ctx, other); !cerrdefs.IsNotFound(err) {
+			found, err := e.cli.ImageInspect(ctx, other)
+			left := err == nil && found.Config != nil && found.Config.Labels[labelOwner] != "" && ownerIsDead(found.Config.Labels[labelOwner])
+			if !left && !cerrdefs.IsNotFound(err) {
 				other = like.Repository + tag
 			}
 		}
